@@ -1,0 +1,126 @@
+/*-------------------------------------------------------------------------
+ *
+ * codec.h
+ *	  Column chunks over plain memory: how the values of one column of one
+ *	  segment become bytes, and bytes values.
+ *
+ * This layer knows bytes and types; it knows no Relation and no Buffer, so
+ * that it can be unit-tested and fuzzed on its own.  It runs no code that a
+ * user could have supplied.
+ *
+ * A chunk is one column of one segment: at most LEDGER_SEGMENT_ROWS rows, cut
+ * into vectors of LEDGER_VECTOR_ROWS rows (the last may be shorter).  Decoding
+ * a vector reads that vector and its chunk's header and dictionary, nothing
+ * else.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef LEDGER_CODEC_H
+#define LEDGER_CODEC_H
+
+#include "postgres.h"
+
+#define LEDGER_VECTOR_ROWS		1024
+#define LEDGER_SEGMENT_ROWS		65536
+
+/* What the codec must know of a column's type. */
+typedef struct LedgerColumnType
+{
+	Oid			typid;			/* InvalidOid for a dropped column */
+	Oid			collation;
+	int16		attlen;			/* as in pg_attribute: > 0, -1, -2 */
+	bool		attbyval;
+	char		attalign;
+} LedgerColumnType;
+
+/*
+ * The values of one column, ready to be encoded.  A varlena value must be
+ * plain: neither compressed nor out of line nor expanded; its header may have
+ * one byte or four.
+ */
+typedef struct LedgerColumnInput
+{
+	LedgerColumnType type;
+	int			nrows;
+	const Datum *values;
+	const bool *isnull;
+} LedgerColumnInput;
+
+/* Where the encoder's bytes go, in order. */
+typedef struct LedgerSink
+{
+	void		(*write) (void *arg, const void *data, size_t len);
+	void	   *arg;
+} LedgerSink;
+
+/*
+ * Where the decoder's bytes come from.  Offsets count from the start of the
+ * chunk.  corrupt() reports what is wrong with the chunk and does not return.
+ */
+typedef struct LedgerSource
+{
+	void		(*read) (void *arg, uint64 offset, size_t len, void *dst);
+	void		(*corrupt) (void *arg, const char *detail) pg_attribute_noreturn();
+	void	   *arg;
+} LedgerSource;
+
+/*
+ * Encode column number "self" of columns[0 .. ncolumns-1] into the sink, and
+ * return the number of bytes written.  The other columns are at hand because
+ * an encoding may refer to an earlier column's value in the same row; the
+ * columns it refers to are recorded in the chunk by index and are always
+ * below "self".  Works in CurrentMemoryContext; the caller resets it.  Working
+ * memory is bounded whatever the size of the values.
+ */
+extern uint64 ledger_chunk_encode(const LedgerColumnInput *columns, int self,
+								  LedgerSink *sink);
+
+/* An open chunk: its header is read and checked, and kept in "context". */
+typedef struct LedgerChunk LedgerChunk;
+
+extern LedgerChunk *ledger_chunk_open(const LedgerSource *source, uint64 length,
+									  const LedgerColumnType *type, int nrows,
+									  MemoryContext context);
+
+/*
+ * The earlier columns (by index) that the chunk refers to; their values for
+ * the same rows must be given to ledger_chunk_decode.
+ */
+extern int	ledger_chunk_references(const LedgerChunk *chunk, const int **columns);
+
+/*
+ * Decode "count" rows from row "first" on; all of them lie in one vector.
+ * references[k] are the decoded values of the k'th referred column for just
+ * these rows.  Values by reference are allocated in CurrentMemoryContext and
+ * aligned; varlena values come with a plain header (four bytes).
+ */
+typedef struct LedgerDecoded
+{
+	const Datum *values;
+	const bool *isnull;
+} LedgerDecoded;
+
+extern void ledger_chunk_decode(LedgerChunk *chunk, int first, int count,
+								const LedgerDecoded *references,
+								Datum *values, bool *isnull);
+
+/* Name of the chunk's encoding, for ledger.chunks(). */
+extern const char *ledger_chunk_encoding(const LedgerChunk *chunk);
+
+/*
+ * Zone map of one vector: least and greatest value that is not NULL, for types
+ * whose order is that of the int64 they widen to (integers, oid, "char",
+ * bool, date, time, timestamp, timestamptz) and for float4/float8 by their
+ * own order with bit patterns kept.  valid is false where there is none.
+ */
+typedef struct LedgerZone
+{
+	bool		valid;			/* min and max are set */
+	uint32		nulls;			/* NULLs in the vector */
+	Datum		min;
+	Datum		max;
+} LedgerZone;
+
+extern void ledger_chunk_zone(const LedgerChunk *chunk, int vector, LedgerZone *zone);
+
+#endif							/* LEDGER_CODEC_H */
