@@ -1,0 +1,50 @@
+# ledger: a compressed append-only table access method for PostgreSQL.
+#
+# For a newcomer, on a fresh Debian (these install what is missing):
+#   make demo         a throwaway cluster with a ledger in it; make demo-stop removes it
+#   make check        build, install, and run every test
+#   make bench        bench/run; make bench-smoke is a quick one
+# As any extension (postgresql-server-dev and liblz4-dev at hand):
+#   make, make install, make installcheck; PG_CONFIG=... picks the server
+
+OWN_GOALS = demo demo-stop check bench bench-smoke
+
+ifneq (,$(filter $(OWN_GOALS),$(MAKECMDGOALS)))
+
+# These must work before pg_config is there, so they do without PGXS.
+include test/make/goals.mk
+
+else
+
+EXTENSION = ledger
+MODULE_big = ledger
+OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*/*.c)))
+DATA = $(sort $(wildcard ledger--*.sql))
+PGFILEDESC = "ledger - compressed append-only tables"
+
+PG_CPPFLAGS = -I$(srcdir)/src
+SHLIB_LINK = -llz4
+
+# sql/ledger.sql creates the extension and goes first
+TESTS = $(sort $(patsubst sql/%.sql,%,$(wildcard sql/*.sql)))
+REGRESS = $(filter ledger,$(TESTS)) $(filter-out ledger,$(TESTS))
+REGRESS_OPTS = --inputdir=$(srcdir)
+ISOLATION = $(sort $(patsubst test/isolation/specs/%.spec,%,$(wildcard test/isolation/specs/*.spec)))
+ISOLATION_OPTS = --inputdir=$(srcdir)/test/isolation
+TAP_TESTS = $(if $(wildcard test/tap/*.pl),1)
+PROVE_TESTS = test/tap/*.pl
+EXTRA_CLEAN = tmp_check log
+
+# Bitcode for inlining into queries gains a table access method nothing.
+ifeq ($(origin with_llvm),undefined)
+override with_llvm = no
+endif
+
+PG_CONFIG = pg_config
+PGXS := $(shell $(PG_CONFIG) --pgxs)
+include $(PGXS)
+
+# PGXS does not track headers
+$(OBJS): $(wildcard src/*.h src/*/*.h)
+
+endif
