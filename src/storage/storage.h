@@ -1,0 +1,446 @@
+/*-------------------------------------------------------------------------
+ *
+ * storage.h
+ *	  The relation's blocks: formats, and the functions that know them.
+ *
+ * This layer knows blocks; it knows neither columns nor snapshots.  The
+ * protocol (what is locked when, why a concurrent reader is safe, what a crash
+ * leaves behind) is told in src/README.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef LEDGER_STORAGE_H
+#define LEDGER_STORAGE_H
+
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/itup.h"
+#include "access/transam.h"
+#include "port/pg_crc32c.h"
+#include "storage/block.h"
+#include "storage/bufmgr.h"
+#include "storage/bufpage.h"
+#include "utils/rel.h"
+
+#include "compat.h"
+
+/* ---- Row numbers, slots, TIDs ---- */
+
+/* Position of an entry in its relation; never reused. */
+typedef uint64 LedgerRow;
+
+typedef uint32 LedgerSlotNumber;
+
+#define LEDGER_SLOT_SHIFT		13
+#define LEDGER_SLOT_ROWS		(1 << LEDGER_SLOT_SHIFT)
+#define LEDGER_TID_ROWS			256 /* rows of one logical block */
+#define LEDGER_MAX_SLOTS		((LedgerSlotNumber) ((1U << 27) - 1))
+#define LEDGER_NO_SLOT			((LedgerSlotNumber) 0xFFFFFFFF)
+
+#define LedgerRowSlot(row)		((LedgerSlotNumber) ((row) >> LEDGER_SLOT_SHIFT))
+#define LedgerRowOffset(row)	((int) ((row) & (LEDGER_SLOT_ROWS - 1)))
+#define LedgerMakeRow(slot, offset) \
+	(((LedgerRow) (slot) << LEDGER_SLOT_SHIFT) + (offset))
+
+static inline void
+LedgerRowToTid(LedgerRow row, ItemPointer tid)
+{
+	ItemPointerSet(tid, (BlockNumber) (row / LEDGER_TID_ROWS),
+				   (OffsetNumber) (row % LEDGER_TID_ROWS + 1));
+}
+
+/* Whether a TID can be one of a ledger's at all. */
+static inline bool
+LedgerTidIsSane(ItemPointer tid)
+{
+	OffsetNumber offset = ItemPointerGetOffsetNumberNoCheck(tid);
+
+	return offset >= 1 && offset <= LEDGER_TID_ROWS;
+}
+
+static inline LedgerRow
+LedgerTidToRow(ItemPointer tid)
+{
+	return (LedgerRow) ItemPointerGetBlockNumberNoCheck(tid) * LEDGER_TID_ROWS +
+		ItemPointerGetOffsetNumberNoCheck(tid) - 1;
+}
+
+StaticAssertDecl(MaxHeapTuplesPerPage >= LEDGER_TID_ROWS,
+				 "ledger needs a block size of 8 kB or more");
+
+/* ---- Tags ---- */
+
+#define LEDGER_MAGIC			0x4C47	/* "GL" */
+#define LEDGER_FORMAT_VERSION	1
+
+typedef enum LedgerBlockKind
+{
+	LEDGER_BLOCK_META = 1,
+	LEDGER_BLOCK_ROOT,			/* names directory pages */
+	LEDGER_BLOCK_DIRECTORY,
+	LEDGER_BLOCK_RUNMAP,
+	LEDGER_BLOCK_TAIL,
+	LEDGER_BLOCK_OVERFLOW,
+	LEDGER_BLOCK_SEGMENT,		/* a segment's stream */
+	LEDGER_BLOCK_SEGROOT,		/* a segment's first block */
+	LEDGER_BLOCK_XMIN			/* a segment's xmins, until it is frozen */
+} LedgerBlockKind;
+
+/*
+ * The special area of every block (24 bytes): what the block is, and whose.
+ *
+ * kind			slot						position				segment
+ * ROOT			first slot it leads to		0						0
+ * DIRECTORY	first slot it describes		0						0
+ * RUNMAP		its run's slot				0						0
+ * TAIL			its run's slot				offset in the slot		0
+ *											of its first row
+ * OVERFLOW		slot of its row's run		index in its chain		0
+ * SEGMENT		segment's primary slot		index in the stream		id
+ * SEGROOT		segment's primary slot		0						id
+ * XMIN			segment's primary slot		index in the stream		id
+ */
+typedef struct LedgerTag
+{
+	uint16		magic;
+	uint8		version;
+	uint8		kind;
+	uint16		flags;
+	uint16		unused;
+	uint32		slot;
+	uint32		position;
+	uint64		segment;
+} LedgerTag;
+
+/*
+ * A tail page takes no more rows.  Set without WAL, like a hint: after a crash
+ * no backend remembers a page other than its lane's last one.
+ */
+#define LEDGER_TAG_FULL			0x0001
+
+#define LEDGER_PAGE_PAYLOAD \
+	(BLCKSZ - SizeOfPageHeaderData - MAXALIGN(sizeof(LedgerTag)))
+
+/* Size of the biggest tuple that fits in an empty tail page. */
+#define LEDGER_MAX_TAIL_TUPLE \
+	MAXALIGN_DOWN(BLCKSZ - MAXALIGN(SizeOfPageHeaderData + sizeof(ItemIdData)) - \
+				  MAXALIGN(sizeof(LedgerTag)))
+
+#define LedgerPageContents(page)	((char *) (page) + SizeOfPageHeaderData)
+
+/* ---- Slot directory ---- */
+
+typedef enum LedgerSlotState
+{
+	LEDGER_SLOT_FREE = 0,		/* not allotted */
+	LEDGER_SLOT_TAIL,			/* open tail run */
+	LEDGER_SLOT_CLOSED,			/* tail run that takes no more rows */
+	LEDGER_SLOT_SEALED,			/* rows are in a segment, all committed */
+	LEDGER_SLOT_BULK_OPEN,		/* rows are in the inserting backend's memory */
+	LEDGER_SLOT_BULK_WRITTEN,	/* rows are in a segment, of one transaction */
+	LEDGER_SLOT_DEAD			/* no row is left */
+} LedgerSlotState;
+
+/* Every snapshot sees the slot's rows; their xmins are gone. */
+#define LEDGER_ENTRY_FROZEN			0x01
+/* All rows have xmin newest_xid (a bulk writer's); there are no xmin blocks. */
+#define LEDGER_ENTRY_ONE_XMIN		0x02
+/* There are gaps (rows of aborted transactions) in it. */
+#define LEDGER_ENTRY_GAPS			0x04
+/* Indexes may still point to its gaps. */
+#define LEDGER_ENTRY_INDEX_VACUUM	0x08
+
+/*
+ * A slot's entry (64 bytes), changed only under its page's exclusive lock.
+ * "segment" tells which segment holds the slot's rows, and so which blocks
+ * are in use; ids are never reused, which makes it the entry's generation.
+ */
+typedef struct LedgerSlotEntry
+{
+	uint8		state;
+	uint8		flags;
+	uint16		nrows;			/* CLOSED and later: row numbers in use */
+	BlockNumber home;			/* run map page, or segment's root block */
+	uint32		first;			/* position of its first row in the segment */
+	uint32		primary;		/* slot that the segment's tags name */
+	uint64		segment;		/* published segment; BULK_OPEN: to be written */
+	uint64		pending;		/* segment that a sealer is writing */
+	uint64		oldest_xid;		/* FullTransactionId; BULK_*: the inserter */
+	uint64		newest_xid;		/* likewise */
+	uint16		live;			/* SEALED, BULK_WRITTEN: rows without gaps */
+	uint16		unused;
+	uint32		hash;			/* room for a content hash */
+	uint32		unused2;
+	pg_crc32c	crc;			/* of the entry so far, seeded by slot number */
+} LedgerSlotEntry;
+
+StaticAssertDecl(sizeof(LedgerSlotEntry) == 64, "slot entries have 64 bytes");
+
+#define LEDGER_ENTRIES_PER_PAGE	126
+#define LEDGER_META_DIRECTORIES	512 /* directory pages named in the metapage */
+#define LEDGER_ROOT_DIRECTORIES	2000	/* directory pages named in a root page */
+#define LEDGER_META_ROOTS		600
+
+/* ---- Metapage ---- */
+
+#define LEDGER_MAX_LANES		8
+
+typedef struct LedgerLane
+{
+	LedgerSlotNumber slot;		/* open run, or LEDGER_NO_SLOT */
+	BlockNumber runmap;
+} LedgerLane;
+
+/* What is counted in the metapage of published segments. */
+typedef struct LedgerTotals
+{
+	uint64		segments;
+	uint64		slots;			/* sealed or bulk-written */
+	uint64		entries;		/* without gaps */
+	uint64		raw_bytes;
+	uint64		blocks;			/* all blocks of all segments */
+} LedgerTotals;
+
+typedef struct LedgerMetaData
+{
+	uint32		magic;
+	uint32		version;
+	LedgerSlotNumber next_slot;
+	uint32		nlanes;
+	uint64		next_segment;
+	LedgerLane	lanes[LEDGER_MAX_LANES];
+	LedgerTotals totals;
+	uint32		closed_slots;	/* runs closed and not sealed yet */
+	uint32		seal_from;		/* no slot below it is left to seal */
+	uint32		options;		/* none so far */
+	uint32		unused;
+	uint64		swept_segment;	/* next_segment and next_slot when VACUUM last */
+	LedgerSlotNumber swept_slot;	/* looked at every block's tag */
+	pg_crc32c	crc;			/* of all the above */
+	BlockNumber directories[LEDGER_META_DIRECTORIES];
+	BlockNumber roots[LEDGER_META_ROOTS];
+} LedgerMetaData;
+
+StaticAssertDecl(sizeof(LedgerMetaData) <= LEDGER_PAGE_PAYLOAD,
+				 "metapage does not fit");
+
+/* ---- Run map ---- */
+
+typedef struct LedgerRunMapItem
+{
+	BlockNumber block;
+	uint16		first;			/* offset in the slot of the page's first row */
+	uint16		unused;
+} LedgerRunMapItem;
+
+#define LEDGER_RUNMAP_ITEMS		1000
+
+/*
+ * A run holds at most so many tail pages, which bounds its raw bytes at 8 MB;
+ * rows that overflow are counted apart.
+ */
+typedef struct LedgerRunMap
+{
+	uint32		nitems;
+	uint32		closed;			/* takes no more pages */
+	uint64		overflow_bytes; /* raw bytes of rows in overflow blocks */
+	LedgerRunMapItem items[LEDGER_RUNMAP_ITEMS];
+} LedgerRunMap;
+
+StaticAssertDecl(sizeof(LedgerRunMap) <= LEDGER_PAGE_PAYLOAD,
+				 "run map does not fit");
+
+/* Raw bytes beyond which a run, a bulk buffer or a segment is cut. */
+#define LEDGER_SEGMENT_RAW_BYTES	(32 * 1024 * 1024)
+
+/* ---- Overflow ---- */
+
+/*
+ * The data of a tail tuple whose row is in overflow blocks.  Such a tuple has
+ * no attributes (natts 0) and exactly these bytes from t_hoff on; a row of a
+ * table without columns has none.  Xmin and command id are the stub's own.
+ */
+typedef struct LedgerOverflowStub
+{
+	BlockNumber first;			/* head of the chain */
+	pg_crc32c	crc;			/* of the row's bytes */
+	uint32		length;			/* t_len of the whole tuple */
+	uint32		slot;			/* that the chain's tags name */
+} LedgerOverflowStub;
+
+/* Contents of an overflow block, before the bytes of the row's tuple. */
+typedef struct LedgerOverflowHeader
+{
+	BlockNumber next;			/* InvalidBlockNumber at the end */
+	uint32		length;			/* bytes here */
+} LedgerOverflowHeader;
+
+/* ---- Segments ---- */
+
+typedef struct LedgerExtent
+{
+	BlockNumber start;
+	uint32		count;
+} LedgerExtent;
+
+/* A slot of a segment: its rows are positions first .. first + nrows - 1. */
+typedef struct LedgerSegmentSlot
+{
+	LedgerSlotNumber slot;
+	uint32		first;
+	uint32		nrows;
+} LedgerSegmentSlot;
+
+#define LEDGER_SEGMENT_SLOTS	64	/* at most, in one segment */
+#define LEDGER_SEGMENT_EXTENTS	800 /* at most, streams of both kinds together */
+
+/*
+ * The contents of a segment's root block, followed by LedgerExtent
+ * extents[nextents] of the data stream, extents[nxmin_extents] of the xmin
+ * stream, and LedgerSegmentSlot slots[nslots].
+ *
+ * The data stream holds the column chunks, then the gap bitmap (one bit a
+ * position, set for a gap; absent without gaps), then the column directory:
+ * LedgerColumnEntry[ncolumns].  The xmin stream holds a chunk (see codec.h) of
+ * int4 xmins (0 for a gap), or, in a bulk-written segment whose rows come from
+ * several commands, a chunk of int4 command ids; it is absent where all are
+ * the same.  Its blocks are free once the slots are frozen, or, for a
+ * bulk-written segment, sealed.
+ */
+typedef struct LedgerSegmentRoot
+{
+	uint32		magic;
+	uint16		version;
+	uint16		ncolumns;
+	uint64		segment;
+	LedgerSlotNumber primary;
+	uint32		nrows;			/* positions */
+	uint16		nslots;
+	uint16		nextents;
+	uint16		nxmin_extents;
+	uint16		unused;
+	uint32		gaps;
+	CommandId	cid;			/* bulk-written: the rows' if all have one */
+	uint64		raw_bytes;		/* of the rows' data, uncompressed */
+	uint64		data_bytes;		/* length of the data stream */
+	uint64		xmin_bytes;		/* length of the xmin stream */
+	uint64		gaps_offset;	/* in the data stream */
+	uint64		directory_offset;	/* in the data stream */
+	pg_crc32c	gaps_crc;
+	pg_crc32c	directory_crc;
+	uint8		hash[32];		/* room for a hash chain */
+	pg_crc32c	crc;			/* of root with crc = 0, extents and slots */
+	uint32		unused2;
+} LedgerSegmentRoot;
+
+StaticAssertDecl(sizeof(LedgerSegmentRoot) +
+				 LEDGER_SEGMENT_EXTENTS * sizeof(LedgerExtent) +
+				 LEDGER_SEGMENT_SLOTS * sizeof(LedgerSegmentSlot) <= LEDGER_PAGE_PAYLOAD,
+				 "segment root does not fit");
+
+/* One column of a segment, as it was when the segment was written. */
+typedef struct LedgerColumnEntry
+{
+	uint64		offset;			/* of the chunk in the data stream */
+	uint64		length;			/* 0: every value is NULL */
+	Oid			typid;			/* InvalidOid for a dropped column */
+	Oid			collation;
+	int16		attlen;
+	uint8		attbyval;
+	char		attalign;
+	uint32		base;			/* column that the chunk's references count from */
+} LedgerColumnEntry;
+
+/* ---- block.c ---- */
+
+extern void ledger_page_init(Page page, LedgerBlockKind kind,
+							 LedgerSlotNumber slot, uint32 position, uint64 segment);
+extern LedgerTag *ledger_page_tag(Page page);
+extern bool ledger_tag_is(Page page, LedgerBlockKind kind, LedgerSlotNumber slot,
+						  uint32 position, uint64 segment);
+extern void ledger_corrupt(Relation rel, BlockNumber block, const char *detail,...)
+			pg_attribute_noreturn() pg_attribute_printf(3, 4);
+extern Buffer ledger_read_block(Relation rel, BlockNumber block);
+extern void ledger_check_tag(Relation rel, Buffer buffer, LedgerBlockKind kind,
+							 LedgerSlotNumber slot);
+
+/* ---- meta.c ---- */
+
+extern bool ledger_read_meta(Relation rel, LedgerMetaData *meta);
+extern Buffer ledger_lock_meta(Relation rel, int mode);
+extern LedgerMetaData *ledger_meta_of(Relation rel, Buffer buffer, Page page);
+extern void ledger_meta_set_crc(LedgerMetaData *meta);
+extern LedgerSlotNumber ledger_slot_count(Relation rel);
+
+/* ---- directory.c ---- */
+
+extern bool ledger_read_entry(Relation rel, LedgerSlotNumber slot, LedgerSlotEntry *entry);
+extern Buffer ledger_lock_entry(Relation rel, LedgerSlotNumber slot, int mode);
+extern LedgerSlotEntry *ledger_entry_of(Relation rel, Buffer buffer, Page page,
+										LedgerSlotNumber slot);
+extern void ledger_entry_set_crc(LedgerSlotEntry *entry, LedgerSlotNumber slot);
+extern void ledger_ensure_directory(Relation rel, LedgerSlotNumber slot);
+extern void ledger_forget_directory(Relation rel);
+
+/* ---- alloc.c ---- */
+
+extern Buffer ledger_alloc_block(Relation rel);
+extern Buffer ledger_extend(Relation rel);
+extern void ledger_free_block(Relation rel, BlockNumber block);
+extern bool ledger_block_is_free(Relation rel, const LedgerTag *tag);
+extern Buffer ledger_claim_block(Relation rel, BlockNumber block);
+
+/* ---- runmap.c ---- */
+
+extern bool ledger_read_runmap(Relation rel, LedgerSlotNumber slot,
+							   BlockNumber home, LedgerRunMap *map);
+extern int	ledger_runmap_find(const LedgerRunMap *map, int offset);
+
+/* ---- overflow.c ---- */
+
+extern bool ledger_tuple_overflows(HeapTuple tuple);
+extern void ledger_write_overflow(Relation rel, LedgerSlotNumber slot,
+								  HeapTuple tuple, LedgerOverflowStub *stub);
+extern HeapTuple ledger_read_overflow(Relation rel, const LedgerOverflowStub *stub);
+
+/* ---- segment.c ---- */
+
+typedef struct LedgerSegmentWriter LedgerSegmentWriter;
+
+extern LedgerSegmentWriter *ledger_segment_begin(Relation rel, LedgerSlotNumber primary,
+												 uint64 segment, uint64 expected_bytes);
+extern void ledger_segment_write(LedgerSegmentWriter *writer, const void *data, size_t len);
+extern uint64 ledger_segment_offset(LedgerSegmentWriter *writer);
+extern void ledger_segment_read_back(LedgerSegmentWriter *writer, uint64 offset,
+									 size_t len, void *dst);
+extern void ledger_segment_start_xmins(LedgerSegmentWriter *writer);
+extern BlockNumber ledger_segment_finish(LedgerSegmentWriter *writer, LedgerSegmentRoot *root,
+										 const LedgerSegmentSlot *slots, uint32 *nblocks);
+
+/* A segment opened for reading: a checked copy of its root block. */
+typedef struct LedgerSegment
+{
+	LedgerSegmentRoot root;
+	BlockNumber block;			/* of the root */
+	LedgerExtent *extents;		/* root.nextents of data, then the xmins' */
+	uint64	   *extent_ends;	/* running count of blocks, per stream */
+	LedgerSegmentSlot *slots;
+} LedgerSegment;
+
+/*
+ * Open the segment whose root block is "block", in CurrentMemoryContext, or
+ * return NULL if that block is no longer its root: the caller reads the slot's
+ * entry again, and reports corruption if that still says the same.
+ */
+extern LedgerSegment *ledger_segment_open(Relation rel, BlockNumber block,
+										  LedgerSlotNumber primary, uint64 segment);
+
+/*
+ * Copy bytes out of one of the segment's streams.  Return false if a block is
+ * no longer the segment's (as above).
+ */
+extern bool ledger_segment_read(Relation rel, const LedgerSegment *segment, bool xmins,
+								uint64 offset, size_t len, void *dst);
+
+#endif							/* LEDGER_STORAGE_H */

@@ -1,0 +1,92 @@
+/*-------------------------------------------------------------------------
+ *
+ * write.h
+ *	  Tail insertion, bulk writing, sealing, vacuum.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef LEDGER_WRITE_H
+#define LEDGER_WRITE_H
+
+#include "access/tableam.h"
+#include "commands/vacuum.h"
+#include "storage/storage.h"
+
+/* ---- tail.c ---- */
+
+extern void ledger_tail_insert(Relation rel, HeapTuple tuple, CommandId cid,
+							   int options, bool speculative, LedgerRow *row);
+extern void ledger_tail_multi_insert(Relation rel, HeapTuple *tuples, int ntuples,
+									 CommandId cid, int options, LedgerRow *rows);
+extern bool ledger_close_run(Relation rel, int lane, LedgerSlotNumber slot);
+
+/* ---- insert.c: the table AM's insertion callbacks ---- */
+
+extern void ledger_tuple_insert(Relation rel, TupleTableSlot *slot, CommandId cid,
+								int options, struct BulkInsertStateData *bistate);
+extern void ledger_tuple_insert_speculative(Relation rel, TupleTableSlot *slot,
+											CommandId cid, int options,
+											struct BulkInsertStateData *bistate,
+											uint32 token);
+extern void ledger_tuple_complete_speculative(Relation rel, TupleTableSlot *slot,
+											  uint32 token, bool succeeded);
+extern void ledger_multi_insert(Relation rel, TupleTableSlot **slots, int nslots,
+								CommandId cid, int options,
+								struct BulkInsertStateData *bistate);
+extern void ledger_finish_bulk_insert(Relation rel, int options);
+
+/* ---- bulk.c ---- */
+
+/*
+ * A row in a bulk writer's memory.  The tuple belongs to the writer and is
+ * valid until the next insertion or flush.
+ */
+typedef struct LedgerBulkRow
+{
+	HeapTuple	tuple;
+	TransactionId xid;
+	CommandId	cid;
+} LedgerBulkRow;
+
+extern bool ledger_bulk_insert(Relation rel, HeapTuple tuple, CommandId cid,
+							   int options, LedgerRow *row);
+extern bool ledger_bulk_fetch(Relation rel, LedgerRow row, LedgerBulkRow *result);
+/* Write out what this backend holds in memory of the relation, or of all. */
+extern void ledger_bulk_flush(Relation rel);
+extern void ledger_bulk_flush_all(void);
+extern void ledger_bulk_forget(Relation rel);
+extern void ledger_bulk_init(void);
+
+/* ---- encode.c ---- */
+
+typedef struct LedgerRowSet
+{
+	int			nrows;			/* positions */
+	HeapTuple  *tuples;			/* NULL for a gap */
+	uint32	   *xmins;			/* NULL, or one a position (0 for a gap) */
+	uint32	   *cids;			/* NULL, or one a position */
+	CommandId	cid;			/* if cids is NULL */
+	uint64		raw_bytes;
+} LedgerRowSet;
+
+extern BlockNumber ledger_write_segment(Relation rel, TupleDesc desc,
+										const LedgerRowSet *rows,
+										const LedgerSegmentSlot *slots, int nslots,
+										uint64 segment, uint32 *nblocks);
+
+/* ---- seal.c ---- */
+
+extern int64 ledger_seal_some(Relation rel);
+extern int64 ledger_seal_relation(Relation rel, bool close_open_runs);
+extern void ledger_settle_bulk(Relation rel);
+
+/* ---- worker.c ---- */
+
+extern void ledger_wake_sealer(Relation rel);
+
+/* ---- vacuum.c ---- */
+
+extern void ledger_relation_vacuum(Relation rel, struct VacuumParams *params,
+								   BufferAccessStrategy bstrategy);
+
+#endif							/* LEDGER_WRITE_H */
