@@ -18,20 +18,19 @@ else
 
 EXTENSION = ledger
 MODULE_big = ledger
-OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*/*.c)))
-DATA = $(sort $(wildcard ledger--*.sql))
+OBJS := $(patsubst %.c,%.o,$(sort $(wildcard src/*/*.c)))
+DATA := $(sort $(wildcard ledger--*.sql))
 PGFILEDESC = "ledger - compressed append-only tables"
 
 PG_CPPFLAGS = -I$(srcdir)/src
 SHLIB_LINK = -llz4
 
 # sql/ledger.sql creates the extension and goes first
-TESTS = $(sort $(patsubst sql/%.sql,%,$(wildcard sql/*.sql)))
-REGRESS = $(filter ledger,$(TESTS)) $(filter-out ledger,$(TESTS))
-REGRESS_OPTS = --inputdir=$(srcdir)
-ISOLATION = $(sort $(patsubst test/isolation/specs/%.spec,%,$(wildcard test/isolation/specs/*.spec)))
+TESTS := $(sort $(patsubst sql/%.sql,%,$(wildcard sql/*.sql)))
+REGRESS := $(strip $(filter ledger,$(TESTS)) $(filter-out ledger,$(TESTS)))
+ISOLATION := $(sort $(patsubst test/isolation/specs/%.spec,%,$(wildcard test/isolation/specs/*.spec)))
 ISOLATION_OPTS = --inputdir=$(srcdir)/test/isolation
-TAP_TESTS = $(if $(wildcard test/tap/*.pl),1)
+TAP_TESTS := $(if $(wildcard test/tap/*.pl),1)
 PROVE_TESTS = test/tap/*.pl
 EXTRA_CLEAN = tmp_check log
 
