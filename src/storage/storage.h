@@ -369,6 +369,7 @@ extern void ledger_check_tag(Relation rel, Buffer buffer, LedgerBlockKind kind,
 
 extern bool ledger_read_meta(Relation rel, LedgerMetaData *meta);
 extern Buffer ledger_lock_meta(Relation rel, int mode);
+extern Buffer ledger_lock_meta_if_any(Relation rel, int mode);
 extern LedgerMetaData *ledger_meta_of(Relation rel, Buffer buffer, Page page);
 extern void ledger_meta_set_crc(LedgerMetaData *meta);
 extern LedgerSlotNumber ledger_slot_count(Relation rel);
@@ -376,7 +377,9 @@ extern LedgerSlotNumber ledger_slot_count(Relation rel);
 /* ---- directory.c ---- */
 
 extern bool ledger_read_entry(Relation rel, LedgerSlotNumber slot, LedgerSlotEntry *entry);
-extern Buffer ledger_lock_entry(Relation rel, LedgerSlotNumber slot, int mode);
+extern BlockNumber ledger_directory_block(Relation rel, LedgerSlotNumber slot);
+extern Buffer ledger_lock_directory(Relation rel, BlockNumber block, int mode);
+extern bool ledger_same_directory(LedgerSlotNumber a, LedgerSlotNumber b);
 extern LedgerSlotEntry *ledger_entry_of(Relation rel, Buffer buffer, Page page,
 										LedgerSlotNumber slot);
 extern void ledger_entry_set_crc(LedgerSlotEntry *entry, LedgerSlotNumber slot);
@@ -409,7 +412,7 @@ extern HeapTuple ledger_read_overflow(Relation rel, const LedgerOverflowStub *st
 typedef struct LedgerSegmentWriter LedgerSegmentWriter;
 
 extern LedgerSegmentWriter *ledger_segment_begin(Relation rel, LedgerSlotNumber primary,
-												 uint64 segment, uint64 expected_bytes);
+												 uint64 segment);
 extern void ledger_segment_write(LedgerSegmentWriter *writer, const void *data, size_t len);
 extern uint64 ledger_segment_offset(LedgerSegmentWriter *writer);
 extern void ledger_segment_read_back(LedgerSegmentWriter *writer, uint64 offset,

@@ -14,11 +14,13 @@
 
 /* ---- tail.c ---- */
 
-extern void ledger_tail_insert(Relation rel, HeapTuple tuple, CommandId cid,
-							   int options, bool speculative, LedgerRow *row);
-extern void ledger_tail_multi_insert(Relation rel, HeapTuple *tuples, int ntuples,
-									 CommandId cid, int options, LedgerRow *rows);
+extern LedgerSlotNumber ledger_prepare_slot(Relation rel);
 extern bool ledger_close_run(Relation rel, int lane, LedgerSlotNumber slot);
+extern HeapTuple ledger_make_stub(HeapTuple tuple, const LedgerOverflowStub *stub);
+extern void ledger_tail_insert(Relation rel, HeapTuple tuple, uint64 excess,
+							   int options, bool speculative, LedgerRow *row);
+extern void ledger_tail_multi_insert(Relation rel, HeapTuple *tuples, const uint64 *excess,
+									 int ntuples, int options, LedgerRow *rows);
 
 /* ---- insert.c: the table AM's insertion callbacks ---- */
 
@@ -48,8 +50,9 @@ typedef struct LedgerBulkRow
 	CommandId	cid;
 } LedgerBulkRow;
 
-extern bool ledger_bulk_insert(Relation rel, HeapTuple tuple, CommandId cid,
-							   int options, LedgerRow *row);
+extern bool ledger_bulk_wants(Relation rel, int options, int nrows);
+extern void ledger_bulk_insert(Relation rel, HeapTuple tuple, CommandId cid, LedgerRow *row);
+extern void ledger_bulk_check_conflicts(Relation rel);
 extern bool ledger_bulk_fetch(Relation rel, LedgerRow row, LedgerBulkRow *result);
 /* Write out what this backend holds in memory of the relation, or of all. */
 extern void ledger_bulk_flush(Relation rel);
@@ -82,7 +85,7 @@ extern void ledger_settle_bulk(Relation rel);
 
 /* ---- worker.c ---- */
 
-extern void ledger_wake_sealer(Relation rel);
+extern void ledger_wake_sealer(Relation rel, uint32 closed_slots);
 
 /* ---- vacuum.c ---- */
 

@@ -1,0 +1,333 @@
+/*-------------------------------------------------------------------------
+ *
+ * directory.c
+ *	  The slot directory: an entry for each slot, at a computed place.
+ *
+ * The entry of slot s is number s % LEDGER_ENTRIES_PER_PAGE of directory page
+ * s / LEDGER_ENTRIES_PER_PAGE.  The metapage names the first
+ * LEDGER_META_DIRECTORIES of these pages and the root pages that name the
+ * others.  None of them ever moves, so a backend may remember where they are
+ * (until the relation gets another file).
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/generic_xlog.h"
+#include "storage/storage.h"
+#include "utils/memutils.h"
+
+/* rd_amcache: where the first directory pages are. */
+#define CACHED_DIRECTORIES	64
+
+typedef struct DirectoryCache
+{
+	BlockNumber blocks[CACHED_DIRECTORIES];
+} DirectoryCache;
+
+static inline uint32
+directory_number(LedgerSlotNumber slot)
+{
+	return slot / LEDGER_ENTRIES_PER_PAGE;
+}
+
+static inline LedgerSlotNumber
+directory_first_slot(uint32 number)
+{
+	return number * LEDGER_ENTRIES_PER_PAGE;
+}
+
+/* Which root page names directory page "number", and where in it. */
+static inline void
+locate_in_roots(uint32 number, uint32 *root, uint32 *index)
+{
+	*root = (number - LEDGER_META_DIRECTORIES) / LEDGER_ROOT_DIRECTORIES;
+	*index = (number - LEDGER_META_DIRECTORIES) % LEDGER_ROOT_DIRECTORIES;
+}
+
+static inline LedgerSlotNumber
+root_first_slot(uint32 root)
+{
+	return directory_first_slot(LEDGER_META_DIRECTORIES + root * LEDGER_ROOT_DIRECTORIES);
+}
+
+static pg_crc32c
+entry_crc(const LedgerSlotEntry *entry, LedgerSlotNumber slot)
+{
+	pg_crc32c	crc;
+
+	INIT_CRC32C(crc);
+	COMP_CRC32C(crc, &slot, sizeof(slot));
+	COMP_CRC32C(crc, entry, offsetof(LedgerSlotEntry, crc));
+	FIN_CRC32C(crc);
+	return crc;
+}
+
+void
+ledger_entry_set_crc(LedgerSlotEntry *entry, LedgerSlotNumber slot)
+{
+	entry->crc = entry_crc(entry, slot);
+}
+
+/* The cache is only a hint: what is in it was true, and stays so. */
+static BlockNumber
+cached_directory(Relation rel, uint32 number)
+{
+	DirectoryCache *cache = (DirectoryCache *) rel->rd_amcache;
+
+	if (cache == NULL || number >= CACHED_DIRECTORIES)
+		return InvalidBlockNumber;
+	return cache->blocks[number];
+}
+
+static void
+cache_directory(Relation rel, uint32 number, BlockNumber block)
+{
+	DirectoryCache *cache = (DirectoryCache *) rel->rd_amcache;
+
+	if (number >= CACHED_DIRECTORIES)
+		return;
+	if (cache == NULL)
+	{
+		cache = MemoryContextAlloc(CacheMemoryContext, sizeof(*cache));
+		for (int i = 0; i < CACHED_DIRECTORIES; i++)
+			cache->blocks[i] = InvalidBlockNumber;
+		rel->rd_amcache = cache;
+	}
+	cache->blocks[number] = block;
+}
+
+/* The relation has got another file, or an empty one. */
+void
+ledger_forget_directory(Relation rel)
+{
+	if (rel->rd_amcache != NULL)
+		pfree(rel->rd_amcache);
+	rel->rd_amcache = NULL;
+}
+
+/* Block of directory page "number", or InvalidBlockNumber if there is none. */
+static BlockNumber
+find_directory(Relation rel, uint32 number)
+{
+	BlockNumber block = cached_directory(rel, number);
+	LedgerMetaData *meta;
+	Buffer		buffer;
+	uint32		root,
+				index;
+
+	if (BlockNumberIsValid(block))
+		return block;
+
+	buffer = ledger_lock_meta_if_any(rel, BUFFER_LOCK_SHARE);
+	if (!BufferIsValid(buffer))
+		return InvalidBlockNumber;
+	meta = ledger_meta_of(rel, buffer, BufferGetPage(buffer));
+	if (number < LEDGER_META_DIRECTORIES)
+	{
+		block = meta->directories[number];
+		UnlockReleaseBuffer(buffer);
+	}
+	else
+	{
+		BlockNumber rootblock;
+
+		locate_in_roots(number, &root, &index);
+		rootblock = meta->roots[root];
+		UnlockReleaseBuffer(buffer);
+		if (!BlockNumberIsValid(rootblock))
+			return InvalidBlockNumber;
+		buffer = ledger_read_block(rel, rootblock);
+		LockBuffer(buffer, BUFFER_LOCK_SHARE);
+		ledger_check_tag(rel, buffer, LEDGER_BLOCK_ROOT, root_first_slot(root));
+		block = ((BlockNumber *) LedgerPageContents(BufferGetPage(buffer)))[index];
+		UnlockReleaseBuffer(buffer);
+	}
+	if (BlockNumberIsValid(block))
+		cache_directory(rel, number, block);
+	return block;
+}
+
+/*
+ * The slot's entry in "page", which is that of the locked directory buffer or
+ * a copy of it.
+ */
+LedgerSlotEntry *
+ledger_entry_of(Relation rel, Buffer buffer, Page page, LedgerSlotNumber slot)
+{
+	LedgerSlotEntry *entry = (LedgerSlotEntry *) LedgerPageContents(page) +
+	slot % LEDGER_ENTRIES_PER_PAGE;
+
+	ledger_check_tag(rel, buffer, LEDGER_BLOCK_DIRECTORY,
+					 directory_first_slot(directory_number(slot)));
+	if (entry->crc != entry_crc(entry, slot) || entry->state > LEDGER_SLOT_DEAD ||
+		entry->nrows > LEDGER_SLOT_ROWS)
+		ledger_corrupt(rel, BufferGetBlockNumber(buffer),
+					   "the directory entry of slot %u fails its check", slot);
+	return entry;
+}
+
+/*
+ * Block of the directory page of a slot that has been allotted, or is about to
+ * be.  Looks at the metapage, so find it before locking that.
+ */
+BlockNumber
+ledger_directory_block(Relation rel, LedgerSlotNumber slot)
+{
+	BlockNumber block = find_directory(rel, directory_number(slot));
+
+	if (!BlockNumberIsValid(block))
+		ledger_corrupt(rel, 0, "slot %u has no directory page", slot);
+	return block;
+}
+
+/* Pin and lock a directory page. */
+Buffer
+ledger_lock_directory(Relation rel, BlockNumber block, int mode)
+{
+	Buffer		buffer = ledger_read_block(rel, block);
+
+	LockBuffer(buffer, mode);
+	return buffer;
+}
+
+/* Whether the entries of two slots are on one directory page. */
+bool
+ledger_same_directory(LedgerSlotNumber a, LedgerSlotNumber b)
+{
+	return directory_number(a) == directory_number(b);
+}
+
+/* Copy a slot's entry out; false if the slot was never allotted. */
+bool
+ledger_read_entry(Relation rel, LedgerSlotNumber slot, LedgerSlotEntry *entry)
+{
+	BlockNumber block;
+	Buffer		buffer;
+
+	if (slot >= LEDGER_MAX_SLOTS)
+		return false;
+	block = find_directory(rel, directory_number(slot));
+	if (!BlockNumberIsValid(block))
+		return false;
+	buffer = ledger_read_block(rel, block);
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	memcpy(entry, ledger_entry_of(rel, buffer, BufferGetPage(buffer), slot), sizeof(*entry));
+	UnlockReleaseBuffer(buffer);
+	return entry->state != LEDGER_SLOT_FREE;
+}
+
+static void
+init_directory_page(Page page, uint32 number)
+{
+	LedgerSlotEntry *entries;
+	LedgerSlotNumber first = directory_first_slot(number);
+
+	ledger_page_init(page, LEDGER_BLOCK_DIRECTORY, first, 0, 0);
+	entries = (LedgerSlotEntry *) LedgerPageContents(page);
+	memset(entries, 0, LEDGER_ENTRIES_PER_PAGE * sizeof(LedgerSlotEntry));
+	for (int i = 0; i < LEDGER_ENTRIES_PER_PAGE; i++)
+		ledger_entry_set_crc(&entries[i], first + i);
+	((PageHeader) page)->pd_lower = SizeOfPageHeaderData +
+		LEDGER_ENTRIES_PER_PAGE * sizeof(LedgerSlotEntry);
+}
+
+static void
+init_root_page(Page page, uint32 root)
+{
+	BlockNumber *blocks;
+
+	ledger_page_init(page, LEDGER_BLOCK_ROOT, root_first_slot(root), 0, 0);
+	blocks = (BlockNumber *) LedgerPageContents(page);
+	for (int i = 0; i < LEDGER_ROOT_DIRECTORIES; i++)
+		blocks[i] = InvalidBlockNumber;
+	((PageHeader) page)->pd_lower = SizeOfPageHeaderData +
+		LEDGER_ROOT_DIRECTORIES * sizeof(BlockNumber);
+}
+
+/* Make a root page, unless somebody else has just done so. */
+static BlockNumber
+ensure_root(Relation rel, uint32 root)
+{
+	Buffer		newbuf = ledger_alloc_block(rel);
+	Buffer		metabuf = ledger_lock_meta(rel, BUFFER_LOCK_EXCLUSIVE);
+	GenericXLogState *state = GenericXLogStart(rel);
+	LedgerMetaData *meta = ledger_meta_of(rel, metabuf,
+										  GenericXLogRegisterBuffer(state, metabuf, 0));
+	BlockNumber block = meta->roots[root];
+
+	if (BlockNumberIsValid(block))
+	{
+		BlockNumber unused = BufferGetBlockNumber(newbuf);
+
+		GenericXLogAbort(state);
+		UnlockReleaseBuffer(metabuf);
+		UnlockReleaseBuffer(newbuf);
+		ledger_free_block(rel, unused);
+		return block;
+	}
+	block = BufferGetBlockNumber(newbuf);
+	init_root_page(GenericXLogRegisterBuffer(state, newbuf, GENERIC_XLOG_FULL_IMAGE), root);
+	meta->roots[root] = block;
+	GenericXLogFinish(state);
+	UnlockReleaseBuffer(metabuf);
+	UnlockReleaseBuffer(newbuf);
+	return block;
+}
+
+/* See to it that the slot has a directory page. */
+void
+ledger_ensure_directory(Relation rel, LedgerSlotNumber slot)
+{
+	uint32		number = directory_number(slot);
+	Buffer		newbuf,
+				parent;
+	GenericXLogState *state;
+	Page		page;
+	BlockNumber *place;
+	BlockNumber rootblock = InvalidBlockNumber;
+	uint32		root = 0,
+				index = 0;
+
+	if (BlockNumberIsValid(find_directory(rel, number)))
+		return;
+
+	if (number >= LEDGER_META_DIRECTORIES)
+	{
+		locate_in_roots(number, &root, &index);
+		rootblock = ensure_root(rel, root);
+	}
+
+	newbuf = ledger_alloc_block(rel);
+	if (number < LEDGER_META_DIRECTORIES)
+		parent = ledger_lock_meta(rel, BUFFER_LOCK_EXCLUSIVE);
+	else
+	{
+		parent = ledger_read_block(rel, rootblock);
+		LockBuffer(parent, BUFFER_LOCK_EXCLUSIVE);
+		ledger_check_tag(rel, parent, LEDGER_BLOCK_ROOT, root_first_slot(root));
+	}
+	state = GenericXLogStart(rel);
+	page = GenericXLogRegisterBuffer(state, parent, 0);
+	if (number < LEDGER_META_DIRECTORIES)
+		place = &ledger_meta_of(rel, parent, page)->directories[number];
+	else
+		place = (BlockNumber *) LedgerPageContents(page) + index;
+
+	if (BlockNumberIsValid(*place))
+	{
+		BlockNumber unused = BufferGetBlockNumber(newbuf);
+
+		GenericXLogAbort(state);
+		UnlockReleaseBuffer(parent);
+		UnlockReleaseBuffer(newbuf);
+		ledger_free_block(rel, unused);
+		return;
+	}
+	*place = BufferGetBlockNumber(newbuf);
+	init_directory_page(GenericXLogRegisterBuffer(state, newbuf, GENERIC_XLOG_FULL_IMAGE),
+						number);
+	GenericXLogFinish(state);
+	UnlockReleaseBuffer(parent);
+	UnlockReleaseBuffer(newbuf);
+}

@@ -1,0 +1,63 @@
+/*-------------------------------------------------------------------------
+ *
+ * runmap.c
+ *	  The run map: which tail page holds which rows of a tail run.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "storage/storage.h"
+
+/*
+ * Copy a run's map out, or return false if the block is not that slot's run
+ * map any more: the slot has been sealed since its entry was read.
+ */
+bool
+ledger_read_runmap(Relation rel, LedgerSlotNumber slot, BlockNumber home,
+				   LedgerRunMap *map)
+{
+	Buffer		buffer = ledger_read_block(rel, home);
+	Page		page = BufferGetPage(buffer);
+	LedgerRunMap *source = (LedgerRunMap *) LedgerPageContents(page);
+
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	if (!ledger_tag_is(page, LEDGER_BLOCK_RUNMAP, slot, 0, 0))
+	{
+		UnlockReleaseBuffer(buffer);
+		return false;
+	}
+	if (source->nitems > LEDGER_RUNMAP_ITEMS)
+		ledger_corrupt(rel, home, "the run map of slot %u has %u pages", slot, source->nitems);
+	memcpy(map, source, offsetof(LedgerRunMap, items) +
+		   source->nitems * sizeof(LedgerRunMapItem));
+	UnlockReleaseBuffer(buffer);
+
+	for (uint32 i = 0; i < map->nitems; i++)
+	{
+		if (map->items[i].first >= LEDGER_SLOT_ROWS ||
+			(i == 0 ? map->items[i].first != 0 :
+			 map->items[i].first <= map->items[i - 1].first))
+			ledger_corrupt(rel, home, "the run map of slot %u is out of order", slot);
+	}
+	return true;
+}
+
+/* Index of the item whose page holds the offset, or -1. */
+int
+ledger_runmap_find(const LedgerRunMap *map, int offset)
+{
+	int			low = 0,
+				high = (int) map->nitems - 1;
+
+	while (low < high)
+	{
+		int			middle = (low + high + 1) / 2;
+
+		if (map->items[middle].first <= offset)
+			low = middle;
+		else
+			high = middle - 1;
+	}
+	return high;
+}

@@ -1,0 +1,484 @@
+/*-------------------------------------------------------------------------
+ *
+ * segment.c
+ *	  Segments: two streams of bytes over lists of extents, and a root block.
+ *
+ * A segment's blocks are written one by one, each claimed, filled and logged
+ * under its exclusive lock; the root block, which names them all, comes last.
+ * They count as in use from the first on, because the writer has put the
+ * segment's id in its primary slot's entry before (see ledger_block_is_free).
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xloginsert.h"
+#include "miscadmin.h"
+#include "storage/indexfsm.h"
+#include "storage/lmgr.h"
+#include "storage/storage.h"
+
+/* Blocks asked for at a time, of the free space map or the end of the file. */
+#define CANDIDATES	128
+
+/* With so few extents left, only fresh blocks from the end are taken. */
+#define SPARE_EXTENTS	50
+
+struct LedgerSegmentWriter
+{
+	Relation	rel;
+	LedgerSlotNumber primary;
+	uint64		segment;
+
+	LedgerExtent *extents;		/* of the data stream, then of the xmins' */
+	int			nextents;
+	int			ndata_extents;
+	int			first_extent;	/* of the current stream */
+	uint32		nblocks;		/* written, of both streams */
+	bool		xmins;			/* the xmin stream has begun */
+
+	uint64		data_bytes;
+	uint64		bytes;			/* of the current stream */
+	uint32		index;			/* next block's index in its stream */
+	char	   *pending;		/* bytes that do not fill a block yet */
+	size_t		npending;
+
+	BlockNumber candidates[CANDIDATES];
+	int			ncandidates;
+	int			next_candidate;
+	bool		map_exhausted;	/* the free space map knows no more */
+};
+
+LedgerSegmentWriter *
+ledger_segment_begin(Relation rel, LedgerSlotNumber primary, uint64 segment)
+{
+	LedgerSegmentWriter *writer = palloc0(sizeof(LedgerSegmentWriter));
+
+	writer->rel = rel;
+	writer->primary = primary;
+	writer->segment = segment;
+	writer->extents = palloc(LEDGER_SEGMENT_EXTENTS * sizeof(LedgerExtent));
+	writer->pending = palloc(LEDGER_PAGE_PAYLOAD);
+	return writer;
+}
+
+static int
+compare_blocks(const void *a, const void *b)
+{
+	BlockNumber x = *(const BlockNumber *) a;
+	BlockNumber y = *(const BlockNumber *) b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* Blocks at the end of the file, together, for few extents. */
+static void
+extend_candidates(LedgerSegmentWriter *writer)
+{
+	Relation	rel = writer->rel;
+	bool		lock = !RELATION_IS_LOCAL(rel);
+	int			count = Min(CANDIDATES, Max(8, writer->nblocks / 2));
+
+	if (lock)
+		LockRelationForExtension(rel, ExclusiveLock);
+	for (int i = 0; i < count; i++)
+	{
+		Buffer		buffer = ReadBuffer(rel, P_NEW);
+
+		writer->candidates[i] = BufferGetBlockNumber(buffer);
+		ReleaseBuffer(buffer);
+	}
+	if (lock)
+		UnlockRelationForExtension(rel, ExclusiveLock);
+	writer->ncandidates = count;
+	writer->next_candidate = 0;
+}
+
+/* Free blocks, lowest first, so that the file can shrink at its end. */
+static void
+find_candidates(LedgerSegmentWriter *writer)
+{
+	writer->ncandidates = 0;
+	writer->next_candidate = 0;
+	while (!writer->map_exhausted && writer->ncandidates < CANDIDATES)
+	{
+		BlockNumber block = GetFreeIndexPage(writer->rel);
+
+		if (block == InvalidBlockNumber)
+			writer->map_exhausted = true;
+		else
+			writer->candidates[writer->ncandidates++] = block;
+	}
+	qsort(writer->candidates, writer->ncandidates, sizeof(BlockNumber), compare_blocks);
+}
+
+static Buffer
+next_block(LedgerSegmentWriter *writer)
+{
+	for (;;)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (writer->next_candidate < writer->ncandidates)
+		{
+			Buffer		buffer;
+
+			buffer = ledger_claim_block(writer->rel,
+										writer->candidates[writer->next_candidate++]);
+			if (BufferIsValid(buffer))
+				return buffer;
+		}
+		else if (!writer->map_exhausted &&
+				 writer->nextents < LEDGER_SEGMENT_EXTENTS - SPARE_EXTENTS)
+			find_candidates(writer);
+		else
+			extend_candidates(writer);
+	}
+}
+
+static void
+remember_block(LedgerSegmentWriter *writer, BlockNumber block)
+{
+	if (writer->nextents > writer->first_extent)
+	{
+		LedgerExtent *last = &writer->extents[writer->nextents - 1];
+
+		if (last->start + last->count == block)
+		{
+			last->count++;
+			return;
+		}
+	}
+	if (writer->nextents == LEDGER_SEGMENT_EXTENTS)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("free space of ledger \"%s\" is too fragmented for a segment",
+						RelationGetRelationName(writer->rel))));
+	writer->extents[writer->nextents].start = block;
+	writer->extents[writer->nextents].count = 1;
+	writer->nextents++;
+}
+
+/* Write a block of the segment; returns its number. */
+static BlockNumber
+write_block(LedgerSegmentWriter *writer, LedgerBlockKind kind, uint32 index,
+			const char *data, size_t length)
+{
+	Buffer		buffer = next_block(writer);
+	Page		page = BufferGetPage(buffer);
+	BlockNumber block = BufferGetBlockNumber(buffer);
+
+	START_CRIT_SECTION();
+	ledger_page_init(page, kind, writer->primary, index, writer->segment);
+	memcpy(LedgerPageContents(page), data, length);
+	((PageHeader) page)->pd_lower = SizeOfPageHeaderData + length;
+	MarkBufferDirty(buffer);
+	if (RelationNeedsWAL(writer->rel))
+		log_newpage_buffer(buffer, true);
+	END_CRIT_SECTION();
+
+	UnlockReleaseBuffer(buffer);
+	writer->nblocks++;
+	return block;
+}
+
+static void
+write_stream_block(LedgerSegmentWriter *writer, const char *data, size_t length)
+{
+	remember_block(writer,
+				   write_block(writer, writer->xmins ? LEDGER_BLOCK_XMIN : LEDGER_BLOCK_SEGMENT,
+							   writer->index++, data, length));
+}
+
+/* Append bytes to the current stream. */
+void
+ledger_segment_write(LedgerSegmentWriter *writer, const void *data, size_t len)
+{
+	const char *next = data;
+
+	writer->bytes += len;
+	while (len > 0)
+	{
+		size_t		part = Min(len, LEDGER_PAGE_PAYLOAD - writer->npending);
+
+		if (writer->npending == 0 && part == LEDGER_PAGE_PAYLOAD)
+			write_stream_block(writer, next, part);
+		else
+		{
+			memcpy(writer->pending + writer->npending, next, part);
+			writer->npending += part;
+			if (writer->npending == LEDGER_PAGE_PAYLOAD)
+			{
+				write_stream_block(writer, writer->pending, writer->npending);
+				writer->npending = 0;
+			}
+		}
+		next += part;
+		len -= part;
+	}
+}
+
+/* Bytes written to the current stream so far. */
+uint64
+ledger_segment_offset(LedgerSegmentWriter *writer)
+{
+	return writer->bytes;
+}
+
+/* The block that holds the index'th piece of a stream. */
+static BlockNumber
+block_at(const LedgerExtent *extents, int nextents, uint64 index)
+{
+	for (int i = 0; i < nextents; i++)
+	{
+		if (index < extents[i].count)
+			return extents[i].start + index;
+		index -= extents[i].count;
+	}
+	return InvalidBlockNumber;
+}
+
+/* Copy out bytes that were written to the current stream. */
+void
+ledger_segment_read_back(LedgerSegmentWriter *writer, uint64 offset, size_t len, void *dst)
+{
+	Relation	rel = writer->rel;
+	char	   *to = dst;
+
+	Assert(offset + len <= writer->bytes);
+	while (len > 0)
+	{
+		uint64		index = offset / LEDGER_PAGE_PAYLOAD;
+		size_t		start = offset % LEDGER_PAGE_PAYLOAD;
+		size_t		part = Min(len, LEDGER_PAGE_PAYLOAD - start);
+
+		if (index == writer->index)
+			memcpy(to, writer->pending + start, part);
+		else
+		{
+			BlockNumber block = block_at(writer->extents + writer->first_extent,
+										 writer->nextents - writer->first_extent, index);
+			Buffer		buffer = ledger_read_block(rel, block);
+			Page		page = BufferGetPage(buffer);
+
+			LockBuffer(buffer, BUFFER_LOCK_SHARE);
+			if (!ledger_tag_is(page, writer->xmins ? LEDGER_BLOCK_XMIN : LEDGER_BLOCK_SEGMENT,
+							   writer->primary, index, writer->segment))
+				ledger_corrupt(rel, block, "a block of segment " UINT64_FORMAT " was overwritten",
+							   writer->segment);
+			memcpy(to, LedgerPageContents(page) + start, part);
+			UnlockReleaseBuffer(buffer);
+		}
+		to += part;
+		offset += part;
+		len -= part;
+	}
+}
+
+static void
+flush_stream(LedgerSegmentWriter *writer)
+{
+	if (writer->npending > 0)
+		write_stream_block(writer, writer->pending, writer->npending);
+	writer->npending = 0;
+}
+
+/* What is written from here on goes to the xmin stream. */
+void
+ledger_segment_start_xmins(LedgerSegmentWriter *writer)
+{
+	Assert(!writer->xmins);
+	flush_stream(writer);
+	writer->xmins = true;
+	writer->data_bytes = writer->bytes;
+	writer->ndata_extents = writer->nextents;
+	writer->first_extent = writer->nextents;
+	writer->bytes = 0;
+	writer->index = 0;
+}
+
+static pg_crc32c
+root_crc(const LedgerSegmentRoot *root, const void *rest, size_t length)
+{
+	LedgerSegmentRoot copy = *root;
+	pg_crc32c	crc;
+
+	copy.crc = 0;
+	INIT_CRC32C(crc);
+	COMP_CRC32C(crc, &copy, sizeof(copy));
+	COMP_CRC32C(crc, rest, length);
+	FIN_CRC32C(crc);
+	return crc;
+}
+
+static size_t
+root_rest_size(const LedgerSegmentRoot *root)
+{
+	return (root->nextents + root->nxmin_extents) * sizeof(LedgerExtent) +
+		root->nslots * sizeof(LedgerSegmentSlot);
+}
+
+/*
+ * Write the root block, of which the caller has filled in what concerns rows
+ * and columns, and return its number.  The xmin stream must have been begun.
+ */
+BlockNumber
+ledger_segment_finish(LedgerSegmentWriter *writer, LedgerSegmentRoot *root,
+					  const LedgerSegmentSlot *slots, uint32 *nblocks)
+{
+	char	   *page = palloc(LEDGER_PAGE_PAYLOAD);
+	char	   *rest = page + sizeof(LedgerSegmentRoot);
+	BlockNumber block;
+	size_t		extents_size;
+
+	Assert(writer->xmins);
+	flush_stream(writer);
+
+	root->magic = LEDGER_MAGIC;
+	root->version = LEDGER_FORMAT_VERSION;
+	root->segment = writer->segment;
+	root->primary = writer->primary;
+	root->nextents = writer->ndata_extents;
+	root->nxmin_extents = writer->nextents - writer->ndata_extents;
+	root->data_bytes = writer->data_bytes;
+	root->xmin_bytes = writer->bytes;
+
+	extents_size = writer->nextents * sizeof(LedgerExtent);
+	memcpy(rest, writer->extents, extents_size);
+	memcpy(rest + extents_size, slots, root->nslots * sizeof(LedgerSegmentSlot));
+	root->crc = root_crc(root, rest, root_rest_size(root));
+	memcpy(page, root, sizeof(*root));
+
+	block = write_block(writer, LEDGER_BLOCK_SEGROOT, 0, page,
+						sizeof(LedgerSegmentRoot) + root_rest_size(root));
+	*nblocks = writer->nblocks;
+
+	/* give back what was not needed */
+	while (writer->next_candidate < writer->ncandidates)
+		ledger_free_block(writer->rel, writer->candidates[writer->next_candidate++]);
+	pfree(page);
+	return block;
+}
+
+/* Blocks of each prefix of a stream's extents, for binary search. */
+static void
+sum_extents(const LedgerExtent *extents, int nextents, uint64 *ends)
+{
+	uint64		sum = 0;
+
+	for (int i = 0; i < nextents; i++)
+	{
+		sum += extents[i].count;
+		ends[i] = sum;
+	}
+}
+
+static bool
+root_is_sane(const LedgerSegmentRoot *root)
+{
+	return root->magic == LEDGER_MAGIC &&
+		root->nextents + root->nxmin_extents <= LEDGER_SEGMENT_EXTENTS &&
+		root->nslots <= LEDGER_SEGMENT_SLOTS;
+}
+
+LedgerSegment *
+ledger_segment_open(Relation rel, BlockNumber block, LedgerSlotNumber primary,
+					uint64 segment)
+{
+	LedgerSegment *result;
+	Buffer		buffer = ledger_read_block(rel, block);
+	Page		page = BufferGetPage(buffer);
+	char	   *rest;
+	size_t		size;
+	int			nextents;
+
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	if (!ledger_tag_is(page, LEDGER_BLOCK_SEGROOT, primary, 0, segment))
+	{
+		UnlockReleaseBuffer(buffer);
+		return NULL;
+	}
+	result = palloc(sizeof(LedgerSegment));
+	result->block = block;
+	memcpy(&result->root, LedgerPageContents(page), sizeof(LedgerSegmentRoot));
+	if (!root_is_sane(&result->root))
+		ledger_corrupt(rel, block, "the root of segment " UINT64_FORMAT " is not one", segment);
+	size = root_rest_size(&result->root);
+	rest = palloc(size);
+	memcpy(rest, LedgerPageContents(page) + sizeof(LedgerSegmentRoot), size);
+	UnlockReleaseBuffer(buffer);
+
+	if (result->root.crc != root_crc(&result->root, rest, size) ||
+		result->root.segment != segment)
+		ledger_corrupt(rel, block, "the root of segment " UINT64_FORMAT " fails its check", segment);
+
+	nextents = result->root.nextents + result->root.nxmin_extents;
+	result->extents = (LedgerExtent *) rest;
+	result->slots = (LedgerSegmentSlot *) (rest + nextents * sizeof(LedgerExtent));
+	result->extent_ends = palloc(Max(nextents, 1) * sizeof(uint64));
+	sum_extents(result->extents, result->root.nextents, result->extent_ends);
+	sum_extents(result->extents + result->root.nextents, result->root.nxmin_extents,
+				result->extent_ends + result->root.nextents);
+	return result;
+}
+
+/* The block that holds the index'th piece of one of the segment's streams. */
+static BlockNumber
+stream_block(const LedgerSegment *segment, bool xmins, uint64 index)
+{
+	int			low = xmins ? segment->root.nextents : 0;
+	int			high = low + (xmins ? segment->root.nxmin_extents : segment->root.nextents);
+	int			first = low;
+	int			end = high;
+
+	while (low < high)
+	{
+		int			middle = (low + high) / 2;
+
+		if (segment->extent_ends[middle] <= index)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low == end)
+		return InvalidBlockNumber;
+	return segment->extents[low].start +
+		(index - (low == first ? 0 : segment->extent_ends[low - 1]));
+}
+
+bool
+ledger_segment_read(Relation rel, const LedgerSegment *segment, bool xmins,
+					uint64 offset, size_t len, void *dst)
+{
+	char	   *to = dst;
+	uint64		total = xmins ? segment->root.xmin_bytes : segment->root.data_bytes;
+
+	if (offset > total || len > total - offset)
+		ledger_corrupt(rel, segment->block, "segment " UINT64_FORMAT
+					   " is read past its end", segment->root.segment);
+
+	while (len > 0)
+	{
+		uint64		index = offset / LEDGER_PAGE_PAYLOAD;
+		size_t		start = offset % LEDGER_PAGE_PAYLOAD;
+		size_t		part = Min(len, LEDGER_PAGE_PAYLOAD - start);
+		Buffer		buffer;
+		Page		page;
+
+		CHECK_FOR_INTERRUPTS();
+		buffer = ledger_read_block(rel, stream_block(segment, xmins, index));
+		page = BufferGetPage(buffer);
+		LockBuffer(buffer, BUFFER_LOCK_SHARE);
+		if (!ledger_tag_is(page, xmins ? LEDGER_BLOCK_XMIN : LEDGER_BLOCK_SEGMENT,
+						   segment->root.primary, index, segment->root.segment))
+		{
+			UnlockReleaseBuffer(buffer);
+			return false;
+		}
+		memcpy(to, LedgerPageContents(page) + start, part);
+		UnlockReleaseBuffer(buffer);
+		to += part;
+		offset += part;
+		len -= part;
+	}
+	return true;
+}

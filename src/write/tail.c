@@ -1,0 +1,790 @@
+/*-------------------------------------------------------------------------
+ *
+ * tail.c
+ *	  Insertion into the tail: lanes, page filling, heap-format records.
+ *
+ * The hot path takes one buffer lock: that of its lane's current page, whose
+ * number is the relation's target block.  Only when a page fills are the run
+ * map, the directory and the metapage looked at.  Lock order, and why a stale
+ * target block does no harm: see src/README.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/generic_xlog.h"
+#include "access/heapam.h"
+#include "access/heapam_xlog.h"
+#include "access/hio.h"
+#include "access/xact.h"
+#include "access/xloginsert.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "storage/predicate.h"
+#include "write/write.h"
+
+typedef enum LaneResult
+{
+	LANE_GOT_PAGE,
+	LANE_CONTENDED,				/* somebody holds its page's lock */
+	LANE_CHANGED				/* look at the metapage again */
+} LaneResult;
+
+/* The lane that this backend inserts by, in any relation. */
+static uint32 my_lane = 0;
+
+/* Warn from so many slots on, at every so many. */
+#define SLOTS_WARNING		(LEDGER_MAX_SLOTS / 4 * 3)
+#define SLOTS_WARNING_STEP	4096
+
+/* Raw bytes that a backend may insert into a run without telling its map. */
+#define EXCESS_STEP			(256 * 1024)
+
+/* ---- pages ---- */
+
+/* Whether a locked page is open, of whichever run, and has room. */
+static bool
+page_has_room(Page page, Size len)
+{
+	LedgerTag  *tag;
+
+	if (PageIsNew(page))
+		return false;
+	tag = ledger_page_tag(page);
+	return tag != NULL && tag->version == LEDGER_FORMAT_VERSION &&
+		tag->kind == LEDGER_BLOCK_TAIL && (tag->flags & LEDGER_TAG_FULL) == 0 &&
+		PageGetHeapFreeSpace(page) >= MAXALIGN(len) &&
+		tag->position + PageGetMaxOffsetNumber(page) < LEDGER_SLOT_ROWS;
+}
+
+/*
+ * Let no more rows into a run's last page, which is locked exclusively, and
+ * return how many it has.  Not logged: see LEDGER_TAG_FULL.
+ */
+static int
+mark_page_full(Relation rel, Buffer buffer)
+{
+	Page		page = BufferGetPage(buffer);
+	LedgerTag  *tag = ledger_page_tag(page);
+
+	if ((tag->flags & LEDGER_TAG_FULL) == 0)
+	{
+		tag->flags |= LEDGER_TAG_FULL;
+		if (RelationNeedsWAL(rel))
+			MarkBufferDirtyHint(buffer, true);
+		else
+			MarkBufferDirty(buffer);
+	}
+	return PageGetMaxOffsetNumber(page);
+}
+
+/* ---- runs ---- */
+
+static void
+check_slots_left(Relation rel, LedgerSlotNumber slot)
+{
+	if (slot >= LEDGER_MAX_SLOTS)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("ledger \"%s\" has run out of row numbers",
+						RelationGetRelationName(rel)),
+				 errhint("Append to another partition, or copy the entries to a new ledger.")));
+	if (slot >= SLOTS_WARNING && slot % SLOTS_WARNING_STEP == 0)
+		ereport(WARNING,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("ledger \"%s\" has used %u of %u slots of row numbers",
+						RelationGetRelationName(rel), slot, LEDGER_MAX_SLOTS),
+				 errhint("Append to another partition before they run out.")));
+}
+
+/* The slot that would be allotted next, with its directory page made. */
+LedgerSlotNumber
+ledger_prepare_slot(Relation rel)
+{
+	LedgerSlotNumber slot = ledger_slot_count(rel);
+
+	check_slots_left(rel, slot);
+	ledger_ensure_directory(rel, slot);
+	return slot;
+}
+
+/*
+ * Allot a slot and open a run of it in the lane, unless somebody else has done
+ * so meanwhile.  "lane" may be the number of lanes, which adds one.
+ */
+static void
+open_run(Relation rel, int lane)
+{
+	LedgerSlotNumber slot = ledger_prepare_slot(rel);
+	BlockNumber dirblock = ledger_directory_block(rel, slot);
+	Buffer		mapbuf = ledger_alloc_block(rel);
+	BlockNumber mapblock = BufferGetBlockNumber(mapbuf);
+	Buffer		metabuf = ledger_lock_meta(rel, BUFFER_LOCK_EXCLUSIVE);
+	GenericXLogState *state = GenericXLogStart(rel);
+	LedgerMetaData *meta = ledger_meta_of(rel, metabuf,
+										  GenericXLogRegisterBuffer(state, metabuf, 0));
+	Buffer		dirbuf;
+	LedgerSlotEntry *entry;
+	Page		page;
+
+	if (meta->next_slot != slot || meta->nlanes < lane ||
+		(meta->nlanes > lane && meta->lanes[lane].slot != LEDGER_NO_SLOT))
+	{
+		GenericXLogAbort(state);
+		UnlockReleaseBuffer(metabuf);
+		UnlockReleaseBuffer(mapbuf);
+		ledger_free_block(rel, mapblock);
+		return;
+	}
+
+	dirbuf = ledger_lock_directory(rel, dirblock, BUFFER_LOCK_EXCLUSIVE);
+	entry = ledger_entry_of(rel, dirbuf, GenericXLogRegisterBuffer(state, dirbuf, 0), slot);
+	memset(entry, 0, sizeof(*entry));
+	entry->state = LEDGER_SLOT_TAIL;
+	entry->home = mapblock;
+	ledger_entry_set_crc(entry, slot);
+
+	meta->next_slot = slot + 1;
+	meta->nlanes = Max(meta->nlanes, lane + 1);
+	meta->lanes[lane].slot = slot;
+	meta->lanes[lane].runmap = mapblock;
+	ledger_meta_set_crc(meta);
+
+	page = GenericXLogRegisterBuffer(state, mapbuf, GENERIC_XLOG_FULL_IMAGE);
+	ledger_page_init(page, LEDGER_BLOCK_RUNMAP, slot, 0, 0);
+	memset(LedgerPageContents(page), 0, sizeof(LedgerRunMap));
+	((PageHeader) page)->pd_lower = SizeOfPageHeaderData + sizeof(LedgerRunMap);
+
+	GenericXLogFinish(state);
+	UnlockReleaseBuffer(dirbuf);
+	UnlockReleaseBuffer(metabuf);
+	UnlockReleaseBuffer(mapbuf);
+}
+
+/* A run's last page, and how many row numbers the run uses. */
+typedef struct RunEnd
+{
+	BlockNumber last;			/* InvalidBlockNumber if it has no page */
+	uint32		nitems;
+	int			nrows;
+} RunEnd;
+
+/*
+ * Look at a run's end without locks: its last item.  False if the block is no
+ * longer the slot's run map, or the run is closed.
+ */
+static bool
+read_run_end(Relation rel, const LedgerLane *lane, RunEnd *end)
+{
+	Buffer		buffer = ledger_read_block(rel, lane->runmap);
+	Page		page = BufferGetPage(buffer);
+	LedgerRunMap *map = (LedgerRunMap *) LedgerPageContents(page);
+	bool		open;
+
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	open = ledger_tag_is(page, LEDGER_BLOCK_RUNMAP, lane->slot, 0, 0) && !map->closed;
+	if (open)
+	{
+		if (map->nitems > LEDGER_RUNMAP_ITEMS)
+			ledger_corrupt(rel, lane->runmap, "the run map of slot %u has %u pages",
+						   lane->slot, map->nitems);
+		end->nitems = map->nitems;
+		end->last = map->nitems == 0 ? InvalidBlockNumber : map->items[map->nitems - 1].block;
+		end->nrows = map->nitems == 0 ? 0 : map->items[map->nitems - 1].first;
+	}
+	UnlockReleaseBuffer(buffer);
+	return open;
+}
+
+/* Whether the run map in "page" still ends as it was seen to. */
+static bool
+run_end_is(Relation rel, Buffer buffer, Page page, LedgerSlotNumber slot, const RunEnd *end)
+{
+	LedgerRunMap *map = (LedgerRunMap *) LedgerPageContents(page);
+
+	return ledger_tag_is(BufferGetPage(buffer), LEDGER_BLOCK_RUNMAP, slot, 0, 0) &&
+		!map->closed && map->nitems == end->nitems &&
+		(end->nitems == 0 || map->items[end->nitems - 1].block == end->last);
+}
+
+/*
+ * Lock a run's last page, mark it full, and complete "end" with the number of
+ * rows.  False if the page is not the run's any more.
+ */
+static bool
+fill_last_page(Relation rel, LedgerSlotNumber slot, RunEnd *end)
+{
+	Buffer		buffer;
+	bool		ours;
+
+	if (end->nitems == 0)
+		return true;
+	buffer = ledger_read_block(rel, end->last);
+	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+	ours = ledger_tag_is(BufferGetPage(buffer), LEDGER_BLOCK_TAIL, slot, end->nrows, 0);
+	if (ours)
+		end->nrows += mark_page_full(rel, buffer);
+	UnlockReleaseBuffer(buffer);
+	return ours;
+}
+
+/*
+ * Close the run of a slot that is open in the lane: no row can enter it from
+ * here on.  Returns whether this call did it.
+ */
+bool
+ledger_close_run(Relation rel, int lane, LedgerSlotNumber slot)
+{
+	BlockNumber dirblock = ledger_directory_block(rel, slot);
+
+	for (;;)
+	{
+		LedgerMetaData *meta;
+		LedgerSlotEntry *entry;
+		LedgerRunMap *map;
+		LedgerLane	where;
+		GenericXLogState *state;
+		Buffer		metabuf,
+					dirbuf,
+					mapbuf;
+		Page		mappage;
+		RunEnd		end;
+		uint32		closed;
+
+		CHECK_FOR_INTERRUPTS();
+		metabuf = ledger_lock_meta(rel, BUFFER_LOCK_SHARE);
+		where = ledger_meta_of(rel, metabuf, BufferGetPage(metabuf))->lanes[lane];
+		UnlockReleaseBuffer(metabuf);
+		if (where.slot != slot || !read_run_end(rel, &where, &end) ||
+			!fill_last_page(rel, slot, &end))
+			return false;
+
+		metabuf = ledger_lock_meta(rel, BUFFER_LOCK_EXCLUSIVE);
+		state = GenericXLogStart(rel);
+		meta = ledger_meta_of(rel, metabuf, GenericXLogRegisterBuffer(state, metabuf, 0));
+		dirbuf = ledger_lock_directory(rel, dirblock, BUFFER_LOCK_EXCLUSIVE);
+		mapbuf = ledger_read_block(rel, where.runmap);
+		LockBuffer(mapbuf, BUFFER_LOCK_EXCLUSIVE);
+		mappage = GenericXLogRegisterBuffer(state, mapbuf, 0);
+		if (meta->lanes[lane].slot != slot || !run_end_is(rel, mapbuf, mappage, slot, &end))
+		{
+			/* somebody added a page, or closed the run */
+			GenericXLogAbort(state);
+			UnlockReleaseBuffer(mapbuf);
+			UnlockReleaseBuffer(dirbuf);
+			UnlockReleaseBuffer(metabuf);
+			continue;
+		}
+
+		entry = ledger_entry_of(rel, dirbuf, GenericXLogRegisterBuffer(state, dirbuf, 0), slot);
+		entry->state = end.nrows > 0 ? LEDGER_SLOT_CLOSED : LEDGER_SLOT_DEAD;
+		entry->nrows = end.nrows;
+		ledger_entry_set_crc(entry, slot);
+		map = (LedgerRunMap *) LedgerPageContents(mappage);
+		map->closed = 1;
+		meta->lanes[lane].slot = LEDGER_NO_SLOT;
+		meta->lanes[lane].runmap = InvalidBlockNumber;
+		if (end.nrows > 0)
+			meta->closed_slots++;
+		closed = meta->closed_slots;
+		ledger_meta_set_crc(meta);
+		GenericXLogFinish(state);
+		UnlockReleaseBuffer(mapbuf);
+		UnlockReleaseBuffer(dirbuf);
+		UnlockReleaseBuffer(metabuf);
+
+		ledger_wake_sealer(rel, closed);
+		return true;
+	}
+}
+
+/*
+ * Add a page to the end of a run that was seen to end at "end", and return it
+ * locked; InvalidBuffer if the run has changed meanwhile.
+ */
+static Buffer
+extend_run(Relation rel, const LedgerLane *lane, const RunEnd *end)
+{
+	Buffer		newbuf = ledger_alloc_block(rel);
+	BlockNumber newblock = BufferGetBlockNumber(newbuf);
+	Buffer		mapbuf = ledger_read_block(rel, lane->runmap);
+	GenericXLogState *state;
+	Page		page;
+	LedgerRunMap *map;
+
+	LockBuffer(mapbuf, BUFFER_LOCK_EXCLUSIVE);
+	if (!run_end_is(rel, mapbuf, BufferGetPage(mapbuf), lane->slot, end))
+	{
+		UnlockReleaseBuffer(mapbuf);
+		UnlockReleaseBuffer(newbuf);
+		ledger_free_block(rel, newblock);
+		return InvalidBuffer;
+	}
+	state = GenericXLogStart(rel);
+	ledger_page_init(GenericXLogRegisterBuffer(state, newbuf, GENERIC_XLOG_FULL_IMAGE),
+					 LEDGER_BLOCK_TAIL, lane->slot, end->nrows, 0);
+	page = GenericXLogRegisterBuffer(state, mapbuf, 0);
+	map = (LedgerRunMap *) LedgerPageContents(page);
+	map->items[map->nitems].block = newblock;
+	map->items[map->nitems].first = end->nrows;
+	map->items[map->nitems].unused = 0;
+	map->nitems++;
+	GenericXLogFinish(state);
+	UnlockReleaseBuffer(mapbuf);
+	return newbuf;
+}
+
+/* Try to get a page of the lane's run that has room, exclusively locked. */
+static LaneResult
+try_lane(Relation rel, int number, const LedgerLane *lane, Size len, bool wait,
+		 Buffer *result)
+{
+	Buffer		buffer;
+	RunEnd		end;
+
+	if (!read_run_end(rel, lane, &end))
+		return LANE_CHANGED;
+
+	if (end.nitems > 0)
+	{
+		buffer = ledger_read_block(rel, end.last);
+		if (wait)
+			LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+		else if (!ConditionalLockBuffer(buffer))
+		{
+			ReleaseBuffer(buffer);
+			return LANE_CONTENDED;
+		}
+		if (!ledger_tag_is(BufferGetPage(buffer), LEDGER_BLOCK_TAIL, lane->slot,
+						   end.nrows, 0))
+		{
+			UnlockReleaseBuffer(buffer);
+			return LANE_CHANGED;
+		}
+		if (page_has_room(BufferGetPage(buffer), len))
+		{
+			*result = buffer;
+			return LANE_GOT_PAGE;
+		}
+		end.nrows += mark_page_full(rel, buffer);
+		UnlockReleaseBuffer(buffer);
+	}
+
+	if (end.nrows >= LEDGER_SLOT_ROWS || end.nitems >= LEDGER_RUNMAP_ITEMS)
+	{
+		ledger_close_run(rel, number, lane->slot);
+		return LANE_CHANGED;
+	}
+	*result = extend_run(rel, lane, &end);
+	return BufferIsValid(*result) ? LANE_GOT_PAGE : LANE_CHANGED;
+}
+
+/* Get an exclusively locked tail page with room for a tuple of that length. */
+static Buffer
+get_page(Relation rel, Size len)
+{
+	BlockNumber target = RelationGetTargetBlock(rel);
+	int			contended = 0;
+	Buffer		buffer;
+
+	if (target != InvalidBlockNumber)
+	{
+		buffer = ReadBuffer(rel, target);
+		if (ConditionalLockBuffer(buffer))
+		{
+			if (page_has_room(BufferGetPage(buffer), len))
+				return buffer;
+			LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
+		}
+		else
+			my_lane++;
+		ReleaseBuffer(buffer);
+	}
+
+	for (;;)
+	{
+		Buffer		metabuf;
+		LedgerMetaData *meta;
+		LedgerLane	lane;
+		int			nlanes,
+					number;
+
+		CHECK_FOR_INTERRUPTS();
+		metabuf = ledger_lock_meta(rel, BUFFER_LOCK_SHARE);
+		meta = ledger_meta_of(rel, metabuf, BufferGetPage(metabuf));
+		nlanes = meta->nlanes;
+		number = nlanes == 0 ? 0 : my_lane % nlanes;
+		lane = meta->lanes[number];
+		UnlockReleaseBuffer(metabuf);
+
+		if (nlanes == 0 || lane.slot == LEDGER_NO_SLOT)
+		{
+			open_run(rel, number);
+			continue;
+		}
+		switch (try_lane(rel, number, &lane, len, contended > LEDGER_MAX_LANES, &buffer))
+		{
+			case LANE_GOT_PAGE:
+				RelationSetTargetBlock(rel, BufferGetBlockNumber(buffer));
+				return buffer;
+			case LANE_CONTENDED:
+				my_lane = number + 1;
+				if (++contended == nlanes && nlanes < LEDGER_MAX_LANES)
+				{
+					my_lane = nlanes;
+					open_run(rel, nlanes);
+				}
+				break;
+			case LANE_CHANGED:
+				break;
+		}
+	}
+}
+
+static LedgerRow
+row_on_page(Page page, OffsetNumber offset)
+{
+	LedgerTag  *tag = ledger_page_tag(page);
+
+	return LedgerMakeRow(tag->slot, tag->position + offset - 1);
+}
+
+/* ---- records ---- */
+
+static uint8
+insert_flags(Relation rel, int options, HeapTuple tuple)
+{
+	uint8		flags = 0;
+
+	if (HeapTupleHeaderIsSpeculative(tuple->t_data))
+		flags |= XLH_INSERT_IS_SPECULATIVE;
+	if (RelationIsLogicallyLogged(rel) && !(options & HEAP_INSERT_NO_LOGICAL))
+		flags |= XLH_INSERT_CONTAINS_NEW_TUPLE;
+	return flags;
+}
+
+/* Log one tuple as heap_insert does, in the caller's critical section. */
+static void
+log_insert(Relation rel, Buffer buffer, HeapTuple tuple, int options)
+{
+	xl_heap_insert xlrec;
+	xl_heap_header xlhdr;
+	int			bufflags = REGBUF_STANDARD;
+
+	xlrec.offnum = ItemPointerGetOffsetNumber(&tuple->t_self);
+	xlrec.flags = insert_flags(rel, options, tuple);
+	if (xlrec.flags & XLH_INSERT_CONTAINS_NEW_TUPLE)
+		bufflags |= REGBUF_KEEP_DATA;
+
+	XLogBeginInsert();
+	XLogRegisterData((char *) &xlrec, SizeOfHeapInsert);
+
+	xlhdr.t_infomask2 = tuple->t_data->t_infomask2;
+	xlhdr.t_infomask = tuple->t_data->t_infomask;
+	xlhdr.t_hoff = tuple->t_data->t_hoff;
+	XLogRegisterBuffer(0, buffer, bufflags);
+	XLogRegisterBufData(0, (char *) &xlhdr, SizeOfHeapHeader);
+	XLogRegisterBufData(0, (char *) tuple->t_data + SizeofHeapTupleHeader,
+						tuple->t_len - SizeofHeapTupleHeader);
+	XLogSetRecordFlags(XLOG_INCLUDE_ORIGIN);
+	PageSetLSN(BufferGetPage(buffer), XLogInsert(RM_HEAP_ID, XLOG_HEAP_INSERT));
+}
+
+/* Log tuples just put on a page one after the other, likewise. */
+static void
+log_multi_insert(Relation rel, Buffer buffer, HeapTuple *tuples, int ntuples,
+				 int options, bool last, char *scratch)
+{
+	xl_heap_multi_insert *xlrec = (xl_heap_multi_insert *) scratch;
+	char	   *data = scratch + SizeOfHeapMultiInsert + ntuples * sizeof(OffsetNumber);
+	char	   *next = data;
+	int			bufflags = REGBUF_STANDARD;
+
+	xlrec->flags = 0;
+	if (RelationIsLogicallyLogged(rel) && !(options & HEAP_INSERT_NO_LOGICAL))
+	{
+		xlrec->flags |= XLH_INSERT_CONTAINS_NEW_TUPLE;
+		bufflags |= REGBUF_KEEP_DATA;
+	}
+	if (last)
+		xlrec->flags |= XLH_INSERT_LAST_IN_MULTI;
+	xlrec->ntuples = ntuples;
+
+	for (int i = 0; i < ntuples; i++)
+	{
+		HeapTupleHeader header = tuples[i]->t_data;
+		xl_multi_insert_tuple *xltuple = (xl_multi_insert_tuple *) SHORTALIGN(next);
+
+		xlrec->offsets[i] = ItemPointerGetOffsetNumber(&tuples[i]->t_self);
+		xltuple->t_infomask2 = header->t_infomask2;
+		xltuple->t_infomask = header->t_infomask;
+		xltuple->t_hoff = header->t_hoff;
+		xltuple->datalen = tuples[i]->t_len - SizeofHeapTupleHeader;
+		next = (char *) xltuple + SizeOfMultiInsertTuple;
+		memcpy(next, (char *) header + SizeofHeapTupleHeader, xltuple->datalen);
+		next += xltuple->datalen;
+	}
+
+	XLogBeginInsert();
+	XLogRegisterData((char *) xlrec, data - scratch);
+	XLogRegisterBuffer(0, buffer, bufflags);
+	XLogRegisterBufData(0, data, next - data);
+	XLogSetRecordFlags(XLOG_INCLUDE_ORIGIN);
+	PageSetLSN(BufferGetPage(buffer), XLogInsert(RM_HEAP2_ID, XLOG_HEAP2_MULTI_INSERT));
+}
+
+/* ---- overflow ---- */
+
+/*
+ * Account in the run of "slot" for raw bytes that its tail pages do not hold
+ * as such; false if the run is closed, or holds enough already (then it is
+ * closed here).
+ */
+static bool
+reserve_raw_bytes(Relation rel, LedgerSlotNumber slot, uint64 bytes)
+{
+	LedgerSlotEntry entry;
+	LedgerRunMap *map;
+	GenericXLogState *state;
+	Buffer		buffer;
+	bool		open,
+				fits = false;
+
+	if (!ledger_read_entry(rel, slot, &entry) || entry.state != LEDGER_SLOT_TAIL)
+		return false;
+	buffer = ledger_read_block(rel, entry.home);
+	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+	map = (LedgerRunMap *) LedgerPageContents(BufferGetPage(buffer));
+	open = ledger_tag_is(BufferGetPage(buffer), LEDGER_BLOCK_RUNMAP, slot, 0, 0) &&
+		!map->closed;
+	if (open)
+		fits = map->overflow_bytes == 0 ||
+			map->overflow_bytes + bytes <= LEDGER_SEGMENT_RAW_BYTES;
+	if (fits)
+	{
+		state = GenericXLogStart(rel);
+		map = (LedgerRunMap *) LedgerPageContents(GenericXLogRegisterBuffer(state, buffer, 0));
+		map->overflow_bytes += bytes;
+		GenericXLogFinish(state);
+	}
+	UnlockReleaseBuffer(buffer);
+
+	if (open && !fits)
+	{
+		LedgerMetaData meta;
+
+		ledger_read_meta(rel, &meta);
+		for (int lane = 0; lane < meta.nlanes; lane++)
+			if (meta.lanes[lane].slot == slot)
+				ledger_close_run(rel, lane, slot);
+	}
+	return fits;
+}
+
+/* A stub in place of the tuple, with the tuple's xmin and command id. */
+HeapTuple
+ledger_make_stub(HeapTuple tuple, const LedgerOverflowStub *stub)
+{
+	Size		hoff = MAXALIGN(SizeofHeapTupleHeader);
+	Size		len = hoff + sizeof(LedgerOverflowStub);
+	HeapTuple	result = (HeapTuple) palloc0(HEAPTUPLESIZE + len);
+
+	result->t_len = len;
+	result->t_tableOid = tuple->t_tableOid;
+	result->t_data = (HeapTupleHeader) ((char *) result + HEAPTUPLESIZE);
+	memcpy(result->t_data, tuple->t_data, SizeofHeapTupleHeader);
+	result->t_data->t_infomask2 = 0;	/* no attributes */
+	result->t_data->t_infomask &= HEAP_XACT_MASK;
+	result->t_data->t_hoff = hoff;
+	memcpy((char *) result->t_data + hoff, stub, sizeof(*stub));
+	return result;
+}
+
+/*
+ * Write a big row's overflow blocks; return its stub and the run that it must
+ * go to.
+ */
+static HeapTuple
+write_big_row(Relation rel, HeapTuple tuple, uint64 excess, LedgerSlotNumber *slot)
+{
+	LedgerOverflowStub stub;
+
+	for (;;)
+	{
+		Buffer		buffer = get_page(rel, MAXALIGN(SizeofHeapTupleHeader) + sizeof(stub));
+
+		*slot = ledger_page_tag(BufferGetPage(buffer))->slot;
+		UnlockReleaseBuffer(buffer);
+		if (reserve_raw_bytes(rel, *slot, tuple->t_len + excess))
+			break;
+	}
+	ledger_write_overflow(rel, *slot, tuple, &stub);
+	return ledger_make_stub(tuple, &stub);
+}
+
+/* ---- insertion ---- */
+
+static void
+insert_tuple(Relation rel, Buffer buffer, HeapTuple tuple, int options, bool speculative,
+			 LedgerRow *row)
+{
+	Page		page = BufferGetPage(buffer);
+
+	/*
+	 * With the page locked, so that no reader can take its predicate lock and
+	 * then miss the row.
+	 */
+	CheckForSerializableConflictIn(rel, NULL, InvalidBlockNumber);
+
+	START_CRIT_SECTION();
+	RelationPutHeapTuple(rel, buffer, tuple, speculative);
+	MarkBufferDirty(buffer);
+	if (RelationNeedsWAL(rel))
+		log_insert(rel, buffer, tuple, options);
+	END_CRIT_SECTION();
+
+	*row = row_on_page(page, ItemPointerGetOffsetNumber(&tuple->t_self));
+}
+
+/*
+ * Account for what compressed values hold beyond their bytes on the page, so
+ * that a run can be sealed within the memory that a segment may take.  The
+ * run map is only told now and then.
+ */
+static void
+note_excess(Relation rel, LedgerSlotNumber slot, uint64 excess)
+{
+	static Oid	last_relid = InvalidOid;
+	static LedgerSlotNumber last_slot = LEDGER_NO_SLOT;
+	static uint64 unaccounted = 0;
+
+	if (last_relid != RelationGetRelid(rel) || last_slot != slot)
+	{
+		last_relid = RelationGetRelid(rel);
+		last_slot = slot;
+		unaccounted = 0;
+	}
+	unaccounted += excess;
+	if (unaccounted >= EXCESS_STEP)
+	{
+		if (!reserve_raw_bytes(rel, slot, unaccounted))
+			last_slot = LEDGER_NO_SLOT;
+		unaccounted = 0;
+	}
+}
+
+/*
+ * Put one tuple, made ready by its caller (xmin, command id), into the tail.
+ * "excess" is how many bytes more it would have if none of its values were
+ * compressed.  tuple->t_self becomes its place on the page.
+ */
+void
+ledger_tail_insert(Relation rel, HeapTuple tuple, uint64 excess, int options,
+				   bool speculative, LedgerRow *row)
+{
+	Buffer		buffer;
+
+	if (!ledger_tuple_overflows(tuple))
+	{
+		buffer = get_page(rel, tuple->t_len);
+		insert_tuple(rel, buffer, tuple, options, speculative, row);
+		UnlockReleaseBuffer(buffer);
+		if (excess > 0)
+			note_excess(rel, LedgerRowSlot(*row), excess);
+	}
+	else
+	{
+		/*
+		 * If the run has changed by the time that the chain is written, its
+		 * blocks are left to be reclaimed, and we start again.
+		 */
+		for (;;)
+		{
+			LedgerSlotNumber slot;
+			HeapTuple	stub = write_big_row(rel, tuple, excess, &slot);
+
+			buffer = get_page(rel, stub->t_len);
+			if (ledger_page_tag(BufferGetPage(buffer))->slot == slot)
+			{
+				insert_tuple(rel, buffer, stub, options, speculative, row);
+				tuple->t_self = stub->t_self;
+				UnlockReleaseBuffer(buffer);
+				break;
+			}
+			UnlockReleaseBuffer(buffer);
+			CHECK_FOR_INTERRUPTS();
+		}
+	}
+	pgstat_count_heap_insert(rel, 1);
+}
+
+/* Number of tuples from the first on that fit in the page together. */
+static int
+tuples_that_fit(Page page, HeapTuple *tuples, int ntuples)
+{
+	LedgerTag  *tag = ledger_page_tag(page);
+	int			nslots = Min(LEDGER_SLOT_ROWS - (int) tag->position,
+							 (int) MaxHeapTuplesPerPage) - (int) PageGetMaxOffsetNumber(page);
+	Size		room = PageGetExactFreeSpace(page);
+	int			n = 0;
+
+	while (n < ntuples && n < nslots)
+	{
+		Size		size = MAXALIGN(tuples[n]->t_len) + sizeof(ItemIdData);
+
+		if (ledger_tuple_overflows(tuples[n]) || size > room)
+			break;
+		room -= size;
+		n++;
+	}
+	return n;
+}
+
+/* Put tuples, made ready likewise, into the tail, a page at a time. */
+void
+ledger_tail_multi_insert(Relation rel, HeapTuple *tuples, const uint64 *excess,
+						 int ntuples, int options, LedgerRow *rows)
+{
+	PGAlignedBlock scratch;
+	int			done = 0;
+
+	while (done < ntuples)
+	{
+		Buffer		buffer;
+		Page		page;
+		int			n;
+
+		CHECK_FOR_INTERRUPTS();
+		if (ledger_tuple_overflows(tuples[done]))
+		{
+			ledger_tail_insert(rel, tuples[done], excess[done], options, false, &rows[done]);
+			done++;
+			continue;
+		}
+
+		buffer = get_page(rel, tuples[done]->t_len);
+		page = BufferGetPage(buffer);
+		n = tuples_that_fit(page, tuples + done, ntuples - done);
+		Assert(n > 0);
+		CheckForSerializableConflictIn(rel, NULL, InvalidBlockNumber);
+
+		START_CRIT_SECTION();
+		for (int i = done; i < done + n; i++)
+		{
+			RelationPutHeapTuple(rel, buffer, tuples[i], false);
+			rows[i] = row_on_page(page, ItemPointerGetOffsetNumber(&tuples[i]->t_self));
+		}
+		MarkBufferDirty(buffer);
+		if (RelationNeedsWAL(rel))
+			log_multi_insert(rel, buffer, tuples + done, n, options,
+							 done + n == ntuples, scratch.data);
+		END_CRIT_SECTION();
+
+		UnlockReleaseBuffer(buffer);
+		pgstat_count_heap_insert(rel, n);
+		for (int i = done; i < done + n; i++)
+			if (excess[i] > 0)
+				note_excess(rel, LedgerRowSlot(rows[i]), excess[i]);
+		done += n;
+	}
+}
