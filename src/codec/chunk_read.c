@@ -1,0 +1,469 @@
+/*-------------------------------------------------------------------------
+ *
+ * chunk_read.c
+ *	  Open a chunk and decode rows of it.
+ *
+ * Nothing that is read is believed: whatever the bytes say, the result is
+ * values or a call of corrupt().  What a chunk keeps is marked as valid only
+ * when it is complete, so that an error leaves it usable.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "codec/codec_internal.h"
+#include "miscadmin.h"
+#include "port/pg_bitutils.h"
+#include "utils/memutils.h"
+
+/* What is read at first, which is all of most headers. */
+#define FIRST_READ			2048
+
+/* A larger vector's bytes are not kept when another vector is read. */
+#define META_KEEP			(1024 * 1024)
+
+static void
+check_trailer(LedgerChunk *chunk, const LedgerChunkTrailer *trailer)
+{
+	uint64		fixed = (uint64) chunk->nvectors * sizeof(LedgerVectorEntry);
+	uint64		rest = chunk->length - sizeof(LedgerChunkTrailer);
+
+	if (trailer->magic != LEDGER_CHUNK_MAGIC)
+		ledger_corrupt(chunk, "chunk has no trailer");
+	if (trailer->version != LEDGER_CHUNK_VERSION)
+	{
+		char		detail[128];
+
+		snprintf(detail, sizeof(detail),
+				 "chunk has format version %u, but this version of ledger reads %u only",
+				 trailer->version, LEDGER_CHUNK_VERSION);
+		ledger_corrupt(chunk, detail);
+	}
+	if (trailer->has_zones)
+		fixed += (uint64) chunk->nvectors * 2 * sizeof(uint64);
+	if (trailer->header_length > rest || trailer->header_length < fixed ||
+		trailer->header_length > MaxAllocSize - sizeof(LedgerChunkTrailer) ||
+		trailer->preamble_length > rest - trailer->header_length)
+		ledger_corrupt(chunk, "chunk header has a bad length");
+	if (trailer->nrows != (uint32) chunk->nrows)
+		ledger_corrupt(chunk, "chunk has a wrong number of rows");
+	if (trailer->encoding > LEDGER_ENC_LAST || trailer->has_zones > 1)
+		ledger_corrupt(chunk, "chunk has an unknown encoding");
+}
+
+/*
+ * Read trailer and header, check them, and return the header's bytes, with
+ * LEDGER_SLACK behind them.
+ */
+static uint8 *
+read_header(LedgerChunk *chunk, LedgerChunkTrailer *trailer)
+{
+	Size		some = (Size) Min(chunk->length, FIRST_READ);
+	Size		size;
+	uint8		first[FIRST_READ];
+	uint8	   *header;
+	pg_crc32c	crc;
+
+	if (chunk->length < sizeof(*trailer))
+		ledger_corrupt(chunk, "chunk is too short");
+	chunk->source.read(chunk->source.arg, chunk->length - some, some, first);
+	memcpy(trailer, first + some - sizeof(*trailer), sizeof(*trailer));
+	check_trailer(chunk, trailer);
+
+	size = (Size) trailer->header_length + sizeof(*trailer);
+	header = MemoryContextAllocHuge(chunk->context, size + LEDGER_SLACK);
+	if (size <= some)
+		memcpy(header, first + some - size, size);
+	else
+		chunk->source.read(chunk->source.arg, chunk->length - size, size, header);
+	crc = ledger_crc(header, size - sizeof(trailer->crc));
+	if (crc != trailer->crc ||
+		memcmp(header + trailer->header_length, trailer, sizeof(*trailer)) != 0)
+		ledger_corrupt(chunk, "chunk header has a wrong checksum");
+	memset(header + size, 0, LEDGER_SLACK);
+	return header;
+}
+
+/* Check the vectors' entries, and compute where the vectors are. */
+static void
+locate_vectors(LedgerChunk *chunk, uint64 offset, uint64 end)
+{
+	chunk->offsets = MemoryContextAlloc(chunk->context, sizeof(uint64) * (chunk->nvectors + 1));
+	for (int v = 0; v < chunk->nvectors; v++)
+	{
+		const LedgerVectorEntry *entry = &chunk->vectors[v];
+		int			rows = Min(chunk->nrows - v * LEDGER_VECTOR_ROWS, LEDGER_VECTOR_ROWS);
+
+		chunk->offsets[v] = offset;
+		if (entry->length > end - offset || entry->meta_length > entry->length ||
+			entry->nulls > (uint32) rows ||
+			(chunk->encoding == LEDGER_ENC_NULL && entry->nulls != (uint32) rows) ||
+			(chunk->encoding != LEDGER_ENC_LZ4 && entry->meta_length != entry->length))
+			ledger_corrupt(chunk, "vector has a bad length or number of NULLs");
+		offset += entry->length;
+	}
+	if (offset != end)
+		ledger_corrupt(chunk, "vectors do not fill their chunk");
+}
+
+/* Understand the encoding's part of the header. */
+static void
+open_extra(LedgerChunk *chunk, const uint8 *p, const uint8 *end, uint64 preamble)
+{
+	bool		byval = chunk->type.attbyval;
+
+	if (chunk->encoding != LEDGER_ENC_NULL && byval != (chunk->encoding == LEDGER_ENC_INTEGER))
+		ledger_corrupt(chunk, "encoding does not fit the column's type");
+	if (chunk->encoding != LEDGER_ENC_DICTIONARY && chunk->encoding != LEDGER_ENC_LZ4 &&
+		preamble != 0)
+		ledger_corrupt(chunk, "chunk has an unexpected preamble");
+	switch (chunk->encoding)
+	{
+		case LEDGER_ENC_NULL:
+		case LEDGER_ENC_INTEGER:
+			break;
+		case LEDGER_ENC_CONSTANT:
+			chunk->constant.data = (const char *) p;
+			chunk->constant.len = end - p;
+			if (chunk->type.attlen > 0 && end - p != chunk->type.attlen)
+				ledger_corrupt(chunk, "constant has a wrong length");
+			break;
+		case LEDGER_ENC_DICTIONARY:
+			chunk->dict = ledger_dict_open(chunk, p, end, preamble);
+			break;
+		case LEDGER_ENC_HEX:
+		case LEDGER_ENC_DECIMAL:
+			if (ledger_template_open(&chunk->tmpl, p, end) != end ||
+				chunk->tmpl.decimal != (chunk->encoding == LEDGER_ENC_DECIMAL))
+				ledger_corrupt(chunk, "template is malformed");
+			break;
+		case LEDGER_ENC_LZ4:
+			chunk->lz4 = ledger_lz4_open(chunk, p, end, preamble);
+			break;
+	}
+	if ((chunk->encoding == LEDGER_ENC_HEX || chunk->encoding == LEDGER_ENC_DECIMAL) &&
+		chunk->type.attlen > 0 && chunk->tmpl.len != chunk->type.attlen)
+		ledger_corrupt(chunk, "template has a wrong length");
+}
+
+LedgerChunk *
+ledger_chunk_open(const LedgerSource *source, uint64 length, const LedgerColumnType *type,
+				  int nrows, MemoryContext context)
+{
+	LedgerChunk *chunk = MemoryContextAllocZero(context, sizeof(LedgerChunk));
+	LedgerChunkTrailer trailer;
+	uint8	   *header;
+	uint8	   *end;
+
+	Assert(nrows >= 0 && nrows <= LEDGER_SEGMENT_ROWS);
+	chunk->source = *source;
+	chunk->length = length;
+	chunk->type = *type;
+	chunk->nrows = nrows;
+	chunk->nvectors = (nrows + LEDGER_VECTOR_ROWS - 1) / LEDGER_VECTOR_ROWS;
+	chunk->context = context;
+	chunk->vector = -1;
+
+	header = read_header(chunk, &trailer);
+	chunk->encoding = trailer.encoding;
+	end = header + trailer.header_length;
+
+	/* the fixed parts are at the end; copied, as they may not be aligned */
+	end -= chunk->nvectors * sizeof(LedgerVectorEntry);
+	chunk->vectors = MemoryContextAlloc(context, chunk->nvectors * sizeof(LedgerVectorEntry) + 1);
+	memcpy(chunk->vectors, end, chunk->nvectors * sizeof(LedgerVectorEntry));
+	if (trailer.has_zones)
+	{
+		end -= chunk->nvectors * 2 * sizeof(uint64);
+		chunk->zones = MemoryContextAlloc(context, chunk->nvectors * 2 * sizeof(uint64) + 1);
+		memcpy(chunk->zones, end, chunk->nvectors * 2 * sizeof(uint64));
+	}
+	locate_vectors(chunk, trailer.preamble_length,
+				   length - sizeof(trailer) - trailer.header_length);
+	open_extra(chunk, header, end, trailer.preamble_length);
+	return chunk;
+}
+
+int
+ledger_chunk_references(const LedgerChunk *chunk, const int **columns)
+{
+	const LedgerRowref *rowref;
+
+	*columns = NULL;
+	if (chunk->lz4 == NULL)
+		return 0;
+	rowref = ledger_lz4_rowref(chunk->lz4);
+	*columns = rowref->columns;
+	return rowref->ncolumns;
+}
+
+/* Read a vector's meta, with LEDGER_SLACK behind it, and check it. */
+static void
+read_meta(LedgerChunk *chunk, int v)
+{
+	const LedgerVectorEntry *entry = &chunk->vectors[v];
+	Size		size = (Size) entry->meta_length + LEDGER_SLACK;
+
+	if (size > MaxAllocSize)
+		ledger_corrupt(chunk, "vector is too long");
+	if (size > chunk->meta_size || chunk->meta_size > META_KEEP)
+	{
+		if (chunk->meta)
+			pfree(chunk->meta);
+		chunk->meta = NULL;
+		chunk->meta_size = 0;
+		chunk->meta = MemoryContextAlloc(chunk->context, size);
+		chunk->meta_size = size;
+	}
+	chunk->source.read(chunk->source.arg,
+					   chunk->offsets[v] + entry->length - entry->meta_length,
+					   entry->meta_length, chunk->meta);
+	memset(chunk->meta + entry->meta_length, 0, LEDGER_SLACK);
+	if (ledger_crc(chunk->meta, entry->meta_length) != entry->crc)
+		ledger_corrupt(chunk, "vector has a wrong checksum");
+}
+
+/* Number of values that are not NULL among the first n of the bitmap. */
+static int
+count_notnull(const uint8 *bitmap, int n)
+{
+	int			count = (int) pg_popcount((const char *) bitmap, n / 8);
+
+	if (n & 7)
+		count += pg_number_of_ones[bitmap[n / 8] & ((1 << (n & 7)) - 1)];
+	return count;
+}
+
+/* Turn to a vector: read its meta and understand what precedes the values. */
+static void
+open_vector(LedgerChunk *chunk, int v)
+{
+	const LedgerVectorEntry *entry = &chunk->vectors[v];
+	int			rows = Min(chunk->nrows - v * LEDGER_VECTOR_ROWS, LEDGER_VECTOR_ROWS);
+	int			n = rows - entry->nulls;
+	const uint8 *p;
+	const uint8 *end;
+
+	chunk->vector = -1;
+	read_meta(chunk, v);
+	p = chunk->meta;
+	end = p + entry->meta_length;
+	chunk->notnull = NULL;
+	if (entry->nulls > 0 && n > 0)
+	{
+		if (end - p < (rows + 7) / 8 || count_notnull(p, rows) != n)
+			ledger_corrupt(chunk, "null bitmap is malformed");
+		chunk->notnull = p;
+		p += (rows + 7) / 8;
+	}
+	chunk->ints.n = n;
+	if (n == 0)
+	{
+		if (entry->length != 0)
+			ledger_corrupt(chunk, "vector without values is not empty");
+		chunk->vector = v;
+		return;
+	}
+	switch (chunk->encoding)
+	{
+		case LEDGER_ENC_NULL:
+		case LEDGER_ENC_CONSTANT:
+			break;
+		case LEDGER_ENC_INTEGER:
+		case LEDGER_ENC_DICTIONARY:
+		case LEDGER_ENC_DECIMAL:
+			p = ledger_integers_open(&chunk->ints, n, p, end);
+			break;
+		case LEDGER_ENC_HEX:
+			chunk->packed = p;
+			p += (Size) n * LEDGER_TEMPLATE_STRIDE(&chunk->tmpl);
+			break;
+		case LEDGER_ENC_LZ4:
+			ledger_lz4_vector_open(chunk, p, end, n, chunk->offsets[v],
+								   entry->length - entry->meta_length);
+			p = end;
+			break;
+	}
+	if (p != end)
+		ledger_corrupt(chunk, "vector has a wrong length");
+	chunk->vector = v;
+}
+
+static Datum
+integer_datum(const LedgerColumnType *type, uint64 value)
+{
+	switch (type->attlen)
+	{
+		case 1:
+			return CharGetDatum((char) value);
+		case 2:
+			return Int16GetDatum((int16) value);
+		case 4:
+			return Int32GetDatum((int32) value);
+		default:
+			return (Datum) value;
+	}
+}
+
+static void
+decode_integers(LedgerChunk *chunk, int first, int count, Datum *values)
+{
+	uint64		numbers[LEDGER_VECTOR_ROWS];
+
+	ledger_integers_read(&chunk->ints, first, count, numbers);
+	for (int i = 0; i < count; i++)
+		values[i] = integer_datum(&chunk->type, numbers[i]);
+}
+
+static void
+decode_constant(LedgerChunk *chunk, int count, Datum *values)
+{
+	LedgerArena arena = {NULL, 0};
+	char	   *dst = ledger_arena_value(&arena, &chunk->type, chunk->constant.len, 0, &values[0]);
+
+	memcpy(dst, chunk->constant.data, chunk->constant.len);
+	for (int i = 1; i < count; i++)
+		values[i] = values[0];
+}
+
+static void
+decode_templated(LedgerChunk *chunk, int first, int count, Datum *values)
+{
+	const LedgerTemplate *tmpl = &chunk->tmpl;
+	int			stride = LEDGER_TEMPLATE_STRIDE(tmpl);
+	Size		hint = count * ledger_value_size(&chunk->type, tmpl->len);
+	LedgerArena arena = {NULL, 0};
+	uint64		numbers[LEDGER_VECTOR_ROWS];
+
+	if (tmpl->decimal)
+		ledger_integers_read(&chunk->ints, first, count, numbers);
+	for (int i = 0; i < count; i++)
+	{
+		char	   *dst = ledger_arena_value(&arena, &chunk->type, tmpl->len, hint, &values[i]);
+
+		if (!tmpl->decimal)
+			ledger_template_unpack(tmpl, chunk->packed + (Size) (first + i) * stride, dst);
+		else if (!ledger_template_format(tmpl, numbers[i], dst))
+			ledger_corrupt(chunk, "number has too many digits");
+	}
+}
+
+/*
+ * Decode values first .. first + count - 1 of the open vector, not counting
+ * NULLs; value i is that of row rows[i] of the references.
+ */
+static void
+decode_dense(LedgerChunk *chunk, int first, int count, const int *rows,
+			 const LedgerDecoded *references, Datum *values)
+{
+	if (count == 0)
+		return;
+	switch (chunk->encoding)
+	{
+		case LEDGER_ENC_NULL:
+			break;
+		case LEDGER_ENC_CONSTANT:
+			decode_constant(chunk, count, values);
+			break;
+		case LEDGER_ENC_INTEGER:
+			decode_integers(chunk, first, count, values);
+			break;
+		case LEDGER_ENC_DICTIONARY:
+			ledger_dict_decode(chunk, &chunk->ints, first, count, values);
+			break;
+		case LEDGER_ENC_HEX:
+		case LEDGER_ENC_DECIMAL:
+			decode_templated(chunk, first, count, values);
+			break;
+		case LEDGER_ENC_LZ4:
+			ledger_lz4_decode(chunk, first, count, rows, references, values);
+			break;
+	}
+}
+
+void
+ledger_chunk_decode(LedgerChunk *chunk, int first, int count,
+					const LedgerDecoded *references, Datum *values, bool *isnull)
+{
+	int			v = first / LEDGER_VECTOR_ROWS;
+	int			start = first % LEDGER_VECTOR_ROWS;
+	int			rows[LEDGER_VECTOR_ROWS];
+	int			dense = start;
+	int			n = 0;
+
+	Assert(first >= 0 && count >= 0 && first + count <= chunk->nrows);
+	Assert(start + count <= LEDGER_VECTOR_ROWS);
+	if (count == 0)
+		return;
+	if (chunk->vector != v)
+		open_vector(chunk, v);
+	if (chunk->ints.n == 0)
+	{
+		memset(values, 0, sizeof(Datum) * count);
+		memset(isnull, true, count);
+		return;
+	}
+	if (chunk->notnull)
+		dense = count_notnull(chunk->notnull, start);
+	for (int i = 0; i < count; i++)
+	{
+		int			bit = start + i;
+
+		isnull[i] = chunk->notnull && !(chunk->notnull[bit >> 3] & (1 << (bit & 7)));
+		if (!isnull[i])
+			rows[n++] = i;
+	}
+	decode_dense(chunk, dense, n, rows, references, values);
+
+	/* move the values to their rows, from the last on as these move up */
+	for (int i = count - 1; i >= 0 && n < count; i--)
+		values[i] = isnull[i] ? (Datum) 0 : values[--n];
+}
+
+const char *
+ledger_chunk_encoding(const LedgerChunk *chunk)
+{
+	switch (chunk->encoding)
+	{
+		case LEDGER_ENC_NULL:
+			return "null";
+		case LEDGER_ENC_CONSTANT:
+			return "constant";
+		case LEDGER_ENC_INTEGER:
+			return "integer";
+		case LEDGER_ENC_DICTIONARY:
+			return "dictionary";
+		case LEDGER_ENC_HEX:
+			return "hex";
+		case LEDGER_ENC_DECIMAL:
+			return "decimal";
+		case LEDGER_ENC_LZ4:
+			return ledger_lz4_rowref(chunk->lz4)->ncolumns > 0 ? "lz4+refs" : "lz4";
+	}
+	pg_unreachable();
+}
+
+void
+ledger_chunk_zone(const LedgerChunk *chunk, int vector, LedgerZone *zone)
+{
+	int			rows = Min(chunk->nrows - vector * LEDGER_VECTOR_ROWS, LEDGER_VECTOR_ROWS);
+
+	Assert(vector >= 0 && vector < chunk->nvectors);
+	memset(zone, 0, sizeof(*zone));
+	zone->nulls = chunk->vectors[vector].nulls;
+	if (chunk->zones && zone->nulls < (uint32) rows)
+	{
+		zone->valid = true;
+		zone->min = (Datum) chunk->zones[2 * vector];
+		zone->max = (Datum) chunk->zones[2 * vector + 1];
+	}
+}
+
+/* Make room for more values; what is left of the last piece is given up. */
+char *
+ledger_arena_more(LedgerArena *arena, Size size, Size hint)
+{
+	arena->left = Max(size, hint);
+	arena->next = palloc_extended(arena->left, MCXT_ALLOC_HUGE);
+	return arena->next;
+}

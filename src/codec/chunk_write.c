@@ -1,0 +1,332 @@
+/*-------------------------------------------------------------------------
+ *
+ * chunk_write.c
+ *	  Encode a column: choose how, write vector after vector, then the header.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "codec/codec_internal.h"
+#include "miscadmin.h"
+
+/* Bytes a value from which on a decimal number needs no dictionary. */
+#define DECIMAL_GOOD		3
+
+void
+ledger_encoder_write(LedgerEncoder *enc, const void *data, Size len)
+{
+	if (len == 0)
+		return;
+	enc->sink->write(enc->sink->arg, data, len);
+	enc->written += len;
+}
+
+static bool
+same_value(const LedgerColumnInput *input, int a, int b)
+{
+	LedgerBytes x = ledger_datum_bytes(&input->type, input->values[a]);
+	LedgerBytes y = ledger_datum_bytes(&input->type, input->values[b]);
+
+	return x.len == y.len && memcmp(x.data, y.data, x.len) == 0;
+}
+
+static void
+summarize(const LedgerColumnInput *input, LedgerSummary *summary)
+{
+	memset(summary, 0, sizeof(*summary));
+	summary->constant = true;
+	for (int row = 0; row < input->nrows; row++)
+	{
+		Size		len;
+
+		if (input->isnull[row])
+			continue;
+		if (summary->nvalues++ == 0)
+			summary->first = row;
+		if (input->type.attbyval)
+			continue;
+		len = ledger_datum_bytes(&input->type, input->values[row]).len;
+		summary->total += len;
+		summary->longest = Max(summary->longest, len);
+		if (summary->constant)
+			summary->constant = same_value(input, summary->first, row);
+	}
+}
+
+/* Collect the rows of a vector that are not NULL; returns how many are NULL. */
+static int
+collect_dense(LedgerEncoder *enc, int start, int end)
+{
+	enc->ndense = 0;
+	for (int row = start; row < end; row++)
+	{
+		if (!enc->input->isnull[row])
+			enc->dense[enc->ndense++] = row;
+	}
+	return end - start - enc->ndense;
+}
+
+static uint64
+integer_at(const LedgerColumnInput *input, int row)
+{
+	Datum		value = input->values[row];
+
+	switch (input->type.attlen)
+	{
+		case 1:
+			return (uint64) (int64) (int8) value;
+		case 2:
+			return (uint64) (int64) (int16) value;
+		case 4:
+			return (uint64) (int64) (int32) value;
+		default:
+			return (uint64) value;
+	}
+}
+
+/* Append the current vector's numbers, whatever they stand for. */
+static void
+write_numbers(LedgerEncoder *enc)
+{
+	uint64		numbers[LEDGER_VECTOR_ROWS];
+
+	for (int i = 0; i < enc->ndense; i++)
+	{
+		int			row = enc->dense[i];
+
+		if (enc->encoding == LEDGER_ENC_INTEGER)
+			numbers[i] = integer_at(enc->input, row);
+		else if (enc->encoding == LEDGER_ENC_DICTIONARY)
+			numbers[i] = enc->codes[row];
+		else
+			numbers[i] = ledger_template_number(&enc->tmpl, ledger_encoder_value(enc, row).data);
+	}
+	ledger_integers_write(numbers, enc->ndense, &enc->meta);
+}
+
+static void
+write_hex(LedgerEncoder *enc)
+{
+	int			stride = LEDGER_TEMPLATE_STRIDE(&enc->tmpl);
+
+	enlargeStringInfo(&enc->meta, enc->ndense * stride);
+	for (int i = 0; i < enc->ndense; i++)
+	{
+		ledger_template_pack(&enc->tmpl, ledger_encoder_value(enc, enc->dense[i]).data,
+							 (uint8 *) enc->meta.data + enc->meta.len);
+		enc->meta.len += stride;
+	}
+}
+
+/* Bytes that the column would take as decimal numbers. */
+static uint64
+measure_decimal(LedgerEncoder *enc)
+{
+	uint64		size = 0;
+
+	enc->encoding = LEDGER_ENC_DECIMAL;
+	for (int start = 0; start < enc->input->nrows; start += LEDGER_VECTOR_ROWS)
+	{
+		collect_dense(enc, start, Min(start + LEDGER_VECTOR_ROWS, enc->input->nrows));
+		resetStringInfo(&enc->meta);
+		write_numbers(enc);
+		size += enc->meta.len;
+	}
+	return size;
+}
+
+/*
+ * Choose between what values by reference can become, by size.
+ */
+static LedgerEncoding
+choose_by_reference(LedgerEncoder *enc, const LedgerSummary *summary, LedgerDictBuild *dict)
+{
+	LedgerEncoding best = LEDGER_ENC_LZ4;
+	uint64		best_size = PG_UINT64_MAX;
+	uint64		dict_size;
+
+	if (summary->constant && summary->longest <= LEDGER_CONSTANT_MAX)
+		return LEDGER_ENC_CONSTANT;
+	enc->templated = ledger_template_detect(enc->input, &enc->tmpl);
+	if (enc->templated)
+	{
+		best = enc->tmpl.decimal ? LEDGER_ENC_DECIMAL : LEDGER_ENC_HEX;
+		if (enc->tmpl.decimal)
+			best_size = measure_decimal(enc);
+		else
+			best_size = (uint64) summary->nvalues * LEDGER_TEMPLATE_STRIDE(&enc->tmpl);
+		if (best_size <= (uint64) summary->nvalues * DECIMAL_GOOD)
+			return best;
+	}
+	if (summary->longest > LEDGER_DICT_ENTRY_MAX || !ledger_dict_build(enc, dict))
+		return best;
+	dict_size = dict->code_bytes;
+	if (enc->templated)
+		dict_size += (uint64) dict->nentries * LEDGER_TEMPLATE_STRIDE(&enc->tmpl);
+	else
+	{
+		/* LZ4 makes entries smaller; sampling them is not worth the while */
+		dict_size += dict->total * 3 / 4;
+		if (dict_size > summary->total / 8)
+			best_size = ledger_lz4_estimate(enc, summary);
+	}
+	return dict_size < best_size ? LEDGER_ENC_DICTIONARY : best;
+}
+
+/* Choose the encoding, and write the preamble and the "extra" that it has. */
+static void
+begin_chunk(LedgerEncoder *enc)
+{
+	LedgerSummary summary;
+	LedgerDictBuild dict;
+
+	summarize(enc->input, &summary);
+	if (summary.nvalues == 0)
+		enc->encoding = LEDGER_ENC_NULL;
+	else if (enc->input->type.attbyval)
+		enc->encoding = LEDGER_ENC_INTEGER;
+	else
+		enc->encoding = choose_by_reference(enc, &summary, &dict);
+
+	switch (enc->encoding)
+	{
+		case LEDGER_ENC_NULL:
+		case LEDGER_ENC_INTEGER:
+			break;
+		case LEDGER_ENC_CONSTANT:
+			{
+				LedgerBytes value = ledger_encoder_value(enc, summary.first);
+
+				appendBinaryStringInfo(&enc->extra, value.data, value.len);
+				break;
+			}
+		case LEDGER_ENC_DICTIONARY:
+			ledger_dict_write(enc, &dict);
+			enc->codes = dict.codes;
+			break;
+		case LEDGER_ENC_HEX:
+		case LEDGER_ENC_DECIMAL:
+			ledger_template_write(&enc->tmpl, &enc->extra);
+			break;
+		case LEDGER_ENC_LZ4:
+			enc->lz4 = ledger_lz4_begin(enc, &summary);
+			break;
+	}
+}
+
+static void
+write_null_bitmap(LedgerEncoder *enc, int start, int end)
+{
+	int			nbytes = (end - start + 7) / 8;
+	uint8	   *bits;
+
+	enlargeStringInfo(&enc->meta, nbytes);
+	bits = (uint8 *) enc->meta.data + enc->meta.len;
+	memset(bits, 0, nbytes);
+	for (int i = 0; i < enc->ndense; i++)
+	{
+		int			bit = enc->dense[i] - start;
+
+		bits[bit >> 3] |= 1 << (bit & 7);
+	}
+	enc->meta.len += nbytes;
+}
+
+/* Write rows start to end - 1. */
+static void
+write_vector(LedgerEncoder *enc, int start, int end, LedgerVectorEntry *entry, uint64 *zone)
+{
+	uint64		offset = enc->written;
+
+	memset(entry, 0, sizeof(*entry));
+	entry->nulls = collect_dense(enc, start, end);
+	resetStringInfo(&enc->meta);
+	if (entry->nulls > 0 && enc->ndense > 0)
+		write_null_bitmap(enc, start, end);
+	if (zone)
+		ledger_zone_make(enc->input, enc->dense, enc->ndense, zone);
+	if (enc->ndense > 0)
+	{
+		switch (enc->encoding)
+		{
+			case LEDGER_ENC_NULL:
+			case LEDGER_ENC_CONSTANT:
+				break;
+			case LEDGER_ENC_INTEGER:
+			case LEDGER_ENC_DICTIONARY:
+			case LEDGER_ENC_DECIMAL:
+				write_numbers(enc);
+				break;
+			case LEDGER_ENC_HEX:
+				write_hex(enc);
+				break;
+			case LEDGER_ENC_LZ4:
+				ledger_lz4_vector(enc);
+				break;
+		}
+	}
+	ledger_encoder_write(enc, enc->meta.data, enc->meta.len);
+	entry->meta_length = enc->meta.len;
+	entry->length = enc->written - offset;
+	entry->crc = ledger_crc(enc->meta.data, enc->meta.len);
+}
+
+static void
+write_header(LedgerEncoder *enc, uint64 preamble, const uint64 *zones,
+			 const LedgerVectorEntry *vectors, int nvectors)
+{
+	LedgerChunkTrailer trailer;
+
+	memset(&trailer, 0, sizeof(trailer));
+	if (zones)
+		appendBinaryStringInfo(&enc->extra, (const char *) zones, nvectors * 2 * sizeof(uint64));
+	appendBinaryStringInfo(&enc->extra, (const char *) vectors,
+						   nvectors * sizeof(LedgerVectorEntry));
+	trailer.magic = LEDGER_CHUNK_MAGIC;
+	trailer.version = LEDGER_CHUNK_VERSION;
+	trailer.encoding = enc->encoding;
+	trailer.has_zones = zones != NULL;
+	trailer.nrows = enc->input->nrows;
+	trailer.preamble_length = preamble;
+	trailer.header_length = enc->extra.len;
+	appendBinaryStringInfo(&enc->extra, (char *) &trailer, sizeof(trailer));
+	trailer.crc = ledger_crc(enc->extra.data, enc->extra.len - sizeof(trailer.crc));
+	memcpy(enc->extra.data + enc->extra.len - sizeof(trailer.crc), &trailer.crc,
+		   sizeof(trailer.crc));
+	ledger_encoder_write(enc, enc->extra.data, enc->extra.len);
+}
+
+uint64
+ledger_chunk_encode(const LedgerColumnInput *columns, int self, LedgerSink *sink)
+{
+	LedgerEncoder *enc = palloc0(sizeof(LedgerEncoder));
+	int			nrows = columns[self].nrows;
+	int			nvectors = (nrows + LEDGER_VECTOR_ROWS - 1) / LEDGER_VECTOR_ROWS;
+	LedgerVectorEntry *vectors = palloc0(sizeof(LedgerVectorEntry) * (nvectors + 1));
+	uint64	   *zones = NULL;
+	uint64		preamble;
+
+	Assert(nrows >= 0 && nrows <= LEDGER_SEGMENT_ROWS);
+	enc->columns = columns;
+	enc->self = self;
+	enc->input = &columns[self];
+	enc->sink = sink;
+	initStringInfo(&enc->extra);
+	initStringInfo(&enc->meta);
+	if (ledger_zone_type(&enc->input->type))
+		zones = palloc0(sizeof(uint64) * 2 * (nvectors + 1));
+
+	begin_chunk(enc);
+	preamble = enc->written;
+	for (int v = 0; v < nvectors; v++)
+	{
+		int			start = v * LEDGER_VECTOR_ROWS;
+
+		CHECK_FOR_INTERRUPTS();
+		write_vector(enc, start, Min(start + LEDGER_VECTOR_ROWS, nrows), &vectors[v],
+					 zones ? zones + 2 * v : NULL);
+	}
+	write_header(enc, preamble, zones, vectors, nvectors);
+	return enc->written;
+}

@@ -1,0 +1,394 @@
+/*-------------------------------------------------------------------------
+ *
+ * codec_internal.h
+ *	  What the files of the codec share; nobody else includes this.
+ *
+ * The bytes of a chunk, in order:
+ *
+ *		preamble	the dictionary's blocks, or the seed of LZ4, or nothing
+ *		vectors		one after the other; a vector is its LZ4 blocks (if the
+ *					encoding has any), then its "meta" bytes
+ *		header		the encoding's own part ("extra"), the zone maps (two
+ *					uint64 a vector, if the type has them), and one
+ *					LedgerVectorEntry a vector
+ *		trailer		LedgerChunkTrailer
+ *
+ * The header comes last because the sink is a stream.  Integers are in native
+ * byte order, as everywhere in PostgreSQL's files, except bit-packed ones.
+ * Each meta, block and the header has a CRC-32C.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef LEDGER_CODEC_INTERNAL_H
+#define LEDGER_CODEC_INTERNAL_H
+
+#include "postgres.h"
+
+#include "compat.h"
+#include "codec/codec.h"
+#include "lib/stringinfo.h"
+#include "port/pg_crc32c.h"
+
+#define LEDGER_CHUNK_MAGIC		0x4C434831	/* "LCH1" */
+#define LEDGER_CHUNK_VERSION	1
+
+/* Stored in the trailer: never renumber. */
+typedef enum LedgerEncoding
+{
+	LEDGER_ENC_NULL = 0,		/* every value is NULL */
+	LEDGER_ENC_CONSTANT = 1,	/* one value, kept in the header */
+	LEDGER_ENC_INTEGER = 2,		/* by-value types: bit-packed */
+	LEDGER_ENC_DICTIONARY = 3,	/* bit-packed codes of distinct values */
+	LEDGER_ENC_HEX = 4,			/* a template's hex digits, two a byte */
+	LEDGER_ENC_DECIMAL = 5,		/* a template's digits as bit-packed number */
+	LEDGER_ENC_LZ4 = 6			/* lengths, and LZ4 blocks of all the bytes */
+} LedgerEncoding;
+
+#define LEDGER_ENC_LAST			LEDGER_ENC_LZ4
+
+typedef struct LedgerChunkTrailer
+{
+	uint32		magic;
+	uint16		version;
+	uint8		encoding;
+	uint8		has_zones;
+	uint32		nrows;
+	uint32		preamble_length;
+	uint32		header_length;	/* without this trailer */
+	pg_crc32c	crc;			/* of the header and the fields above */
+} LedgerChunkTrailer;
+
+typedef struct LedgerVectorEntry
+{
+	uint64		length;			/* blocks and meta */
+	uint32		meta_length;
+	pg_crc32c	crc;			/* of meta */
+	uint32		nulls;
+	uint32		unused;			/* zero */
+} LedgerVectorEntry;
+
+/* Readable bytes that must follow any bit-packed integers in memory. */
+#define LEDGER_SLACK			16
+
+/* Longest constant or template, and longest entry of a dictionary. */
+#define LEDGER_CONSTANT_MAX		2048
+#define LEDGER_TEMPLATE_MAX		128
+#define LEDGER_DICT_ENTRY_MAX	8192
+
+/* The bytes of a value by reference, without header or terminator. */
+typedef struct LedgerBytes
+{
+	const char *data;
+	Size		len;
+} LedgerBytes;
+
+static inline LedgerBytes
+ledger_datum_bytes(const LedgerColumnType *type, Datum value)
+{
+	LedgerBytes bytes;
+
+	if (type->attlen == -1)
+	{
+		bytes.data = VARDATA_ANY(DatumGetPointer(value));
+		bytes.len = VARSIZE_ANY_EXHDR(DatumGetPointer(value));
+	}
+	else
+	{
+		bytes.data = DatumGetPointer(value);
+		bytes.len = type->attlen > 0 ? (Size) type->attlen : strlen(bytes.data);
+	}
+	return bytes;
+}
+
+/*
+ * The fuzz test builds the codec without checksums, to see that no decoder
+ * relies on them.
+ */
+static inline pg_crc32c
+ledger_crc(const void *data, Size len)
+{
+	pg_crc32c	crc;
+
+#ifdef LEDGER_CODEC_NO_CRC
+	return 0;
+#endif
+	INIT_CRC32C(crc);
+	COMP_CRC32C(crc, data, len);
+	FIN_CRC32C(crc);
+	return crc;
+}
+
+/*
+ * Integers, at most LEDGER_VECTOR_ROWS of them (bitpack.c).
+ */
+typedef struct LedgerIntegers
+{
+	int			n;
+	bool		delta;
+	int			width;			/* bits, 0 to 64 */
+	uint64		base;			/* least value, or least difference */
+	uint64		scale;			/* what packed numbers are multiplied with */
+	uint64		start;			/* first value, if delta */
+	const uint8 *bits;
+} LedgerIntegers;
+
+extern void ledger_integers_write(const uint64 *values, int n, StringInfo out);
+extern const uint8 *ledger_integers_open(LedgerIntegers *ints, int n,
+										 const uint8 *p, const uint8 *end);
+extern void ledger_integers_read(const LedgerIntegers *ints, int first, int count,
+								 uint64 *values);
+
+/*
+ * Templates: values of one length that are alike but for some digits
+ * (template.c).
+ */
+#define LEDGER_TEMPLATE_RUNS	8
+
+typedef struct LedgerTemplate
+{
+	bool		decimal;		/* all digits are 0-9, and few */
+	int			len;			/* of a value */
+	int			ndigits;
+	int			nruns;			/* where the digits are */
+	struct
+	{
+		uint8		start;
+		uint8		len;
+	}			runs[LEDGER_TEMPLATE_RUNS];
+	char		bytes[LEDGER_TEMPLATE_MAX];
+} LedgerTemplate;
+
+#define LEDGER_TEMPLATE_STRIDE(t) (((t)->ndigits + 1) / 2)
+
+extern bool ledger_template_detect(const LedgerColumnInput *input, LedgerTemplate *tmpl);
+extern void ledger_template_write(const LedgerTemplate *tmpl, StringInfo out);
+extern const uint8 *ledger_template_open(LedgerTemplate *tmpl, const uint8 *p,
+										 const uint8 *end);
+extern void ledger_template_pack(const LedgerTemplate *tmpl, const char *value,
+								 uint8 *packed);
+extern void ledger_template_unpack(const LedgerTemplate *tmpl, const uint8 *packed,
+								   char *value);
+extern uint64 ledger_template_number(const LedgerTemplate *tmpl, const char *value);
+extern bool ledger_template_format(const LedgerTemplate *tmpl, uint64 number,
+								   char *value);
+
+/*
+ * References to earlier columns of the row (rowref.c).
+ */
+#define LEDGER_ROWREF_COLUMNS	8
+#define LEDGER_ROWREF_MIN		8	/* shortest and longest value referred to */
+#define LEDGER_ROWREF_MAX		255
+#define LEDGER_ROWREF_VALUE_MAX	65536	/* longer values are not searched */
+
+typedef struct LedgerRowref
+{
+	uint8		escape;
+	int			ncolumns;
+	int			columns[LEDGER_ROWREF_COLUMNS];
+} LedgerRowref;
+
+typedef struct LedgerRowrefFinder LedgerRowrefFinder;
+
+extern bool ledger_rowref_learn(const LedgerColumnInput *columns, int self,
+								LedgerRowref *rowref);
+extern LedgerRowrefFinder *ledger_rowref_finder(const LedgerColumnInput *columns,
+												const LedgerRowref *rowref);
+extern LedgerBytes ledger_rowref_apply(LedgerRowrefFinder *finder, int row,
+									   LedgerBytes value);
+extern int64 ledger_rowref_length(const LedgerRowref *rowref,
+								  const LedgerBytes *references, LedgerBytes stored);
+extern void ledger_rowref_expand(const LedgerRowref *rowref,
+								 const LedgerBytes *references, LedgerBytes stored,
+								 char *dst);
+
+/* What a value that is stored as it is begins with, after the escape byte. */
+#define LEDGER_ROWREF_VERBATIM	0xFF
+
+/*
+ * The encoder's state for one chunk (chunk_write.c).
+ */
+typedef struct LedgerEncoder
+{
+	const LedgerColumnInput *columns;
+	int			self;
+	const LedgerColumnInput *input; /* columns[self] */
+	LedgerSink *sink;
+	uint64		written;
+	LedgerEncoding encoding;
+	StringInfoData extra;
+	StringInfoData meta;		/* of the current vector */
+
+	/* the rows of the current vector that are not NULL */
+	int			ndense;
+	int			dense[LEDGER_VECTOR_ROWS];
+
+	bool		templated;		/* tmpl is set */
+	LedgerTemplate tmpl;
+	const uint32 *codes;		/* by row: the dictionary's codes */
+	struct LedgerLz4Writer *lz4;
+} LedgerEncoder;
+
+extern void ledger_encoder_write(LedgerEncoder *enc, const void *data, Size len);
+
+static inline LedgerBytes
+ledger_encoder_value(const LedgerEncoder *enc, int row)
+{
+	return ledger_datum_bytes(&enc->input->type, enc->input->values[row]);
+}
+
+/* What can be said of all values by one look at each (chunk_write.c). */
+typedef struct LedgerSummary
+{
+	int			nvalues;		/* not NULL */
+	int			first;			/* row of the first of them */
+	uint64		total;			/* bytes */
+	Size		longest;
+	bool		constant;
+} LedgerSummary;
+
+/*
+ * Dictionaries (dict.c).
+ */
+typedef struct LedgerDictBuild
+{
+	int			nentries;
+	uint64		total;			/* bytes of the entries */
+	uint32	   *rows;			/* by code: a row with the value */
+	uint32	   *codes;			/* by row */
+	uint64		code_bytes;		/* size of all vectors' packed codes */
+} LedgerDictBuild;
+
+extern bool ledger_dict_build(LedgerEncoder *enc, LedgerDictBuild *dict);
+extern void ledger_dict_write(LedgerEncoder *enc, const LedgerDictBuild *dict);
+
+typedef struct LedgerDict LedgerDict;
+
+extern LedgerDict *ledger_dict_open(LedgerChunk *chunk, const uint8 *p, const uint8 *end,
+									uint64 preamble);
+extern void ledger_dict_decode(LedgerChunk *chunk, const LedgerIntegers *codes,
+							   int first, int count, Datum *values);
+
+/*
+ * LZ4 (lz4_write.c, lz4_read.c).
+ */
+#define LEDGER_LZ4_BLOCK		32768	/* raw bytes of a block, usually */
+#define LEDGER_LZ4_BLOCK_MAX	262144	/* and where the values are large */
+#define LEDGER_LZ4_SEED_MAX		32768
+
+typedef struct LedgerLz4Block
+{
+	uint32		length;			/* as stored; equal to raw length: not LZ4 */
+	pg_crc32c	crc;			/* of the stored bytes */
+} LedgerLz4Block;
+
+typedef struct LedgerLz4Writer LedgerLz4Writer;
+
+extern LedgerLz4Writer *ledger_lz4_begin(LedgerEncoder *enc, const LedgerSummary *summary);
+extern uint64 ledger_lz4_estimate(LedgerEncoder *enc, const LedgerSummary *summary);
+extern void ledger_lz4_vector(LedgerEncoder *enc);
+
+typedef struct LedgerLz4Reader LedgerLz4Reader;
+
+extern LedgerLz4Reader *ledger_lz4_open(LedgerChunk *chunk, const uint8 *p,
+										const uint8 *end, uint64 preamble);
+extern const LedgerRowref *ledger_lz4_rowref(const LedgerLz4Reader *lz4);
+extern void ledger_lz4_vector_open(LedgerChunk *chunk, const uint8 *p, const uint8 *end,
+								   int n, uint64 offset, uint64 length);
+extern void ledger_lz4_decode(LedgerChunk *chunk, int first, int count, const int *rows,
+							  const LedgerDecoded *decoded, Datum *values);
+
+/*
+ * An open chunk (chunk_read.c).
+ */
+struct LedgerChunk
+{
+	LedgerSource source;
+	uint64		length;
+	LedgerColumnType type;
+	int			nrows;
+	int			nvectors;
+	LedgerEncoding encoding;
+	MemoryContext context;
+	uint64	   *zones;			/* two a vector, or NULL */
+	LedgerVectorEntry *vectors;
+	uint64	   *offsets;		/* of the vectors */
+
+	LedgerBytes constant;
+	LedgerTemplate tmpl;
+	LedgerDict *dict;
+	LedgerLz4Reader *lz4;
+
+	/* the vector read last */
+	int			vector;			/* -1 if none */
+	uint8	   *meta;
+	Size		meta_size;		/* allocated */
+	const uint8 *notnull;		/* bitmap, or NULL */
+	const uint8 *packed;		/* LEDGER_ENC_HEX */
+	LedgerIntegers ints;		/* values, codes, or numbers; n is always set */
+};
+
+static inline void pg_attribute_noreturn()
+ledger_corrupt(const LedgerChunk *chunk, const char *detail)
+{
+	chunk->source.corrupt(chunk->source.arg, detail);
+	pg_unreachable();
+}
+
+/*
+ * Room for decoded values, in CurrentMemoryContext: a few large allocations
+ * instead of one a value.
+ */
+typedef struct LedgerArena
+{
+	char	   *next;
+	Size		left;
+} LedgerArena;
+
+#define LEDGER_ARENA_PIECE		65536
+
+extern char *ledger_arena_more(LedgerArena *arena, Size size, Size hint);
+
+static inline Size
+ledger_value_size(const LedgerColumnType *type, Size len)
+{
+	if (type->attlen == -1)
+		len += VARHDRSZ;
+	else if (type->attlen == -2)
+		len += 1;
+	return MAXALIGN(len);
+}
+
+/*
+ * Make room for a value of len bytes, with header or terminator set; returns
+ * where the bytes go.  "hint" is how much will be asked for in all, if known.
+ */
+static inline char *
+ledger_arena_value(LedgerArena *arena, const LedgerColumnType *type, Size len,
+				   Size hint, Datum *value)
+{
+	Size		size = ledger_value_size(type, len);
+	char	   *p;
+
+	if (size > arena->left)
+		p = ledger_arena_more(arena, size, hint);
+	else
+		p = arena->next;
+	arena->next = p + size;
+	arena->left -= size;
+	*value = PointerGetDatum(p);
+	if (type->attlen == -1)
+	{
+		SET_VARSIZE(p, len + VARHDRSZ);
+		return p + VARHDRSZ;
+	}
+	if (type->attlen == -2)
+		p[len] = '\0';
+	return p;
+}
+
+/* Zone maps (zonemap.c). */
+extern bool ledger_zone_type(const LedgerColumnType *type);
+extern void ledger_zone_make(const LedgerColumnInput *input, const int *rows, int n,
+							 uint64 *zone);
+
+#endif							/* LEDGER_CODEC_INTERNAL_H */

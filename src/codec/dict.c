@@ -1,0 +1,490 @@
+/*-------------------------------------------------------------------------
+ *
+ * dict.c
+ *	  Dictionaries over the whole chunk, for values by reference.
+ *
+ * Codes count distinct values in order of first appearance, so that the codes
+ * of a vector of new values are close together and take few bits.
+ *
+ * The entries are in the preamble, in blocks that are read when first needed
+ * and kept.  Entries that follow a template are packed by it, the same number
+ * to each block; others are, block by block, their lengths (two bytes each)
+ * and then their bytes, all in LZ4 where that helps.
+ *
+ * Bytes of the encoding's part of the header:
+ *
+ *		0	4	number of entries
+ *		4	1	1 if there is a template
+ *			..	the template, if any
+ *			4	number of blocks
+ *			16	for each: DictBlock
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <lz4.h>
+#include <lz4hc.h>
+
+#include "codec/codec_internal.h"
+#include "common/hashfn.h"
+#include "miscadmin.h"
+
+/* Stored bytes of a block of packed entries, raw bytes of one of others. */
+#define PACKED_BLOCK		8192
+#define PLAIN_BLOCK			16384
+
+/* Most bytes of entries, so that an open chunk can keep all its blocks. */
+#define PLAIN_TOTAL_MAX		(1024 * 1024)
+#define BLOCK_RAW_MAX		(PLAIN_BLOCK + LEDGER_DICT_ENTRY_MAX + 3 * PLAIN_BLOCK)
+
+/* Entries of a block: even empty ones take two bytes each. */
+#define BLOCK_ENTRIES_MAX	8192
+
+/* After this many values, give up if nearly all of them were new. */
+#define EARLY_LOOK			8192
+
+#define DICT_HC_LEVEL		6
+
+typedef struct DictBlock
+{
+	uint32		length;			/* as stored; equal to raw_length: not LZ4 */
+	uint32		raw_length;
+	pg_crc32c	crc;			/* of the stored bytes */
+	uint32		nentries;
+} DictBlock;
+
+typedef struct DictSlot
+{
+	uint32		hash;
+	uint32		code;
+	LedgerBytes value;
+	char		status;
+} DictSlot;
+
+#define SH_PREFIX dictslots
+#define SH_ELEMENT_TYPE DictSlot
+#define SH_KEY_TYPE LedgerBytes
+#define SH_KEY value
+#define SH_HASH_KEY(tb, key) hash_bytes((const unsigned char *) (key).data, (key).len)
+#define SH_EQUAL(tb, a, b) ((a).len == (b).len && memcmp((a).data, (b).data, (a).len) == 0)
+#define SH_STORE_HASH
+#define SH_GET_HASH(tb, a) (a)->hash
+#define SH_SCOPE static inline
+#define SH_DEFINE
+#define SH_DECLARE
+#include "lib/simplehash.h"
+
+struct LedgerDict
+{
+	uint32		nentries;
+	bool		templated;
+	LedgerTemplate tmpl;
+	uint32		per_block;		/* entries, if templated */
+	uint32		nblocks;
+	DictBlock  *blocks;
+	uint32	   *first;			/* first code of each block */
+	uint64	   *offsets;
+	uint8	  **data;			/* raw bytes of each block read so far */
+	uint32	  **starts;			/* and, without template, of each entry */
+};
+
+/* Sum of the sizes of the codes, packed vector by vector. */
+static uint64
+measure_codes(LedgerEncoder *enc, const uint32 *codes)
+{
+	const LedgerColumnInput *input = enc->input;
+	uint64		size = 0;
+	uint64		numbers[LEDGER_VECTOR_ROWS];
+
+	for (int start = 0; start < input->nrows; start += LEDGER_VECTOR_ROWS)
+	{
+		int			end = Min(start + LEDGER_VECTOR_ROWS, input->nrows);
+		int			n = 0;
+
+		for (int row = start; row < end; row++)
+		{
+			if (!input->isnull[row])
+				numbers[n++] = codes[row];
+		}
+		resetStringInfo(&enc->meta);
+		ledger_integers_write(numbers, n, &enc->meta);
+		size += enc->meta.len;
+	}
+	return size;
+}
+
+/*
+ * Give every distinct value a code; false if that cannot pay: too many
+ * distinct values, or too many bytes of them.
+ */
+bool
+ledger_dict_build(LedgerEncoder *enc, LedgerDictBuild *dict)
+{
+	const LedgerColumnInput *input = enc->input;
+	dictslots_hash *slots = dictslots_create(CurrentMemoryContext, 1024, NULL);
+	int			nvalues = 0;
+	bool		ok = true;
+
+	memset(dict, 0, sizeof(*dict));
+	dict->codes = palloc(sizeof(uint32) * input->nrows);
+	dict->rows = palloc(sizeof(uint32) * input->nrows);
+	for (int row = 0; row < input->nrows && ok; row++)
+	{
+		LedgerBytes value;
+		DictSlot   *slot;
+		bool		found;
+
+		if ((row & 1023) == 0)
+			CHECK_FOR_INTERRUPTS();
+		if (input->isnull[row])
+			continue;
+		value = ledger_encoder_value(enc, row);
+		slot = dictslots_insert(slots, value, &found);
+		if (!found)
+		{
+			slot->code = dict->nentries;
+			dict->rows[dict->nentries++] = row;
+			dict->total += value.len;
+		}
+		dict->codes[row] = slot->code;
+		nvalues++;
+		if (nvalues == EARLY_LOOK && dict->nentries > nvalues - nvalues / 16)
+			ok = false;
+		if (!enc->templated && dict->total + 2 * (uint64) dict->nentries > PLAIN_TOTAL_MAX)
+			ok = false;
+	}
+	dictslots_destroy(slots);
+	if (ok)
+		dict->code_bytes = measure_codes(enc, dict->codes);
+	else
+	{
+		pfree(dict->codes);
+		pfree(dict->rows);
+	}
+	return ok;
+}
+
+/* Write one block's bytes, by LZ4 if that makes them fewer. */
+static void
+write_block(LedgerEncoder *enc, const char *raw, uint32 raw_length, uint32 nentries,
+			bool compress, StringInfo blocks)
+{
+	char	   *room = compress ? palloc(raw_length) : NULL;
+	int			length = 0;
+	const char *stored = raw;
+	DictBlock	block;
+
+	if (compress)
+		length = LZ4_compress_HC(raw, room, raw_length, raw_length - 1, DICT_HC_LEVEL);
+	if (length > 0)
+		stored = room;
+	else
+		length = raw_length;
+	block.length = length;
+	block.raw_length = raw_length;
+	block.nentries = nentries;
+	block.crc = ledger_crc(stored, length);
+	ledger_encoder_write(enc, stored, length);
+	appendBinaryStringInfo(blocks, (char *) &block, sizeof(block));
+	if (room)
+		pfree(room);
+}
+
+static void
+write_packed(LedgerEncoder *enc, const LedgerDictBuild *dict, StringInfo blocks)
+{
+	int			stride = LEDGER_TEMPLATE_STRIDE(&enc->tmpl);
+	int			per_block = PACKED_BLOCK / stride;
+	uint8	   *room = palloc(PACKED_BLOCK);
+	int			n = 0;
+
+	for (int code = 0; code < dict->nentries; code++)
+	{
+		ledger_template_pack(&enc->tmpl, ledger_encoder_value(enc, dict->rows[code]).data,
+							 room + n * stride);
+		n++;
+		if (n == per_block || code == dict->nentries - 1)
+		{
+			CHECK_FOR_INTERRUPTS();
+			write_block(enc, (char *) room, n * stride, n, false, blocks);
+			n = 0;
+		}
+	}
+	pfree(room);
+}
+
+static void
+write_plain(LedgerEncoder *enc, const LedgerDictBuild *dict, StringInfo blocks)
+{
+	StringInfoData lengths;
+	StringInfoData bytes;
+	int			n = 0;
+
+	initStringInfo(&lengths);
+	initStringInfo(&bytes);
+	for (int code = 0; code < dict->nentries; code++)
+	{
+		LedgerBytes value = ledger_encoder_value(enc, dict->rows[code]);
+		uint16		length = value.len;
+
+		appendBinaryStringInfo(&lengths, (char *) &length, sizeof(length));
+		appendBinaryStringInfo(&bytes, value.data, value.len);
+		n++;
+		if (bytes.len >= PLAIN_BLOCK || n == BLOCK_ENTRIES_MAX || code == dict->nentries - 1)
+		{
+			CHECK_FOR_INTERRUPTS();
+			appendBinaryStringInfo(&lengths, bytes.data, bytes.len);
+			write_block(enc, lengths.data, lengths.len, n, true, blocks);
+			resetStringInfo(&lengths);
+			resetStringInfo(&bytes);
+			n = 0;
+		}
+	}
+	pfree(lengths.data);
+	pfree(bytes.data);
+}
+
+/* Write the blocks, and fill in the encoding's part of the header. */
+void
+ledger_dict_write(LedgerEncoder *enc, const LedgerDictBuild *dict)
+{
+	StringInfoData blocks;
+	uint32		nentries = dict->nentries;
+	uint32		nblocks;
+
+	initStringInfo(&blocks);
+	if (enc->templated)
+		write_packed(enc, dict, &blocks);
+	else
+		write_plain(enc, dict, &blocks);
+	nblocks = blocks.len / sizeof(DictBlock);
+
+	appendBinaryStringInfo(&enc->extra, (char *) &nentries, sizeof(nentries));
+	appendStringInfoCharMacro(&enc->extra, enc->templated ? 1 : 0);
+	if (enc->templated)
+		ledger_template_write(&enc->tmpl, &enc->extra);
+	appendBinaryStringInfo(&enc->extra, (char *) &nblocks, sizeof(nblocks));
+	appendBinaryStringInfo(&enc->extra, blocks.data, blocks.len);
+	pfree(blocks.data);
+}
+
+/* Check one block's entry, which starts at code "first". */
+static void
+check_block(LedgerChunk *chunk, const LedgerDict *dict, uint32 i, uint32 first)
+{
+	const DictBlock *block = &dict->blocks[i];
+	bool		ok = block->nentries > 0 && block->length > 0 &&
+		block->length <= block->raw_length && block->raw_length <= BLOCK_RAW_MAX;
+
+	if (ok && dict->templated)
+	{
+		uint32		expected = Min(dict->per_block, dict->nentries - first);
+
+		ok = block->length == block->raw_length && block->nentries == expected &&
+			block->raw_length == expected * LEDGER_TEMPLATE_STRIDE(&dict->tmpl);
+	}
+	else if (ok)
+		ok = block->nentries <= BLOCK_ENTRIES_MAX && block->raw_length >= 2 * block->nentries;
+	if (!ok || block->nentries > dict->nentries - first)
+		ledger_corrupt(chunk, "dictionary has a bad block entry");
+}
+
+/*
+ * Open the dictionary that the header's bytes p to end describe, and whose
+ * blocks are the first "preamble" bytes of the chunk.
+ */
+LedgerDict *
+ledger_dict_open(LedgerChunk *chunk, const uint8 *p, const uint8 *end, uint64 preamble)
+{
+	LedgerDict *dict = MemoryContextAllocZero(chunk->context, sizeof(LedgerDict));
+	uint32		first = 0;
+	uint64		offset = 0;
+	uint64		raw_total = 0;
+
+	if (end - p < 5 || p[4] > 1)
+		ledger_corrupt(chunk, "dictionary is malformed");
+	memcpy(&dict->nentries, p, sizeof(uint32));
+	dict->templated = p[4] == 1;
+	p += 5;
+	if (dict->templated)
+	{
+		p = ledger_template_open(&dict->tmpl, p, end);
+		if (p == NULL)
+			ledger_corrupt(chunk, "dictionary has a bad template");
+		dict->per_block = PACKED_BLOCK / LEDGER_TEMPLATE_STRIDE(&dict->tmpl);
+	}
+	if (end - p < (int) sizeof(uint32))
+		ledger_corrupt(chunk, "dictionary is malformed");
+	memcpy(&dict->nblocks, p, sizeof(uint32));
+	p += sizeof(uint32);
+	if (dict->nentries > (uint32) chunk->nrows || dict->nblocks > dict->nentries ||
+		(Size) (end - p) != (Size) dict->nblocks * sizeof(DictBlock))
+		ledger_corrupt(chunk, "dictionary has a bad number of entries or blocks");
+
+	dict->blocks = MemoryContextAlloc(chunk->context, end - p + 1);
+	memcpy(dict->blocks, p, end - p);
+	dict->first = MemoryContextAlloc(chunk->context, sizeof(uint32) * (dict->nblocks + 1));
+	dict->offsets = MemoryContextAlloc(chunk->context, sizeof(uint64) * (dict->nblocks + 1));
+	dict->data = MemoryContextAllocZero(chunk->context, sizeof(uint8 *) * (dict->nblocks + 1));
+	dict->starts = MemoryContextAllocZero(chunk->context, sizeof(uint32 *) * (dict->nblocks + 1));
+	for (uint32 i = 0; i < dict->nblocks; i++)
+	{
+		check_block(chunk, dict, i, first);
+		dict->first[i] = first;
+		dict->offsets[i] = offset;
+		first += dict->blocks[i].nentries;
+		offset += dict->blocks[i].length;
+		raw_total += dict->blocks[i].raw_length;
+	}
+	if (first != dict->nentries || offset != preamble ||
+		(!dict->templated && raw_total > 2 * PLAIN_TOTAL_MAX))
+		ledger_corrupt(chunk, "dictionary's blocks do not add up");
+	return dict;
+}
+
+/* Compute where the entries of a plain block start. */
+static uint32 *
+locate_entries(LedgerChunk *chunk, const DictBlock *block, const uint8 *raw)
+{
+	uint32	   *starts = MemoryContextAlloc(chunk->context,
+											sizeof(uint32) * (block->nentries + 1));
+	uint32		start = 2 * block->nentries;
+
+	for (uint32 i = 0; i < block->nentries; i++)
+	{
+		uint16		length;
+
+		memcpy(&length, raw + 2 * i, sizeof(length));
+		starts[i] = start;
+		start += length;
+	}
+	starts[block->nentries] = start;
+	if (start != block->raw_length)
+		ledger_corrupt(chunk, "dictionary's entries do not fill their block");
+	return starts;
+}
+
+/* Read, check and keep a block. */
+static void
+load_block(LedgerChunk *chunk, uint32 i)
+{
+	LedgerDict *dict = chunk->dict;
+	const DictBlock *block = &dict->blocks[i];
+	uint8	   *stored = MemoryContextAlloc(chunk->context, block->length);
+
+	CHECK_FOR_INTERRUPTS();
+	chunk->source.read(chunk->source.arg, dict->offsets[i], block->length, stored);
+	if (ledger_crc(stored, block->length) != block->crc)
+		ledger_corrupt(chunk, "dictionary block has a wrong checksum");
+	if (block->length < block->raw_length)
+	{
+		uint8	   *raw = MemoryContextAlloc(chunk->context, block->raw_length);
+
+		if (LZ4_decompress_safe((char *) stored, (char *) raw, block->length,
+								block->raw_length) != (int) block->raw_length)
+			ledger_corrupt(chunk, "dictionary block does not decompress");
+		pfree(stored);
+		stored = raw;
+	}
+	if (!dict->templated)
+		dict->starts[i] = locate_entries(chunk, block, stored);
+	dict->data[i] = stored;
+}
+
+static uint32
+find_block(const LedgerDict *dict, uint32 code)
+{
+	uint32		low = 0;
+	uint32		high = dict->nblocks;
+
+	if (dict->templated)
+		return code / dict->per_block;
+	while (high - low > 1)
+	{
+		uint32		middle = (low + high) / 2;
+
+		if (dict->first[middle] <= code)
+			low = middle;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static Datum
+decode_entry(LedgerChunk *chunk, uint64 code, LedgerArena *arena, Size hint)
+{
+	LedgerDict *dict = chunk->dict;
+	uint32		i;
+	uint32		entry;
+	Datum		value;
+
+	if (code >= dict->nentries)
+		ledger_corrupt(chunk, "code is not in the dictionary");
+	i = find_block(dict, code);
+	entry = code - dict->first[i];
+	if (dict->data[i] == NULL)
+		load_block(chunk, i);
+	if (dict->templated)
+	{
+		char	   *dst = ledger_arena_value(arena, &chunk->type, dict->tmpl.len, hint, &value);
+
+		ledger_template_unpack(&dict->tmpl,
+							   dict->data[i] + entry * LEDGER_TEMPLATE_STRIDE(&dict->tmpl), dst);
+	}
+	else
+	{
+		const uint32 *starts = dict->starts[i];
+		Size		len = starts[entry + 1] - starts[entry];
+		char	   *dst;
+
+		if (chunk->type.attlen > 0 && len != chunk->type.attlen)
+			ledger_corrupt(chunk, "dictionary entry has a wrong length");
+		dst = ledger_arena_value(arena, &chunk->type, len, hint, &value);
+		memcpy(dst, dict->data[i] + starts[entry], len);
+	}
+	return value;
+}
+
+/*
+ * Decode "count" values.  Rows of one code share the bytes where the codes
+ * lie close enough together to remember those seen.
+ */
+void
+ledger_dict_decode(LedgerChunk *chunk, const LedgerIntegers *ints, int first, int count,
+				   Datum *values)
+{
+	uint64		codes[LEDGER_VECTOR_ROWS];
+	Datum		seen[LEDGER_VECTOR_ROWS];
+	LedgerArena arena = {NULL, 0};
+	uint64		least = PG_UINT64_MAX;
+	uint64		greatest = 0;
+
+	ledger_integers_read(ints, first, count, codes);
+	if (count == 1)
+	{
+		values[0] = decode_entry(chunk, codes[0], &arena, 0);
+		return;
+	}
+	for (int i = 0; i < count; i++)
+	{
+		least = Min(least, codes[i]);
+		greatest = Max(greatest, codes[i]);
+	}
+	if (count == 0 || greatest - least >= lengthof(seen))
+	{
+		for (int i = 0; i < count; i++)
+			values[i] = decode_entry(chunk, codes[i], &arena, LEDGER_ARENA_PIECE);
+		return;
+	}
+	memset(seen, 0, sizeof(Datum) * (greatest - least + 1));
+	for (int i = 0; i < count; i++)
+	{
+		Datum	   *known = &seen[codes[i] - least];
+
+		if (*known == (Datum) 0)
+			*known = decode_entry(chunk, codes[i], &arena, LEDGER_ARENA_PIECE);
+		values[i] = *known;
+	}
+}

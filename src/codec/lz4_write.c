@@ -1,0 +1,281 @@
+/*-------------------------------------------------------------------------
+ *
+ * lz4_write.c
+ *	  Values of any kind as LZ4 blocks: the encoder.
+ *
+ * The bytes of a vector's values, one after the other, are cut into blocks of
+ * a fixed number of raw bytes wherever that falls, so that a value of 1 GB
+ * needs no more memory than a small one, and a single row needs only the
+ * blocks that it lies in.  Every block can be decompressed on its own; what a
+ * small block would lose by that, the seed makes up for: a sample of the
+ * column's values that every block starts with as if it came before it.
+ *
+ * Bytes of the encoding's part of the header:
+ *
+ *		0	4	raw length of the seed
+ *		4	4	stored length of the seed (the whole preamble); equal: not LZ4
+ *		8	4	CRC-32C of the stored seed
+ *		12	1	escape byte of row references
+ *		13	1	number of columns referred to
+ *			4	for each: index of the column
+ *
+ * Bytes of a vector's meta, after the null bitmap:
+ *
+ *		0	4	raw bytes of a block (the last has what is left)
+ *			..	lengths of the stored values, as of bitpack.c; not for types
+ *				of fixed length
+ *			8	for each block: LedgerLz4Block
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <lz4.h>
+#include <lz4hc.h>
+
+#include "codec/codec_internal.h"
+#include "miscadmin.h"
+
+/* Fewest bytes of a column that make a seed worth its bytes. */
+#define SEED_COLUMN_MIN		(8 * LEDGER_LZ4_SEED_MAX)
+
+/* Longest part of one value that goes into the seed or the estimate. */
+#define SAMPLE_VALUE_MAX	4096
+
+/* Mean length from which on values are large and blocks, too. */
+#define LARGE_VALUE			32768
+
+#define ESTIMATE_BYTES		65536
+
+#ifndef LEDGER_HC_LEVEL
+#define LEDGER_HC_LEVEL		3
+#endif
+
+struct LedgerLz4Writer
+{
+	LedgerRowref rowref;
+	LedgerRowrefFinder *finder; /* NULL without references */
+	int			block_size;
+	int			seed_length;
+	char	   *buffer;			/* the seed, then the current block */
+	int			fill;			/* bytes of the current block */
+	char	   *room;			/* for a compressed block */
+	LZ4_streamHC_t *seeded;		/* as it is after reading the seed */
+	LZ4_streamHC_t *stream;
+	StringInfoData blocks;		/* LedgerLz4Block of the current vector */
+};
+
+/* A row's value as it is stored, if it is not too large to be changed. */
+static LedgerBytes
+stored_value(LedgerEncoder *enc, LedgerLz4Writer *lz4, int row)
+{
+	LedgerBytes value = ledger_encoder_value(enc, row);
+
+	if (lz4->finder && value.len <= LEDGER_ROWREF_VALUE_MAX)
+		value = ledger_rowref_apply(lz4->finder, row, value);
+	return value;
+}
+
+/*
+ * Collect stored values from all over the column, at most "max" bytes, in
+ * runs of "run" rows.
+ */
+static int
+sample_values(LedgerEncoder *enc, LedgerLz4Writer *lz4, const LedgerSummary *summary,
+			  int run, int max, char *dst)
+{
+	const LedgerColumnInput *input = enc->input;
+	uint64		mean = summary->total / summary->nvalues + 1;
+	uint64		pieces = Max(max / (Min(mean, SAMPLE_VALUE_MAX) * run), 1);
+	int			step = Max(input->nrows / (int) pieces, run);
+	int			fill = 0;
+
+	for (int start = 0; start < input->nrows; start += step)
+	{
+		int			end = Min(start + run, input->nrows);
+
+		for (int row = start; row < end; row++)
+		{
+			LedgerBytes value;
+			int			len;
+
+			if (input->isnull[row])
+				continue;
+			value = stored_value(enc, lz4, row);
+			len = Min(Min(value.len, SAMPLE_VALUE_MAX), max - fill);
+			memcpy(dst + fill, value.data, len);
+			fill += len;
+		}
+	}
+	return fill;
+}
+
+/* Write the seed as the chunk's preamble. */
+static void
+write_seed(LedgerEncoder *enc, LedgerLz4Writer *lz4)
+{
+	uint32		head[3] = {0, 0, 0};
+
+	if (lz4->seed_length > 0)
+	{
+		const char *stored = lz4->room;
+		int			length = LZ4_compress_HC(lz4->buffer, lz4->room, lz4->seed_length,
+											 lz4->seed_length - 1, LZ4HC_CLEVEL_DEFAULT);
+
+		if (length <= 0)
+		{
+			stored = lz4->buffer;
+			length = lz4->seed_length;
+		}
+		head[0] = lz4->seed_length;
+		head[1] = length;
+		head[2] = ledger_crc(stored, length);
+		ledger_encoder_write(enc, stored, length);
+	}
+	appendBinaryStringInfo(&enc->extra, (char *) head, sizeof(head));
+	appendStringInfoCharMacro(&enc->extra, (char) lz4->rowref.escape);
+	appendStringInfoCharMacro(&enc->extra, (char) lz4->rowref.ncolumns);
+	appendBinaryStringInfo(&enc->extra, (char *) lz4->rowref.columns,
+						   lz4->rowref.ncolumns * sizeof(int));
+}
+
+static LedgerLz4Writer *
+prepare(LedgerEncoder *enc)
+{
+	LedgerLz4Writer *lz4 = enc->lz4;
+
+	if (lz4 == NULL)
+	{
+		lz4 = enc->lz4 = palloc0(sizeof(LedgerLz4Writer));
+		if (ledger_rowref_learn(enc->columns, enc->self, &lz4->rowref))
+			lz4->finder = ledger_rowref_finder(enc->columns, &lz4->rowref);
+		else
+			lz4->rowref.ncolumns = 0;
+	}
+	return lz4;
+}
+
+/*
+ * About how many bytes the column will take in LZ4, from a sample.
+ */
+uint64
+ledger_lz4_estimate(LedgerEncoder *enc, const LedgerSummary *summary)
+{
+	LedgerLz4Writer *lz4 = prepare(enc);
+	char	   *sample = palloc(ESTIMATE_BYTES);
+	int			bound = LZ4_compressBound(ESTIMATE_BYTES);
+	char	   *room = palloc(bound);
+	int			fill = sample_values(enc, lz4, summary, 64, ESTIMATE_BYTES, sample);
+	int			length = LZ4_compress_HC(sample, room, fill, bound, LEDGER_HC_LEVEL);
+	double		share = fill > 0 ? (double) Min(length, fill) / fill : 0;
+
+	pfree(sample);
+	pfree(room);
+	return (uint64) (summary->total * share) + (enc->input->type.attlen < 0 ? summary->nvalues / 2 : 0);
+}
+
+/* Make the writer, and write what precedes the vectors. */
+LedgerLz4Writer *
+ledger_lz4_begin(LedgerEncoder *enc, const LedgerSummary *summary)
+{
+	LedgerLz4Writer *lz4 = prepare(enc);
+
+	lz4->block_size = summary->total / summary->nvalues >= LARGE_VALUE ?
+		LEDGER_LZ4_BLOCK_MAX : LEDGER_LZ4_BLOCK;
+	lz4->buffer = palloc(LEDGER_LZ4_SEED_MAX + lz4->block_size);
+	lz4->room = palloc(Max(lz4->block_size, LEDGER_LZ4_SEED_MAX));
+	lz4->stream = palloc(sizeof(LZ4_streamHC_t));
+	initStringInfo(&lz4->blocks);
+	if (summary->total >= SEED_COLUMN_MIN && lz4->block_size == LEDGER_LZ4_BLOCK)
+	{
+		lz4->seed_length = sample_values(enc, lz4, summary, 1, LEDGER_LZ4_SEED_MAX, lz4->buffer);
+		lz4->seeded = palloc(sizeof(LZ4_streamHC_t));
+		LZ4_initStreamHC(lz4->seeded, sizeof(LZ4_streamHC_t));
+		LZ4_resetStreamHC_fast(lz4->seeded, LEDGER_HC_LEVEL);
+		LZ4_loadDictHC(lz4->seeded, lz4->buffer, lz4->seed_length);
+	}
+	else
+		LZ4_initStreamHC(lz4->stream, sizeof(LZ4_streamHC_t));
+	write_seed(enc, lz4);
+	return lz4;
+}
+
+/* Compress and write the current block. */
+static void
+write_block(LedgerEncoder *enc, LedgerLz4Writer *lz4)
+{
+	char	   *raw = lz4->buffer + lz4->seed_length;
+	const char *stored = lz4->room;
+	int			length = 0;
+	LedgerLz4Block block;
+
+	CHECK_FOR_INTERRUPTS();
+	if (lz4->seeded)
+		memcpy(lz4->stream, lz4->seeded, sizeof(LZ4_streamHC_t));
+	else
+		LZ4_resetStreamHC_fast(lz4->stream, LEDGER_HC_LEVEL);
+	if (lz4->fill > 1)
+		length = LZ4_compress_HC_continue(lz4->stream, raw, lz4->room, lz4->fill, lz4->fill - 1);
+	if (length <= 0)
+	{
+		stored = raw;
+		length = lz4->fill;
+	}
+	block.length = length;
+	block.crc = ledger_crc(stored, length);
+	ledger_encoder_write(enc, stored, length);
+	appendBinaryStringInfo(&lz4->blocks, (char *) &block, sizeof(block));
+	lz4->fill = 0;
+}
+
+static void
+append_bytes(LedgerEncoder *enc, LedgerLz4Writer *lz4, const char *data, Size len)
+{
+	while (len > 0)
+	{
+		Size		some = Min(len, (Size) (lz4->block_size - lz4->fill));
+
+		memcpy(lz4->buffer + lz4->seed_length + lz4->fill, data, some);
+		lz4->fill += some;
+		data += some;
+		len -= some;
+		if (lz4->fill == lz4->block_size)
+			write_block(enc, lz4);
+	}
+}
+
+/*
+ * Write the blocks of the current vector, and append to its meta.
+ */
+void
+ledger_lz4_vector(LedgerEncoder *enc)
+{
+	LedgerLz4Writer *lz4 = enc->lz4;
+	uint64		lengths[LEDGER_VECTOR_ROWS];
+	uint32		block_size = lz4->block_size;
+
+	resetStringInfo(&lz4->blocks);
+	for (int i = 0; i < enc->ndense; i++)
+	{
+		LedgerBytes value = ledger_encoder_value(enc, enc->dense[i]);
+
+		lengths[i] = 0;
+		if (lz4->finder && value.len > LEDGER_ROWREF_VALUE_MAX)
+		{
+			char		mark[2] = {lz4->rowref.escape, (char) LEDGER_ROWREF_VERBATIM};
+
+			append_bytes(enc, lz4, mark, sizeof(mark));
+			lengths[i] = sizeof(mark);
+		}
+		else if (lz4->finder)
+			value = ledger_rowref_apply(lz4->finder, enc->dense[i], value);
+		lengths[i] += value.len;
+		append_bytes(enc, lz4, value.data, value.len);
+	}
+	if (lz4->fill > 0)
+		write_block(enc, lz4);
+	appendBinaryStringInfo(&enc->meta, (char *) &block_size, sizeof(block_size));
+	if (enc->input->type.attlen < 0)
+		ledger_integers_write(lengths, enc->ndense, &enc->meta);
+	appendBinaryStringInfo(&enc->meta, lz4->blocks.data, lz4->blocks.len);
+}

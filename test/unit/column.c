@@ -1,0 +1,360 @@
+/*
+ * column.c
+ *	  Columns of made-up values for the tests.
+ */
+#include "column.h"
+
+#include "catalog/pg_type_d.h"
+#include "compat.h"
+
+typedef struct TestType
+{
+	const char *name;
+	LedgerColumnType type;
+} TestType;
+
+static const TestType types[] = {
+	{"bool", {BOOLOID, 0, 1, true, 'c'}},
+	{"char", {CHAROID, 0, 1, true, 'c'}},
+	{"int2", {INT2OID, 0, 2, true, 's'}},
+	{"int4", {INT4OID, 0, 4, true, 'i'}},
+	{"oid", {OIDOID, 0, 4, true, 'i'}},
+	{"float4", {FLOAT4OID, 0, 4, true, 'i'}},
+	{"int8", {INT8OID, 0, 8, true, 'd'}},
+	{"float8", {FLOAT8OID, 0, 8, true, 'd'}},
+	{"timestamptz", {TIMESTAMPTZOID, 0, 8, true, 'd'}},
+	{"text", {TEXTOID, 100, -1, false, 'i'}},
+	{"cstring", {CSTRINGOID, 0, -2, false, 'c'}},
+	{"uuid", {UUIDOID, 0, 16, false, 'c'}},
+	{"name", {NAMEOID, 0, 64, false, 'c'}},
+	{"tid", {TIDOID, 0, 6, false, 's'}},
+	{"interval", {INTERVALOID, 0, 16, false, 'd'}},
+	{"dropped", {InvalidOid, 0, 4, true, 'i'}},
+};
+
+static const char *const integer_patterns[] = {
+	"constant", "small", "monotone", "random", "extremes", "scaled", "few", "descending"
+};
+
+static const char *const bytes_patterns[] = {
+	"constant", "empty", "few", "hex", "decimal", "uuid text", "numbers", "random bytes",
+	"words", "long", "mixed lengths", "one digit differs", "few long", "prefixes"
+};
+
+int
+column_ntypes(void)
+{
+	return lengthof(types);
+}
+
+int
+column_npatterns(int type)
+{
+	return types[type].type.attbyval ? lengthof(integer_patterns) : lengthof(bytes_patterns);
+}
+
+int
+column_nnulls(void)
+{
+	return 6;
+}
+
+static uint64
+make_integer(int pattern, int row)
+{
+	static uint64 last;
+	uint64		scale = UINT64CONST(1000000);
+
+	if (row == 0)
+		last = shim_random();
+	switch (pattern)
+	{
+		case 0:
+			return UINT64CONST(0xFEDCBA9876543210);
+		case 1:
+			return RANDOM_BELOW(100) - 50;
+		case 2:
+			return last += RANDOM_BELOW(1000);
+		case 3:
+			return shim_random();
+		case 4:
+			return (uint64[]) {PG_INT64_MIN, PG_INT64_MAX, 0, (uint64) -1, PG_INT32_MIN,
+			PG_INT32_MAX, 0x7F, 0x80}[RANDOM_BELOW(8)];
+		case 5:
+			return UINT64CONST(800000000000000) + RANDOM_BELOW(100000) * scale;
+		case 6:
+			return (uint64[]) {200, 404, 500}[RANDOM_BELOW(3)];
+		default:
+			return last -= RANDOM_BELOW(3);
+	}
+}
+
+static Datum
+integer_datum(int16 attlen, Oid typid, uint64 value)
+{
+	if (typid == BOOLOID)
+		return BoolGetDatum((value & 1) != 0);
+	switch (attlen)
+	{
+		case 1:
+			return CharGetDatum((char) value);
+		case 2:
+			return Int16GetDatum((int16) value);
+		case 4:
+			return Int32GetDatum((int32) value);
+		default:
+			return (Datum) value;
+	}
+}
+
+static int
+hex_digits(char *dst, int n)
+{
+	for (int i = 0; i < n; i++)
+		dst[i] = "0123456789abcdef"[RANDOM_BELOW(16)];
+	return n;
+}
+
+static int
+words(char *dst, int n)
+{
+	static const char *const list[] = {"order", "refund", "shipping", "delayed", "account",
+	"password", "reset", "billing", "invoice", "agent", "help", "please"};
+	int			len = 0;
+
+	for (int i = 0; i < n; i++)
+		len += sprintf(dst + len, "%s ", list[RANDOM_BELOW(12)]);
+	return len;
+}
+
+static int
+random_bytes(char *dst, int n)
+{
+	for (int i = 0; i < n; i++)
+		dst[i] = (char) shim_random();
+	return n;
+}
+
+/* The bytes of one value; dst has room for 300,000. */
+static int
+make_bytes(int pattern, int row, char *dst)
+{
+	uint64		seed;
+	int			len;
+
+	switch (pattern)
+	{
+		case 0:
+			return sprintf(dst, "always the same");
+		case 1:
+			return 0;
+		case 2:
+			return sprintf(dst, "value%d", RANDOM_BELOW(20));
+		case 3:
+			memcpy(dst, "tr-", 3);
+			return 3 + hex_digits(dst + 3, 32);
+		case 4:
+			return sprintf(dst, "1788825%06d-%d", row, RANDOM_BELOW(10));
+		case 5:
+			hex_digits(dst, 36);
+			dst[8] = dst[13] = dst[18] = dst[23] = '-';
+			return 36;
+		case 6:
+			return sprintf(dst, "%d", RANDOM_BELOW(100000));
+		case 7:
+			return random_bytes(dst, RANDOM_BELOW(60));
+		case 8:
+			return words(dst, RANDOM_BELOW(20));
+		case 9:
+			len = RANDOM_BELOW(row % 16 == 0 ? 300000 : 3000);
+			memset(dst, 'a' + RANDOM_BELOW(26), len);
+			return random_bytes(dst, len / 4) + (len - len / 4);
+		case 10:
+			memset(dst, RANDOM_BELOW(256), 200);
+			return RANDOM_BELOW(200);
+		case 11:
+			return sprintf(dst, "job-%c-done", "0123456789abcdef"[RANDOM_BELOW(row % 64 ? 4 : 16)]);
+		case 12:
+			/* the same few, whatever was drawn before */
+			seed = RANDOM_BELOW(5);
+			memset(dst, 'A' + seed, 5000);
+			return 5000 + seed;
+		default:
+			memcpy(dst, "u-", 2);
+			hex_digits(dst + 2, 8);
+			hex_digits(dst + 2, RANDOM_BELOW(3));
+			memset(dst + 4, '0', 4);
+			return 10;
+	}
+}
+
+static Datum
+make_datum(const LedgerColumnType *type, const char *bytes, int len)
+{
+	char	   *p;
+
+	if (type->attlen > 0)
+	{
+		p = calloc(1, type->attlen);
+		memcpy(p, bytes, Min(len, type->attlen));
+	}
+	else if (type->attlen == -2)
+	{
+		p = malloc(len + 1);
+		for (int i = 0; i < len; i++)
+			p[i] = bytes[i] ? bytes[i] : 1;
+		p[len] = '\0';
+	}
+	else if (len + VARHDRSZ_SHORT <= VARATT_SHORT_MAX && RANDOM_BELOW(2))
+	{
+		p = malloc(len + VARHDRSZ_SHORT);
+		SET_VARSIZE_SHORT(p, len + VARHDRSZ_SHORT);
+		memcpy(p + VARHDRSZ_SHORT, bytes, len);
+	}
+	else
+	{
+		p = malloc(len + VARHDRSZ);
+		SET_VARSIZE(p, len + VARHDRSZ);
+		memcpy(p + VARHDRSZ, bytes, len);
+	}
+	return PointerGetDatum(p);
+}
+
+static bool
+make_null(int nulls, int row, int nrows)
+{
+	switch (nulls)
+	{
+		case 0:
+			return false;
+		case 1:
+			return RANDOM_BELOW(2) == 0;
+		case 2:
+			return row != 0;
+		case 3:
+			return row != nrows - 1;
+		case 4:
+			return RANDOM_BELOW(100) == 0;
+		default:
+			return (row / LEDGER_VECTOR_ROWS) % 2 == 0;
+	}
+}
+
+static void
+column_begin(Column *column, const LedgerColumnType *type, int nrows)
+{
+	column->values = calloc(nrows + 1, sizeof(Datum));
+	column->isnull = calloc(nrows + 1, sizeof(bool));
+	column->input.type = *type;
+	column->input.nrows = nrows;
+	column->input.values = column->values;
+	column->input.isnull = column->isnull;
+}
+
+void
+column_make(Column *column, int type, int pattern, int nulls, int nrows)
+{
+	static char room[300000];
+	const LedgerColumnType *t = &types[type].type;
+
+	column_begin(column, t, nrows);
+	snprintf(column->name, sizeof(column->name), "%s, %s, nulls %d, %d rows", types[type].name,
+			 t->attbyval ? integer_patterns[pattern] : bytes_patterns[pattern], nulls, nrows);
+	for (int row = 0; row < nrows; row++)
+	{
+		column->isnull[row] = make_null(nulls, row, nrows) || !OidIsValid(t->typid);
+		if (t->attbyval)
+		{
+			uint64		value = make_integer(pattern, row);
+
+			if (!column->isnull[row])
+				column->values[row] = integer_datum(t->attlen, t->typid, value);
+		}
+		else if (!column->isnull[row])
+		{
+			int			len;
+
+			memset(room, 0, 64);
+			len = make_bytes(pattern, row, room);
+			column->values[row] = make_datum(t, room, len);
+		}
+	}
+}
+
+void
+column_make_entry(Column *column, const Column *others, int nothers, int nrows, bool large)
+{
+	static char room[400000];
+	const LedgerColumnType type = {JSONBOID, 0, -1, false, 'i'};
+
+	column_begin(column, &type, nrows);
+	snprintf(column->name, sizeof(column->name), "entry of %d, %d rows", nothers, nrows);
+	for (int row = 0; row < nrows; row++)
+	{
+		int			len = sprintf(room, "{\"n\":%d", RANDOM_BELOW(1000));
+
+		for (int k = 0; k < nothers; k++)
+		{
+			LedgerBytes value = {NULL, 0};
+
+			if (!others[k].isnull[row])
+				value = ledger_datum_bytes(&others[k].input.type, others[k].values[row]);
+			len += sprintf(room + len, ",\"key%d\":\"", k);
+			for (int times = RANDOM_BELOW(3); times > 0 && value.len > 0 && value.len < 1000; times--)
+			{
+				memcpy(room + len, value.data, value.len);
+				len += value.len;
+			}
+			if (value.len > 10 && RANDOM_BELOW(10) == 0)
+			{
+				/* nearly, but not quite */
+				memcpy(room + len, value.data, value.len - 1);
+				len += value.len - 1;
+			}
+		}
+		len += words(room + len, RANDOM_BELOW(10));
+		if (RANDOM_BELOW(4) == 0)
+			len += random_bytes(room + len, RANDOM_BELOW(40));
+		if (large && row % 200 == 7)
+		{
+			int			more = row % 400 == 7 ? RANDOM_BELOW(300000) : 65530 - len + RANDOM_BELOW(12);
+
+			memset(room + len, 255, more);
+			len += more;
+		}
+		column->isnull[row] = RANDOM_BELOW(20) == 0;
+		if (!column->isnull[row])
+			column->values[row] = make_datum(&type, room, len);
+	}
+}
+
+void
+column_free(Column *column)
+{
+	for (int row = 0; row < column->input.nrows; row++)
+	{
+		if (!column->input.type.attbyval && !column->isnull[row])
+			free(DatumGetPointer(column->values[row]));
+	}
+	free(column->values);
+	free(column->isnull);
+}
+
+bool
+column_same(const LedgerColumnInput *input, int row, Datum value, bool isnull)
+{
+	LedgerBytes expected;
+	LedgerBytes got;
+
+	if (isnull || input->isnull[row])
+		return isnull == input->isnull[row];
+	if (input->type.attbyval)
+		return value == input->values[row];
+	if (value != MAXALIGN(value))
+		return false;
+	if (input->type.attlen == -1 && !VARATT_IS_4B_U(DatumGetPointer(value)))
+		return false;
+	expected = ledger_datum_bytes(&input->type, input->values[row]);
+	got = ledger_datum_bytes(&input->type, value);
+	return expected.len == got.len && memcmp(expected.data, got.data, got.len) == 0;
+}

@@ -1,0 +1,374 @@
+/*
+ * test_codec.c
+ *	  Whatever goes into a chunk comes out, for every kind of type, value and
+ *	  range; and no change to a chunk's bytes goes unnoticed.
+ */
+#include "column.h"
+
+#include "catalog/pg_type_d.h"
+
+static int	passed;
+static int	failed;
+static int	encodings[16];
+
+static void
+report(bool ok, const char *name, const char *what)
+{
+	if (ok)
+		passed++;
+	else
+	{
+		failed++;
+		printf("FAILED: %s: %s\n", name, what);
+	}
+}
+
+static void
+count_encoding(const char *name)
+{
+	static const char *const names[] = {"null", "constant", "integer", "dictionary", "hex",
+	"decimal", "lz4", "lz4+refs"};
+
+	for (int i = 0; i < (int) lengthof(names); i++)
+		encodings[i] += strcmp(names[i], name) == 0;
+}
+
+/* Decode a range and compare; "columns" has the references. */
+static bool
+range_same(LedgerChunk *chunk, const LedgerColumnInput *columns, int self, int first, int count)
+{
+	Datum	   *values = malloc(sizeof(Datum) * count + 1);
+	bool	   *isnull = malloc(count + 1);
+	LedgerDecoded decoded[LEDGER_ROWREF_COLUMNS];
+	const int  *refs;
+	int			nrefs = ledger_chunk_references(chunk, &refs);
+	bool		same = true;
+
+	for (int k = 0; k < nrefs; k++)
+	{
+		if (refs[k] < 0 || refs[k] >= self)
+			return false;
+		decoded[k].values = columns[refs[k]].values + first;
+		decoded[k].isnull = columns[refs[k]].isnull + first;
+	}
+	ledger_chunk_decode(chunk, first, count, decoded, values, isnull);
+	for (int i = 0; i < count && same; i++)
+		same = column_same(&columns[self], first + i, values[i], isnull[i]);
+	free(values);
+	free(isnull);
+	return same;
+}
+
+static bool
+all_vectors_same(LedgerChunk *chunk, const LedgerColumnInput *columns, int self)
+{
+	int			nrows = columns[self].nrows;
+
+	for (int first = 0; first < nrows; first += LEDGER_VECTOR_ROWS)
+	{
+		if (!range_same(chunk, columns, self, first, Min(LEDGER_VECTOR_ROWS, nrows - first)))
+			return false;
+	}
+	return true;
+}
+
+static bool
+random_ranges_same(LedgerChunk *chunk, const LedgerColumnInput *columns, int self, int n)
+{
+	int			nrows = columns[self].nrows;
+
+	for (int i = 0; i < n && nrows > 0; i++)
+	{
+		int			first = RANDOM_BELOW(nrows);
+		int			left = Min(LEDGER_VECTOR_ROWS - first % LEDGER_VECTOR_ROWS, nrows - first);
+
+		if (!range_same(chunk, columns, self, first, RANDOM_BELOW(2) ? 1 : RANDOM_BELOW(left + 1)))
+			return false;
+	}
+	return true;
+}
+
+static bool
+every_range_same(LedgerChunk *chunk, const LedgerColumnInput *columns, int self)
+{
+	int			nrows = columns[self].nrows;
+
+	for (int first = 0; first < nrows; first++)
+	{
+		for (int count = 0; first + count <= nrows; count++)
+		{
+			if (!range_same(chunk, columns, self, first, count))
+				return false;
+		}
+	}
+	return true;
+}
+
+/* A vector's zone, as one gets it from the values themselves. */
+static bool
+zones_right(LedgerChunk *chunk, const LedgerColumnInput *input)
+{
+	bool		ordered = input->type.typid == INT2OID || input->type.typid == INT4OID ||
+		input->type.typid == INT8OID || input->type.typid == TIMESTAMPTZOID;
+
+	for (int v = 0; v * LEDGER_VECTOR_ROWS < input->nrows; v++)
+	{
+		int			start = v * LEDGER_VECTOR_ROWS;
+		int			end = Min(start + LEDGER_VECTOR_ROWS, input->nrows);
+		uint32		nulls = 0;
+		int64		least = PG_INT64_MAX;
+		int64		greatest = PG_INT64_MIN;
+		LedgerZone	zone;
+
+		for (int row = start; row < end; row++)
+		{
+			nulls += input->isnull[row];
+			if (!input->isnull[row])
+			{
+				least = Min(least, (int64) input->values[row]);
+				greatest = Max(greatest, (int64) input->values[row]);
+			}
+		}
+		ledger_chunk_zone(chunk, v, &zone);
+		if (zone.nulls != nulls)
+			return false;
+		if (ordered && (int) nulls < end - start &&
+			(!zone.valid || (int64) zone.min != least || (int64) zone.max != greatest))
+			return false;
+		if (zone.valid && (!input->type.attbyval || (int) nulls == end - start))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Change bytes, or cut some off; what is then decoded is right or corrupt()
+ * is called.
+ */
+static bool
+damage_noticed(const ShimBuffer *original, const LedgerColumnInput *columns, int self)
+{
+	ShimBuffer	copy = {malloc(original->len + 1), original->len, original->len, 0};
+	LedgerSource source = shim_source(&copy);
+	volatile bool ok = true;
+
+	memcpy(copy.data, original->data, copy.len);
+	if (RANDOM_BELOW(8) == 0)
+		copy.len = RANDOM_BELOW(copy.len);
+	else if (RANDOM_BELOW(2) == 0)
+		copy.data[copy.len - 1 - RANDOM_BELOW(Min(copy.len, 200))] ^= 1 << RANDOM_BELOW(8);
+	else
+		copy.data[RANDOM_BELOW(copy.len)] ^= 1 + RANDOM_BELOW(255);
+	if (setjmp(shim_corrupt_jump) == 0)
+	{
+		LedgerChunk *chunk = ledger_chunk_open(&source, copy.len, &columns[self].type,
+											   columns[self].nrows, NULL);
+
+		ok = all_vectors_same(chunk, columns, self);
+	}
+	free(copy.data);
+	return ok;
+}
+
+static void
+check_column(const LedgerColumnInput *columns, int self, const char *name, int damages)
+{
+	const LedgerColumnInput *input = &columns[self];
+	ShimBuffer	buffer = {0};
+	LedgerSink	sink = shim_sink(&buffer);
+	LedgerSource source = shim_source(&buffer);
+	uint64		length = ledger_chunk_encode(columns, self, &sink);
+	bool		noticed = true;
+
+	report(length == buffer.len, name, "length");
+	shim_free_all();
+	if (setjmp(shim_corrupt_jump) == 0)
+	{
+		LedgerChunk *chunk = ledger_chunk_open(&source, length, &input->type, input->nrows, NULL);
+
+		count_encoding(ledger_chunk_encoding(chunk));
+		report(all_vectors_same(chunk, columns, self), name, "vectors");
+		report(random_ranges_same(chunk, columns, self, 50), name, "ranges");
+		if (input->nrows <= 40)
+			report(every_range_same(chunk, columns, self), name, "every range");
+		report(zones_right(chunk, input), name, "zones");
+	}
+	else
+		report(false, name, shim_corrupt_detail);
+	shim_free_all();
+	for (int i = 0; i < damages && noticed; i++)
+	{
+		noticed = damage_noticed(&buffer, columns, self);
+		shim_free_all();
+	}
+	report(noticed, name, "damage");
+	free(buffer.data);
+}
+
+static void
+check_single_columns(void)
+{
+	static const int sizes[] = {0, 1, 2, 7, 9, 33, 1023, 1024, 1025, 3000};
+
+	for (int type = 0; type < column_ntypes(); type++)
+	{
+		for (int pattern = 0; pattern < column_npatterns(type); pattern++)
+		{
+			for (int nulls = 0; nulls < column_nnulls(); nulls++)
+			{
+				for (int s = 0; s < (int) lengthof(sizes); s++)
+				{
+					Column		column;
+
+					column_make(&column, type, pattern, nulls, sizes[s]);
+					check_column(&column.input, 0, column.name, sizes[s] > 1000 ? 3 : 8);
+					column_free(&column);
+				}
+			}
+		}
+	}
+}
+
+/* Full segments, of which there are few as they take long. */
+static void
+check_full_segments(void)
+{
+	for (int type = 0; type < column_ntypes(); type++)
+	{
+		for (int pattern = 0; pattern < column_npatterns(type); pattern++)
+		{
+			Column		column;
+
+			/* long values would be gigabytes */
+			if (!(type == 6 || type == 9) || (type == 9 && (pattern == 9 || pattern == 12)))
+				continue;
+			column_make(&column, type, pattern, pattern % 2 ? 4 : 0, LEDGER_SEGMENT_ROWS);
+			check_column(&column.input, 0, column.name, 2);
+			column_free(&column);
+		}
+	}
+}
+
+static void
+check_references(void)
+{
+	static const int sizes[] = {1, 5, 40, 1024, 5000};
+
+	for (int s = 0; s < (int) lengthof(sizes); s++)
+	{
+		for (int pattern = 0; pattern < column_npatterns(9); pattern++)
+		{
+			for (int nulls = 0; nulls < 2; nulls++)
+			{
+				Column		columns[4];
+				LedgerColumnInput inputs[4];
+
+				if (pattern == 9 && sizes[s] > 1024)
+					continue;
+				column_make(&columns[0], 9, 3, nulls, sizes[s]);
+				column_make(&columns[1], 6, 1, nulls, sizes[s]);
+				column_make(&columns[2], 9, pattern, nulls, sizes[s]);
+				column_make_entry(&columns[3], columns, 1, sizes[s], false);
+				column_free(&columns[3]);
+				columns[1].input.type.attbyval = true;
+				{
+					Column		others[2] = {columns[0], columns[2]};
+
+					column_make_entry(&columns[3], others, 2, sizes[s], pattern % 3 == 0);
+				}
+				for (int i = 0; i < 4; i++)
+					inputs[i] = columns[i].input;
+				check_column(inputs, 3, columns[3].name, 10);
+				for (int i = 0; i < 4; i++)
+					column_free(&columns[i]);
+			}
+		}
+	}
+}
+
+/* One value of 600 MB and some small ones: memory stays small. */
+static void
+check_huge_value(void)
+{
+	const LedgerColumnType type = {TEXTOID, 100, -1, false, 'i'};
+	Size		len = (Size) 600 * 1024 * 1024;
+	char	   *huge = malloc(len + VARHDRSZ);
+	Datum		values[3];
+	bool		isnull[3] = {false, false, false};
+	char		small[VARHDRSZ + 4];
+	LedgerColumnInput input = {type, 3, values, isnull};
+	ShimBuffer	buffer = {0};
+	LedgerSink	sink = shim_sink(&buffer);
+
+	memset(huge, 'x', len + VARHDRSZ);
+	for (Size i = VARHDRSZ; i < len; i += 64)
+		memcpy(huge + i, &i, sizeof(i));
+	SET_VARSIZE(huge, len + VARHDRSZ);
+	SET_VARSIZE(small, sizeof(small));
+	memcpy(small + VARHDRSZ, "tiny", 4);
+	values[0] = values[2] = PointerGetDatum(small);
+	values[1] = PointerGetDatum(huge);
+
+	shim_reset_peak();
+	ledger_chunk_encode(&input, 0, &sink);
+	report(shim_peak < 12 * 1024 * 1024, "huge value", "memory to encode");
+	shim_free_all();
+	shim_reset_peak();
+	if (setjmp(shim_corrupt_jump) == 0)
+	{
+		LedgerSource source = shim_source(&buffer);
+		LedgerChunk *chunk = ledger_chunk_open(&source, buffer.len, &type, 3, NULL);
+
+		report(range_same(chunk, &input, 0, 1, 1), "huge value", "value");
+		report(shim_peak < len + 4 * 1024 * 1024, "huge value", "memory to decode");
+		report(range_same(chunk, &input, 0, 0, 3), "huge value", "vector");
+	}
+	else
+		report(false, "huge value", shim_corrupt_detail);
+	shim_free_all();
+	free(buffer.data);
+	free(huge);
+}
+
+/* A chunk from the future is refused, and says so. */
+static void
+check_version(void)
+{
+	Column		column;
+	ShimBuffer	buffer = {0};
+	LedgerSink	sink = shim_sink(&buffer);
+
+	column_make(&column, 6, 1, 0, 100);
+	ledger_chunk_encode(&column.input, 0, &sink);
+	buffer.data[buffer.len - sizeof(LedgerChunkTrailer) + offsetof(LedgerChunkTrailer, version)]++;
+	if (setjmp(shim_corrupt_jump) == 0)
+	{
+		LedgerSource source = shim_source(&buffer);
+
+		ledger_chunk_open(&source, buffer.len, &column.input.type, 100, NULL);
+		report(false, "version", "not refused");
+	}
+	else
+		report(strstr(shim_corrupt_detail, "version 2") != NULL, "version", shim_corrupt_detail);
+	shim_free_all();
+	free(buffer.data);
+	column_free(&column);
+}
+
+int
+main(int argc, char **argv)
+{
+	shim_seed(argc > 1 ? strtoull(argv[1], NULL, 10) : 1);
+	check_version();
+	check_references();
+	check_single_columns();
+	check_full_segments();
+	check_huge_value();
+	for (int i = 0; i < 8; i++)
+	{
+		if (encodings[i] == 0)
+			report(false, "encodings", "not all were seen");
+	}
+	printf("%d passed, %d failed\n", passed, failed);
+	return failed > 0;
+}
