@@ -64,17 +64,23 @@ as_server()
 	fi
 }
 
-# work_dir name: sets `work`, an empty directory that belongs to the server's
-# user: tmp/name in the checkout where that user can get there, else below
-# /var/tmp
-work_dir()
+# work_path name: sets `work`: tmp/name in the checkout where the server's user
+# can get there, else below /var/tmp
+work_path()
 {
 	work=$top/tmp/$1
 	mkdir -p "$top/tmp"
 	if ! as_server test -x "$top/tmp"; then
 		work=/var/tmp/ledger-$1-$(printf '%s' "$top" | cksum | cut -d' ' -f1)
-		say "the server's user cannot enter $top: using $work"
 	fi
+}
+
+# work_dir name: makes it anew, empty, the server's user's
+work_dir()
+{
+	work_path "$1"
+	[ "$work" = "$top/tmp/$1" ] || say "the server's user cannot enter $top: using $work"
+	stop_cluster
 	rm -rf "$work"
 	mkdir -p "$work"
 	[ "$(id -u)" != 0 ] || chown postgres: "$work"
@@ -117,12 +123,13 @@ start_cluster()
 	sock=$work
 	if [ ${#sock} -gt 80 ]; then	# a socket's path has 107 bytes
 		sock=$(as_server mktemp -d /tmp/ledger-sock.XXXXXX)
+		ln -s "$sock" "$work/sock"
 	fi
 	port=$(free_port)
 	as_server "$bindir/initdb" -D "$work/data" -U postgres -A trust -E UTF8 --locale=C.UTF-8 "$@" >"$work/initdb.log" 2>&1 ||
 		{ cat "$work/initdb.log" >&2; die "initdb failed"; }
 	{
-		printf "port = %s\nlisten_addresses = 'localhost'\nunix_socket_directories = '%s'\n" "$port" "$sock"
+		printf "port = %s\nlisten_addresses = ''\nunix_socket_directories = '%s'\n" "$port" "$sock"
 		if [ -e "$work/extra.conf" ]; then cat "$work/extra.conf"; fi
 	} | as_server tee -a "$work/data/postgresql.conf" >/dev/null
 	as_server "$bindir/pg_ctl" -D "$work/data" -l "$work/server.log" -w start >/dev/null ||
@@ -130,9 +137,12 @@ start_cluster()
 	export PGHOST=$sock PGPORT=$port PGUSER=postgres PGDATABASE=postgres
 }
 
+# stops the cluster in $work, if one runs there
 stop_cluster()
 {
+	[ ! -L "$work/sock" ] || sock=$(readlink "$work/sock")
 	[ ! -e "$work/data/postmaster.pid" ] || as_server "$("$PG_CONFIG" --bindir)/pg_ctl" -D "$work/data" -m fast -w stop >/dev/null 2>&1 || true
+	case "${sock:-}" in /tmp/ledger-sock.*) rmdir "$sock" 2>/dev/null || true ;; esac
 }
 
 free_port()
