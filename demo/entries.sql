@@ -14,14 +14,14 @@ DECLARE
     lsn pg_lsn := pg_current_wal_insert_lsn();
     t0  timestamptz := clock_timestamp();
 BEGIN
-    FOR i IN 0 .. (rows - 1) / 100 LOOP
+    FOR i IN 0 .. (rows + 99) / 100 - 1 LOOP
         EXECUTE statement USING i * 100 + 1, i * 100 + 100;
         COMMIT;
     END LOOP;
     IF finish IS NOT NULL THEN
         EXECUTE finish;
     END IF;
-    INSERT INTO demo.wal VALUES (name, (pg_current_wal_insert_lsn() - lsn) / rows, 1000 * extract(epoch FROM clock_timestamp() - t0));
+    INSERT INTO demo.wal VALUES (name, (pg_current_wal_insert_lsn()  - lsn) / nullif(rows, 0), 1000 * extract(epoch FROM clock_timestamp() - t0));
 END $$;
 
 SELECT count(*) AS rows FROM incoming \gset
