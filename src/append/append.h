@@ -1,0 +1,165 @@
+/*-------------------------------------------------------------------------
+ *
+ * append.h
+ *	  The SQL append functions.
+ *
+ * One call goes through three parts.  A *source* (record.c, json.c) turns
+ * entry after entry into a row of the relation named; a *target* (target.c) is
+ * what a backend remembers of that relation between calls; the rows are stored
+ * either by the fast path (store.c: routing, constraints, one multi-insert a
+ * leaf) or, where something needs the executor, by a planned INSERT
+ * (planned.c).  append.c has the functions themselves and ties the parts.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef LEDGER_APPEND_H
+#define LEDGER_APPEND_H
+
+#include "postgres.h"
+
+#include "executor/tuptable.h"
+#include "fmgr.h"
+#include "nodes/execnodes.h"
+#include "nodes/parsenodes.h"
+#include "utils/jsonb.h"
+#include "utils/rel.h"
+
+/* How a JSON value becomes a value of a column: see json.c */
+typedef enum AppendJsonKind
+{
+	APPEND_JSON_UNKNOWN,		/* not looked at yet */
+	APPEND_JSON_TEXT,
+	APPEND_JSON_JSONB,
+	APPEND_JSON_INPUT,			/* through the type's input function */
+	APPEND_JSON_POPULATE		/* through jsonb_populate_record */
+} AppendJsonKind;
+
+/* A column of the relation named that takes a value: not dropped, not generated */
+typedef struct AppendColumn
+{
+	AttrNumber	attnum;
+	NameData	name;
+	int			namelen;
+	Oid			typid;
+	int32		typmod;
+	bool		identity_always;
+
+	Expr	   *default_expr;	/* planned; NULL: the default is NULL */
+	ExprState  *default_state;	/* of the running call, or NULL */
+
+	FmgrInfo	input;			/* fn_oid is InvalidOid until first used */
+	Oid			ioparam;
+
+	AppendJsonKind json_kind;
+	FmgrInfo	populate;		/* for APPEND_JSON_POPULATE: */
+	TupleDesc	populate_desc;	/* a record of this column only, */
+	Datum		populate_null;	/* and one of them, with a NULL */
+} AppendColumn;
+
+/* What a cached expression was planned from, to hear when it changes */
+typedef struct AppendDependency
+{
+	int			cacheid;
+	uint32		hash;
+} AppendDependency;
+
+/*
+ * What a backend remembers of a relation named in an append.
+ *
+ * A running call owns its target: target_checkout() takes it out of the cache,
+ * target_checkin() puts it back.  So a nested append to the same relation gets
+ * one of its own, and an error frees it with the call's memory.
+ */
+typedef struct AppendTarget
+{
+	Oid			relid;
+	Oid			rowtype;
+	MemoryContext cxt;
+	uint64		generation;		/* of the cache entry when this was built */
+
+	int			ncolumns;
+	AppendColumn *columns;		/* in attnum order */
+	AppendColumn **by_key;		/* in the order of jsonb keys */
+	AppendColumn **key_order;	/* of the last JSON object seen; a guess */
+
+	bool		needs_executor; /* triggers, rules, a default that may look */
+	bool		row_security;
+	Oid			executor_leaf;	/* a partition that needs the executor */
+
+	int			nchecked;		/* dependencies */
+	AppendDependency *checked;
+	struct AppendRecordMap *maps;	/* record.c: kinds of record seen */
+} AppendTarget;
+
+/* A running call */
+typedef struct AppendCall
+{
+	AppendTarget *target;
+	Relation	rel;			/* open, RowExclusiveLock */
+	EState	   *estate;
+	ExprContext *econtext;		/* for casts and defaults */
+	MemoryContext cxt;			/* the call's; estate->es_query_cxt */
+	MemoryContext batchcxt;		/* rows not yet stored; the source's scratch */
+
+	const char *unit;			/* "entry" or "line" */
+	int64		entry;			/* being worked at, from 1; 0: none */
+	const char *column;			/* likewise, or NULL */
+
+	bool		table_privilege;	/* INSERT on all columns */
+	bool	   *used;			/* per column: an entry gave it a value */
+	bool		used_grew;		/* since the privileges were last checked */
+	List	   *range_table;	/* the relation named, for privileges */
+	List	   *perminfos;		/* and error details */
+} AppendCall;
+
+/* Where entries come from */
+typedef struct AppendSource AppendSource;
+struct AppendSource
+{
+	const char *unit;
+
+	/*
+	 * Make the next entry a row: set values[attnum - 1] of each column, all
+	 * memory in CurrentMemoryContext.  False at the end.
+	 */
+	bool		(*next) (AppendSource *source, AppendCall *call,
+						 Datum *values, bool *isnull);
+	/* Set call->used for the columns that any entry from here on gives */
+	void		(*scan_columns) (AppendSource *source, AppendCall *call);
+
+	/* Where next() stands; may be saved and set back */
+	struct
+	{
+		int64		index;		/* entries (lines) returned */
+		const char *at;			/* start of the next line */
+	}			position;
+};
+
+/* append.c */
+extern void append_use_column(AppendCall *call, AppendColumn *column);
+extern void append_refuse_identity(AppendColumn *column);
+extern Datum append_default(AppendCall *call, AppendColumn *column,
+							bool *isnull);
+extern Datum append_input(AppendCall *call, AppendColumn *column, char *str);
+
+/* target.c */
+extern AppendTarget *target_checkout(Relation rel);
+extern void target_checkin(AppendTarget *target);
+extern Expr *target_plan_expr(AppendTarget *target, Expr *expr);
+
+/* record.c */
+extern AppendSource *record_source(Datum record);
+extern AppendSource *record_array_source(ArrayType *records);
+
+/* json.c */
+extern AppendSource *json_source(Jsonb *entries);
+extern AppendSource *ndjson_source(const char *lines, int len);
+
+/* store.c */
+extern bool store_entries(AppendCall *call, AppendSource *source,
+						  int64 *stored);
+
+/* planned.c */
+extern int64 planned_insert(AppendCall *call, AppendSource *source);
+
+#endif							/* LEDGER_APPEND_H */

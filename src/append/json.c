@@ -1,0 +1,464 @@
+/*-------------------------------------------------------------------------
+ *
+ * json.c
+ *	  JSON objects as entries: a jsonb value, or lines of text.
+ *
+ * Keys are column names and values convert as in jsonb_populate_record(): the
+ * kinds of type that fill log tables here, the others by that very function,
+ * one value at a time.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "append/append.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_type.h"
+#include "executor/executor.h"
+#include "funcapi.h"
+#include "nodes/makefuncs.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/fmgrprotos.h"
+#include "utils/lsyscache.h"
+
+typedef struct JsonSource
+{
+	AppendSource base;
+	bool	   *given;			/* per column: by the entry at hand */
+
+	JsonbContainer *entries;	/* jsonb: an object, or an array of them */
+
+	const char *start;			/* lines */
+	const char *end;
+} JsonSource;
+
+static JsonSource *make_source(const char *unit,
+							   bool (*next) (AppendSource *, AppendCall *,
+											 Datum *, bool *),
+							   void (*scan_columns) (AppendSource *, AppendCall *));
+static bool next_json(AppendSource *base, AppendCall *call,
+					  Datum *values, bool *isnull);
+static void scan_json_columns(AppendSource *base, AppendCall *call);
+static JsonbContainer *json_at(JsonSource *source, AppendCall *call);
+static bool next_line(AppendSource *base, AppendCall *call,
+					  Datum *values, bool *isnull);
+static void scan_line_columns(AppendSource *base, AppendCall *call);
+static JsonbContainer *line_at(JsonSource *source, AppendCall *call);
+static void object_to_row(JsonSource *source, AppendCall *call,
+						  JsonbContainer *object, Datum *values, bool *isnull);
+static void scan_object_columns(AppendCall *call, JsonbContainer *object);
+static AppendColumn *find_column(AppendCall *call, JsonbValue *key, int place);
+static int	compare_key(AppendColumn *column, JsonbValue *key);
+static void refuse_key(AppendCall *call, JsonbValue *key);
+static Datum convert_value(AppendCall *call, AppendColumn *column,
+						   JsonbValue *value, bool *isnull);
+static AppendJsonKind json_kind(AppendColumn *column);
+static char *value_to_cstring(AppendColumn *column, JsonbValue *value);
+static Datum populate_value(AppendCall *call, AppendColumn *column,
+							JsonbValue *value, bool *isnull);
+static void prepare_populate(AppendCall *call, AppendColumn *column);
+
+
+/* One object, or an array of them. */
+AppendSource *
+json_source(Jsonb *entries)
+{
+	JsonSource *source = make_source("entry", next_json, scan_json_columns);
+
+	if (JB_ROOT_IS_SCALAR(entries))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("entries must be a JSON object or an array of objects")));
+	source->entries = &entries->root;
+	return &source->base;
+}
+
+/* One object a line; "lines" must stay. */
+AppendSource *
+ndjson_source(const char *lines, int len)
+{
+	JsonSource *source = make_source("line", next_line, scan_line_columns);
+
+	source->base.position.at = lines;
+	source->end = lines + len;
+	return &source->base;
+}
+
+static JsonSource *
+make_source(const char *unit,
+			bool (*next) (AppendSource *, AppendCall *, Datum *, bool *),
+			void (*scan_columns) (AppendSource *, AppendCall *))
+{
+	JsonSource *source = palloc0(sizeof(JsonSource));
+
+	source->base.unit = unit;
+	source->base.next = next;
+	source->base.scan_columns = scan_columns;
+	return source;
+}
+
+static bool
+next_json(AppendSource *base, AppendCall *call, Datum *values, bool *isnull)
+{
+	JsonSource *source = (JsonSource *) base;
+	JsonbContainer *object = json_at(source, call);
+
+	if (object == NULL)
+		return false;
+	object_to_row(source, call, object, values, isnull);
+	return true;
+}
+
+static void
+scan_json_columns(AppendSource *base, AppendCall *call)
+{
+	int64		start = base->position.index;
+	JsonbContainer *object;
+
+	while ((object = json_at((JsonSource *) base, call)) != NULL)
+		scan_object_columns(call, object);
+	base->position.index = start;
+	call->entry = 0;
+}
+
+/* The object that comes next, or NULL at the end. */
+static JsonbContainer *
+json_at(JsonSource *source, AppendCall *call)
+{
+	int64		i = source->base.position.index;
+	JsonbContainer *object = source->entries;
+
+	if (i >= (JsonContainerIsArray(source->entries) ? JsonContainerSize(source->entries) : 1))
+		return NULL;
+	source->base.position.index++;
+	call->entry = i + 1;
+
+	if (JsonContainerIsArray(source->entries))
+	{
+		JsonbValue *element = getIthJsonbValueFromContainer(source->entries, i);
+
+		if (element->type == jbvNull)
+			ereport(ERROR,
+					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					 errmsg("entry must not be null")));
+		object = element->type == jbvBinary ? element->val.binary.data : NULL;
+	}
+	if (object == NULL || !JsonContainerIsObject(object))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("entry is not a JSON object")));
+	return object;
+}
+
+static bool
+next_line(AppendSource *base, AppendCall *call, Datum *values, bool *isnull)
+{
+	JsonSource *source = (JsonSource *) base;
+	JsonbContainer *object = line_at(source, call);
+
+	if (object == NULL)
+		return false;
+	object_to_row(source, call, object, values, isnull);
+	return true;
+}
+
+static void
+scan_line_columns(AppendSource *base, AppendCall *call)
+{
+	MemoryContext oldcxt = MemoryContextSwitchTo(call->batchcxt);
+	int64		index = base->position.index;
+	const char *at = base->position.at;
+	JsonbContainer *object;
+
+	while ((object = line_at((JsonSource *) base, call)) != NULL)
+	{
+		scan_object_columns(call, object);
+		MemoryContextReset(call->batchcxt);
+	}
+	base->position.index = index;
+	base->position.at = at;
+	call->entry = 0;
+	MemoryContextSwitchTo(oldcxt);
+}
+
+/* The object in the next line that is not blank, or NULL at the end. */
+static JsonbContainer *
+line_at(JsonSource *source, AppendCall *call)
+{
+	Jsonb	   *jb;
+	const char *line;
+	const char *newline;
+	int			len;
+
+	do
+	{
+		line = source->base.position.at;
+		if (line >= source->end)
+			return NULL;
+		newline = memchr(line, '\n', source->end - line);
+		len = (newline != NULL ? newline : source->end) - line;
+		source->base.position.at = line + len + 1;
+		source->base.position.index++;
+		while (len > 0 && (line[len - 1] == '\r' || line[len - 1] == ' ' || line[len - 1] == '\t'))
+			len--;
+	} while (len == 0);
+
+	call->entry = source->base.position.index;
+	jb = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(pnstrdup(line, len))));
+	if (!JB_ROOT_IS_OBJECT(jb))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("line is not a JSON object")));
+	return &jb->root;
+}
+
+static void
+object_to_row(JsonSource *source, AppendCall *call, JsonbContainer *object,
+			  Datum *values, bool *isnull)
+{
+	AppendTarget *target = call->target;
+	int			place = 0;
+	JsonbIterator *it;
+	JsonbValue	key;
+	JsonbValue	value;
+	JsonbIteratorToken token;
+
+	if (source->given == NULL)
+		source->given = MemoryContextAlloc(call->cxt, (target->ncolumns + 1) * sizeof(bool));
+	memset(source->given, 0, target->ncolumns * sizeof(bool));
+
+	it = JsonbIteratorInit(object);
+	(void) JsonbIteratorNext(&it, &key, false);
+	while ((token = JsonbIteratorNext(&it, &key, true)) == WJB_KEY)
+	{
+		AppendColumn *column = find_column(call, &key, place++);
+		int			to = column->attnum - 1;
+
+		(void) JsonbIteratorNext(&it, &value, true);
+		append_use_column(call, column);
+		source->given[column - target->columns] = true;
+		call->column = NameStr(column->name);
+		values[to] = convert_value(call, column, &value, &isnull[to]);
+		call->column = NULL;
+	}
+	Assert(token == WJB_END_OBJECT);
+
+	for (int i = 0; place < target->ncolumns && i < target->ncolumns; i++)
+	{
+		AppendColumn *column = &target->columns[i];
+
+		if (!source->given[i])
+			values[column->attnum - 1] =
+				append_default(call, column, &isnull[column->attnum - 1]);
+	}
+}
+
+static void
+scan_object_columns(AppendCall *call, JsonbContainer *object)
+{
+	int			place = 0;
+	JsonbIterator *it = JsonbIteratorInit(object);
+	JsonbValue	key;
+	JsonbValue	value;
+
+	(void) JsonbIteratorNext(&it, &key, false);
+	while (JsonbIteratorNext(&it, &key, true) == WJB_KEY)
+	{
+		append_use_column(call, find_column(call, &key, place++));
+		(void) JsonbIteratorNext(&it, &value, true);
+	}
+}
+
+/*
+ * The column that a key names.  The entries of a batch mostly have the same
+ * keys, so the one that stood in this place last time is tried first.
+ */
+static AppendColumn *
+find_column(AppendCall *call, JsonbValue *key, int place)
+{
+	AppendTarget *target = call->target;
+	int			low = 0;
+	int			high = target->ncolumns;
+	AppendColumn *column = NULL;
+	int			difference = -1;
+
+	if (place < target->ncolumns)
+	{
+		column = target->key_order[place];
+		difference = compare_key(column, key);
+	}
+	while (difference != 0 && low < high)
+	{
+		int			middle = (low + high) / 2;
+
+		column = target->by_key[middle];
+		difference = compare_key(column, key);
+		if (difference < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (difference != 0)
+		refuse_key(call, key);
+	if (column->identity_always)
+	{
+		call->column = NameStr(column->name);
+		append_refuse_identity(column);
+	}
+	target->key_order[place] = column;
+	return column;
+}
+
+/* In the order of AppendTarget.by_key */
+static int
+compare_key(AppendColumn *column, JsonbValue *key)
+{
+	if (column->namelen != key->val.string.len)
+		return column->namelen - key->val.string.len;
+	return memcmp(NameStr(column->name), key->val.string.val, column->namelen);
+}
+
+/* The key names no column that takes a value. */
+static void
+refuse_key(AppendCall *call, JsonbValue *key)
+{
+	TupleDesc	desc = RelationGetDescr(call->rel);
+	char	   *name = pnstrdup(key->val.string.val, key->val.string.len);
+
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, i);
+
+		if (!att->attisdropped && strcmp(NameStr(att->attname), name) == 0)
+		{
+			call->column = name;
+			ereport(ERROR,
+					(errcode(ERRCODE_GENERATED_ALWAYS),
+					 errmsg("cannot insert a non-DEFAULT value into column \"%s\"", name),
+					 errdetail("Column \"%s\" is a generated column.", name)));
+		}
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_COLUMN),
+			 errmsg("column \"%s\" of relation \"%s\" does not exist",
+					name, RelationGetRelationName(call->rel)),
+			 errhint("Each key of an entry must be the name of a column.")));
+}
+
+static Datum
+convert_value(AppendCall *call, AppendColumn *column, JsonbValue *value,
+			  bool *isnull)
+{
+	if (column->json_kind == APPEND_JSON_UNKNOWN)
+		column->json_kind = json_kind(column);
+	if (column->json_kind == APPEND_JSON_POPULATE)
+		return populate_value(call, column, value, isnull);
+
+	*isnull = value->type == jbvNull;
+	if (*isnull)
+		return (Datum) 0;
+	if (column->json_kind == APPEND_JSON_JSONB)
+		return JsonbPGetDatum(JsonbValueToJsonb(value));
+	if (column->json_kind == APPEND_JSON_TEXT && value->type == jbvString)
+		return PointerGetDatum(cstring_to_text_with_len(value->val.string.val,
+														value->val.string.len));
+	return append_input(call, column, value_to_cstring(column, value));
+}
+
+/* As jsonfuncs.c:prepare_column_cache() sorts types */
+static AppendJsonKind
+json_kind(AppendColumn *column)
+{
+	char		typtype = get_typtype(column->typid);
+
+	if (column->typid == TEXTOID || (column->typid == VARCHAROID && column->typmod < 0))
+		return APPEND_JSON_TEXT;
+	if (column->typid == JSONBOID)
+		return APPEND_JSON_JSONB;
+	if (typtype == TYPTYPE_DOMAIN || typtype == TYPTYPE_COMPOSITE ||
+		OidIsValid(get_element_type(column->typid)))
+		return APPEND_JSON_POPULATE;
+	return APPEND_JSON_INPUT;
+}
+
+/* As jsonfuncs.c:populate_scalar(): a string loses its quotes but for json */
+static char *
+value_to_cstring(AppendColumn *column, JsonbValue *value)
+{
+	Jsonb	   *jb;
+
+	if (column->typid != JSONOID)
+	{
+		if (value->type == jbvString)
+			return pnstrdup(value->val.string.val, value->val.string.len);
+		if (value->type == jbvBool)
+			return pstrdup(value->val.boolean ? "true" : "false");
+		if (value->type == jbvNumeric)
+			return DatumGetCString(DirectFunctionCall1(numeric_out,
+													   NumericGetDatum(value->val.numeric)));
+	}
+	if (value->type == jbvBinary)
+		return JsonbToCString(NULL, value->val.binary.data, value->val.binary.len);
+	jb = JsonbValueToJsonb(value);
+	return JsonbToCString(NULL, &jb->root, VARSIZE(jb));
+}
+
+/* A value by jsonb_populate_record(), as the one field of a record */
+static Datum
+populate_value(AppendCall *call, AppendColumn *column, JsonbValue *value,
+			   bool *isnull)
+{
+	LOCAL_FCINFO(fcinfo, 2);
+	JsonbParseState *parse = NULL;
+	JsonbValue	key;
+	JsonbValue *object;
+	HeapTupleData tuple;
+
+	if (column->populate_desc == NULL)
+		prepare_populate(call, column);
+
+	key.type = jbvString;
+	key.val.string.val = NameStr(column->name);
+	key.val.string.len = column->namelen;
+	(void) pushJsonbValue(&parse, WJB_BEGIN_OBJECT, NULL);
+	(void) pushJsonbValue(&parse, WJB_KEY, &key);
+	(void) pushJsonbValue(&parse, WJB_VALUE, value);
+	object = pushJsonbValue(&parse, WJB_END_OBJECT, NULL);
+
+	InitFunctionCallInfoData(*fcinfo, &column->populate, 2, InvalidOid, NULL, NULL);
+	fcinfo->args[0].value = column->populate_null;
+	fcinfo->args[0].isnull = false;
+	fcinfo->args[1].value = JsonbPGetDatum(JsonbValueToJsonb(object));
+	fcinfo->args[1].isnull = false;
+
+	tuple.t_data = DatumGetHeapTupleHeader(FunctionCallInvoke(fcinfo));
+	tuple.t_len = HeapTupleHeaderGetDatumLength(tuple.t_data);
+	ItemPointerSetInvalid(&tuple.t_self);
+	tuple.t_tableOid = InvalidOid;
+	return heap_getattr(&tuple, 1, column->populate_desc, isnull);
+}
+
+static void
+prepare_populate(AppendCall *call, AppendColumn *column)
+{
+	MemoryContext oldcxt = MemoryContextSwitchTo(call->target->cxt);
+	TupleDesc	desc = CreateTemplateTupleDesc(1);
+	Datum		value = (Datum) 0;
+	bool		isnull = true;
+	List	   *args;
+
+	TupleDescInitEntry(desc, 1, NameStr(column->name), column->typid, column->typmod, 0);
+	desc = BlessTupleDesc(desc);
+	column->populate_null = HeapTupleGetDatum(heap_form_tuple(desc, &value, &isnull));
+
+	args = list_make2(makeNullConst(RECORDOID, -1, InvalidOid),
+					  makeNullConst(JSONBOID, -1, InvalidOid));
+	fmgr_info_cxt(F_JSONB_POPULATE_RECORD, &column->populate, call->target->cxt);
+	fmgr_info_set_expr((Node *) makeFuncExpr(F_JSONB_POPULATE_RECORD, RECORDOID, args,
+											 InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL),
+					   &column->populate);
+	column->populate_desc = desc;
+	MemoryContextSwitchTo(oldcxt);
+}

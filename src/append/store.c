@@ -1,0 +1,435 @@
+/*-------------------------------------------------------------------------
+ *
+ * store.c
+ *	  The fast path: entries straight to the tables they belong in.
+ *
+ * What ExecInsert() does for a row of a relation without triggers, rules and
+ * policies, with rows collected per leaf and stored by one multi-insert, index
+ * entries after it, as COPY does.  Order is kept inside a leaf.  Permission to
+ * insert is asked of the relation named only, as for INSERT.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "append/append.h"
+#include "compat.h"
+
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "executor/execPartition.h"
+#include "executor/executor.h"
+#include "executor/nodeModifyTable.h"
+#include "miscadmin.h"
+#include "utils/memutils.h"
+#include "utils/rls.h"
+
+/*
+ * Rows and memory collected before they are stored: COPY's number of rows, and
+ * enough bytes that only wide entries are cut into smaller groups.
+ */
+#define MAX_COLLECTED_ROWS	1000
+#define MAX_COLLECTED_BYTES (4 * 1024 * 1024)
+
+/* The rows collected for one leaf (or for the relation named, if plain) */
+typedef struct StoreLeaf
+{
+	ResultRelInfo *rri;
+	TupleConversionMap *map;	/* from the relation named; NULL: same layout */
+	int			nrows;
+	int			nslots;
+	int			maxslots;
+	TupleTableSlot **slots;
+	int64	   *entries;		/* number of the entry of each row */
+} StoreLeaf;
+
+typedef struct Store
+{
+	AppendCall *call;
+	ResultRelInfo *root;		/* the relation named */
+	List	   *leaves;			/* in the order first met */
+	int			ncollected;
+	CommandId	cid;
+
+	/* partitioned only */
+	ModifyTableState *mtstate;
+	PartitionTupleRouting *routing;
+	TupleTableSlot *root_slot;
+} Store;
+
+static bool begin_store(Store *store, AppendCall *call);
+static void end_store(Store *store);
+static bool collect_entry(Store *store, AppendSource *source, bool *more);
+static void fill_slot(AppendCall *call, AppendSource *source,
+					  TupleTableSlot *slot, bool *more);
+static StoreLeaf *route_row(Store *store);
+static StoreLeaf *add_leaf(Store *store, ResultRelInfo *rri);
+static bool leaf_needs_executor(ResultRelInfo *rri);
+static TupleTableSlot *next_slot(Store *store, StoreLeaf *leaf);
+static void copy_row(StoreLeaf *leaf, TupleTableSlot *from, TupleTableSlot *to);
+static void check_row(Store *store, StoreLeaf *leaf, TupleTableSlot *slot);
+static int64 flush(Store *store);
+static void flush_leaf(Store *store, StoreLeaf *leaf);
+static void discard(Store *store);
+
+
+/*
+ * Store the source's entries and add their number to *stored.  False if the
+ * executor is needed, for all or for those from where the source then stands.
+ */
+bool
+store_entries(AppendCall *call, AppendSource *source, int64 *stored)
+{
+	Store		store;
+	bool		more = true;
+	bool		able;
+
+	if (call->target->needs_executor ||
+		OidIsValid(call->target->executor_leaf) ||
+		(call->target->row_security &&
+		 check_enable_rls(RelationGetRelid(call->rel), InvalidOid, true) == RLS_ENABLED))
+		return false;
+
+	able = begin_store(&store, call);
+	while (able && more)
+	{
+		AppendSource start = *source;
+
+		while (able && more && store.ncollected < MAX_COLLECTED_ROWS &&
+			   MemoryContextMemAllocated(call->batchcxt, false) < MAX_COLLECTED_BYTES)
+		{
+			CHECK_FOR_INTERRUPTS();
+			able = collect_entry(&store, source, &more);
+		}
+
+		if (able)
+			*stored += flush(&store);
+		else
+		{
+			discard(&store);
+			source->position = start.position;
+		}
+		call->entry = 0;
+	}
+	end_store(&store);
+	return able;
+}
+
+/* False if the relation named has what the fast path does not do. */
+static bool
+begin_store(Store *store, AppendCall *call)
+{
+	EState	   *estate = call->estate;
+	MemoryContext oldcxt = MemoryContextSwitchTo(call->cxt);
+	bool		able;
+
+	memset(store, 0, sizeof(Store));
+	store->call = call;
+	store->cid = GetCurrentCommandId(true);
+	LedgerInitRangeTable(estate, call->range_table, call->perminfos);
+
+	store->root = makeNode(ResultRelInfo);
+	InitResultRelInfo(store->root, call->rel, 1, NULL, 0);
+
+	if (call->rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
+	{
+		/* as copyfrom.c:CopyFrom(): routing wants the node of an INSERT */
+		store->mtstate = makeNode(ModifyTableState);
+		store->mtstate->ps.state = estate;
+		store->mtstate->operation = CMD_INSERT;
+		store->mtstate->mt_nrels = 1;
+		store->mtstate->resultRelInfo = store->root;
+		store->mtstate->rootResultRelInfo = store->root;
+		store->routing = ExecSetupPartitionTupleRouting(estate, call->rel);
+		store->root_slot = ExecInitExtraTupleSlot(estate, RelationGetDescr(call->rel),
+												  &TTSOpsVirtual);
+		able = true;
+	}
+	else
+	{
+		ExecOpenIndices(store->root, false);
+		able = !leaf_needs_executor(store->root);
+		add_leaf(store, store->root);
+	}
+	MemoryContextSwitchTo(oldcxt);
+	return able;
+}
+
+static void
+end_store(Store *store)
+{
+	ExecResetTupleTable(store->call->estate->es_tupleTable, false);
+	store->call->estate->es_tupleTable = NIL;
+	if (store->routing != NULL)
+		ExecCleanupTupleRouting(store->mtstate, store->routing);
+	else
+		ExecCloseIndices(store->root);
+	CommandCounterIncrement();
+}
+
+/*
+ * Take one entry from the source (*more tells whether there was one), check
+ * it, and keep it with its leaf.  False if its leaf needs the executor.
+ */
+static bool
+collect_entry(Store *store, AppendSource *source, bool *more)
+{
+	AppendCall *call = store->call;
+	StoreLeaf  *leaf;
+	TupleTableSlot *slot;
+
+	if (store->routing == NULL)
+	{
+		leaf = linitial(store->leaves);
+		slot = next_slot(store, leaf);
+		fill_slot(call, source, slot, more);
+		if (!*more)
+			return true;
+	}
+	else
+	{
+		fill_slot(call, source, store->root_slot, more);
+		if (!*more)
+			return true;
+		leaf = route_row(store);
+		if (leaf == NULL)
+			return false;
+		slot = next_slot(store, leaf);
+		copy_row(leaf, store->root_slot, slot);
+	}
+
+	check_row(store, leaf, slot);
+	leaf->entries[leaf->nrows++] = call->entry;
+	store->ncollected++;
+	ResetPerTupleExprContext(call->estate);
+	return true;
+}
+
+/* The values stay in the batch's memory; the slot only points to them. */
+static void
+fill_slot(AppendCall *call, AppendSource *source, TupleTableSlot *slot,
+		  bool *more)
+{
+	int			natts = slot->tts_tupleDescriptor->natts;
+	MemoryContext oldcxt = MemoryContextSwitchTo(call->batchcxt);
+
+	ExecClearTuple(slot);
+	/* dropped and generated columns */
+	memset(slot->tts_values, 0, natts * sizeof(Datum));
+	memset(slot->tts_isnull, true, natts * sizeof(bool));
+	*more = source->next(source, call, slot->tts_values, slot->tts_isnull);
+	if (*more)
+		ExecStoreVirtualTuple(slot);
+	MemoryContextSwitchTo(oldcxt);
+}
+
+/* The leaf of the row in root_slot, or NULL if that needs the executor */
+static StoreLeaf *
+route_row(Store *store)
+{
+	ResultRelInfo *rri;
+
+	rri = ExecFindPartition(store->mtstate, store->root, store->routing,
+							store->root_slot, store->call->estate);
+
+	/*
+	 * COPY keeps its buffer of a leaf there, and these ResultRelInfos are
+	 * ours, so this field is where to find our own.
+	 */
+	if (rri->ri_CopyMultiInsertBuffer != NULL)
+		return (StoreLeaf *) rri->ri_CopyMultiInsertBuffer;
+
+	if (leaf_needs_executor(rri))
+	{
+		store->call->target->executor_leaf = RelationGetRelid(rri->ri_RelationDesc);
+		return NULL;
+	}
+	return add_leaf(store, rri);
+}
+
+static StoreLeaf *
+add_leaf(Store *store, ResultRelInfo *rri)
+{
+	MemoryContext oldcxt = MemoryContextSwitchTo(store->call->cxt);
+	StoreLeaf  *leaf = palloc0(sizeof(StoreLeaf));
+
+	leaf->rri = rri;
+	if (store->routing != NULL)
+		leaf->map = LedgerRootToLeafMap(rri, store->call->estate);
+	rri->ri_CopyMultiInsertBuffer = (struct CopyMultiInsertBuffer *) leaf;
+	store->leaves = lappend(store->leaves, leaf);
+	MemoryContextSwitchTo(oldcxt);
+	return leaf;
+}
+
+static bool
+leaf_needs_executor(ResultRelInfo *rri)
+{
+	TriggerDesc *triggers = rri->ri_TrigDesc;
+
+	if (rri->ri_FdwRoutine != NULL)
+		return true;
+	if (triggers != NULL &&
+		(triggers->trig_insert_before_row || triggers->trig_insert_after_row ||
+		 triggers->trig_insert_new_table))
+		return true;
+	for (int i = 0; i < rri->ri_NumIndices; i++)
+	{
+		if (rri->ri_IndexRelationInfo[i]->ii_ExclusionOps != NULL)
+			return true;
+	}
+	return false;
+}
+
+/* The slot for the leaf's next row */
+static TupleTableSlot *
+next_slot(Store *store, StoreLeaf *leaf)
+{
+	if (leaf->nrows == leaf->nslots)
+	{
+		EState	   *estate = store->call->estate;
+		Relation	rel = leaf->rri->ri_RelationDesc;
+		MemoryContext oldcxt = MemoryContextSwitchTo(store->call->cxt);
+
+		if (leaf->nslots == leaf->maxslots)
+		{
+			int			max = leaf->maxslots == 0 ? 16 : leaf->maxslots * 2;
+
+			leaf->slots = leaf->maxslots == 0 ?
+				palloc(max * sizeof(TupleTableSlot *)) :
+				repalloc(leaf->slots, max * sizeof(TupleTableSlot *));
+			leaf->entries = leaf->maxslots == 0 ?
+				palloc(max * sizeof(int64)) :
+				repalloc(leaf->entries, max * sizeof(int64));
+			leaf->maxslots = max;
+		}
+		leaf->slots[leaf->nslots] = table_slot_create(rel, &estate->es_tupleTable);
+		leaf->slots[leaf->nslots++]->tts_tableOid = RelationGetRelid(rel);
+		MemoryContextSwitchTo(oldcxt);
+	}
+	return leaf->slots[leaf->nrows];
+}
+
+static void
+copy_row(StoreLeaf *leaf, TupleTableSlot *from, TupleTableSlot *to)
+{
+	int			natts = to->tts_tupleDescriptor->natts;
+
+	ExecClearTuple(to);
+	if (leaf->map == NULL)
+	{
+		memcpy(to->tts_values, from->tts_values, natts * sizeof(Datum));
+		memcpy(to->tts_isnull, from->tts_isnull, natts * sizeof(bool));
+	}
+	else
+	{
+		AttrNumber *attnums = leaf->map->attrMap->attnums;
+
+		for (int i = 0; i < natts; i++)
+		{
+			bool		absent = attnums[i] == 0;
+
+			to->tts_values[i] = absent ? (Datum) 0 : from->tts_values[attnums[i] - 1];
+			to->tts_isnull[i] = absent || from->tts_isnull[attnums[i] - 1];
+		}
+	}
+	ExecStoreVirtualTuple(to);
+}
+
+/* Generated columns and constraints, in ExecInsert()'s order */
+static void
+check_row(Store *store, StoreLeaf *leaf, TupleTableSlot *slot)
+{
+	EState	   *estate = store->call->estate;
+	ResultRelInfo *rri = leaf->rri;
+	Relation	rel = rri->ri_RelationDesc;
+	TupleConstr *constr = RelationGetDescr(rel)->constr;
+
+	slot->tts_tableOid = RelationGetRelid(rel);
+	if (constr != NULL && constr->has_generated_stored)
+		ExecComputeStoredGenerated(rri, estate, slot, CMD_INSERT);
+	if (constr != NULL)
+		ExecConstraints(rri, slot, estate);
+	/* what was routed is where it belongs */
+	if (rel->rd_rel->relispartition && store->routing == NULL)
+		ExecPartitionCheck(rri, slot, estate, true);
+}
+
+/* Store what is collected. */
+static int64
+flush(Store *store)
+{
+	AppendCall *call = store->call;
+	int64		n = store->ncollected;
+	ListCell   *lc;
+
+	if (call->used_grew && !call->table_privilege)
+		LedgerCheckPermissions(call->range_table, call->perminfos);
+	call->used_grew = false;
+
+	foreach(lc, store->leaves)
+	{
+		StoreLeaf  *leaf = lfirst(lc);
+
+		if (leaf->nrows > 0)
+			flush_leaf(store, leaf);
+	}
+	store->ncollected = 0;
+	MemoryContextReset(call->batchcxt);
+	return n;
+}
+
+static void
+flush_leaf(Store *store, StoreLeaf *leaf)
+{
+	AppendCall *call = store->call;
+	EState	   *estate = call->estate;
+	Relation	rel = leaf->rri->ri_RelationDesc;
+	MemoryContext oldcxt;
+
+	/* what goes wrong here cannot be laid at one entry's door, unless alone */
+	if (leaf->nrows > 1)
+		call->entry = 0;
+	else
+		call->entry = leaf->entries[0];
+
+	/* an access method may leak here */
+	oldcxt = MemoryContextSwitchTo(GetPerTupleMemoryContext(estate));
+	if (leaf->nrows > 1)
+		table_multi_insert(rel, leaf->slots, leaf->nrows, store->cid, 0, NULL);
+	else
+		table_tuple_insert(rel, leaf->slots[0], store->cid, 0, NULL);
+	MemoryContextSwitchTo(oldcxt);
+
+	for (int i = 0; i < leaf->nrows; i++)
+	{
+		if (leaf->rri->ri_NumIndices > 0)
+		{
+			call->entry = leaf->entries[i];
+			/* no deferrable constraint: that would be a trigger */
+			(void) LedgerInsertIndexTuples(leaf->rri, leaf->slots[i], estate);
+			ResetPerTupleExprContext(estate);
+		}
+		ExecClearTuple(leaf->slots[i]);
+	}
+	leaf->nrows = 0;
+	ResetPerTupleExprContext(estate);
+}
+
+/* Forget what is collected. */
+static void
+discard(Store *store)
+{
+	ListCell   *lc;
+
+	foreach(lc, store->leaves)
+	{
+		StoreLeaf  *leaf = lfirst(lc);
+
+		for (int i = 0; i < leaf->nrows; i++)
+			ExecClearTuple(leaf->slots[i]);
+		leaf->nrows = 0;
+	}
+	store->ncollected = 0;
+	MemoryContextReset(store->call->batchcxt);
+}
