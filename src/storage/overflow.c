@@ -132,11 +132,34 @@ ledger_read_overflow(Relation rel, const LedgerOverflowStub *stub)
 		block = header.next;
 	}
 
-	/*
-	 * A mixture of two chains fails the check too, so a mismatch is corruption
-	 * only if the run is still there, which the caller finds out.
-	 */
+	/* chains of one run never exchange blocks, so this is damage */
 	if (row_crc(tuple) != stub->crc)
 		ledger_corrupt(rel, previous, "a row in overflow blocks fails its check");
 	return tuple;
+}
+
+/* Call "visit" with each block of a chain that was read just now. */
+void
+ledger_visit_overflow(Relation rel, const LedgerOverflowStub *stub,
+					  LedgerBlockVisitor visit, void *arg)
+{
+	BlockNumber block = stub->first;
+
+	for (uint32 i = 0; BlockNumberIsValid(block); i++)
+	{
+		LedgerOverflowHeader header;
+		Buffer		buffer;
+		bool		ours;
+
+		CHECK_FOR_INTERRUPTS();
+		buffer = ledger_read_block(rel, block);
+		LockBuffer(buffer, BUFFER_LOCK_SHARE);
+		ours = ledger_tag_is(BufferGetPage(buffer), LEDGER_BLOCK_OVERFLOW, stub->slot, i, 0);
+		memcpy(&header, LedgerPageContents(BufferGetPage(buffer)), sizeof(header));
+		UnlockReleaseBuffer(buffer);
+		if (!ours)
+			return;
+		visit(arg, block);
+		block = header.next;
+	}
 }

@@ -482,3 +482,13 @@ ledger_segment_read(Relation rel, const LedgerSegment *segment, bool xmins,
 	}
 	return true;
 }
+
+uint32
+ledger_segment_blocks(const LedgerSegment *segment)
+{
+	uint32		result = 1;
+
+	for (int i = 0; i < segment->root.nextents + segment->root.nxmin_extents; i++)
+		result += segment->extents[i].count;
+	return result;
+}

@@ -407,6 +407,16 @@ extern void ledger_write_overflow(Relation rel, LedgerSlotNumber slot,
 								  HeapTuple tuple, LedgerOverflowStub *stub);
 extern HeapTuple ledger_read_overflow(Relation rel, const LedgerOverflowStub *stub);
 
+typedef void (*LedgerBlockVisitor) (void *arg, BlockNumber block);
+extern void ledger_visit_overflow(Relation rel, const LedgerOverflowStub *stub,
+								  LedgerBlockVisitor visit, void *arg);
+
+/* ---- tuple.c ---- */
+
+extern bool ledger_item_is_sane(Page page, OffsetNumber offset);
+extern bool ledger_is_stub(HeapTupleHeader header, uint32 len);
+extern const char *ledger_tuple_problem(TupleDesc desc, HeapTuple tuple);
+
 /* ---- segment.c ---- */
 
 typedef struct LedgerSegmentWriter LedgerSegmentWriter;
@@ -438,6 +448,9 @@ typedef struct LedgerSegment
  */
 extern LedgerSegment *ledger_segment_open(Relation rel, BlockNumber block,
 										  LedgerSlotNumber primary, uint64 segment);
+
+/* How many blocks it has, of which kind ever. */
+extern uint32 ledger_segment_blocks(const LedgerSegment *segment);
 
 /*
  * Copy bytes out of one of the segment's streams.  Return false if a block is

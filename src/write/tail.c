@@ -18,6 +18,7 @@
 #include "access/hio.h"
 #include "access/xact.h"
 #include "access/xloginsert.h"
+#include "catalog/catalog.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "storage/predicate.h"
@@ -230,9 +231,9 @@ fill_last_page(Relation rel, LedgerSlotNumber slot, RunEnd *end)
 
 /*
  * Close the run of a slot that is open in the lane: no row can enter it from
- * here on.  Returns whether this call did it.
+ * here on.  Returns the number of closed runs if this call did it, else 0.
  */
-bool
+uint32
 ledger_close_run(Relation rel, int lane, LedgerSlotNumber slot)
 {
 	BlockNumber dirblock = ledger_directory_block(rel, slot);
@@ -257,7 +258,7 @@ ledger_close_run(Relation rel, int lane, LedgerSlotNumber slot)
 		UnlockReleaseBuffer(metabuf);
 		if (where.slot != slot || !read_run_end(rel, &where, &end) ||
 			!fill_last_page(rel, slot, &end))
-			return false;
+			return 0;
 
 		metabuf = ledger_lock_meta(rel, BUFFER_LOCK_EXCLUSIVE);
 		state = GenericXLogStart(rel);
@@ -293,8 +294,7 @@ ledger_close_run(Relation rel, int lane, LedgerSlotNumber slot)
 		UnlockReleaseBuffer(dirbuf);
 		UnlockReleaseBuffer(metabuf);
 
-		ledger_wake_sealer(rel, closed);
-		return true;
+		return closed;
 	}
 }
 
@@ -372,7 +372,7 @@ try_lane(Relation rel, int number, const LedgerLane *lane, Size len, bool wait,
 
 	if (end.nrows >= LEDGER_SLOT_ROWS || end.nitems >= LEDGER_RUNMAP_ITEMS)
 	{
-		ledger_close_run(rel, number, lane->slot);
+		ledger_wake_sealer(rel, ledger_close_run(rel, number, lane->slot));
 		return LANE_CHANGED;
 	}
 	*result = extend_run(rel, lane, &end);

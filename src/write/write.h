@@ -8,6 +8,7 @@
 #ifndef LEDGER_WRITE_H
 #define LEDGER_WRITE_H
 
+#include "access/heapam.h"
 #include "access/tableam.h"
 #include "commands/vacuum.h"
 #include "storage/storage.h"
@@ -15,7 +16,7 @@
 /* ---- tail.c ---- */
 
 extern LedgerSlotNumber ledger_prepare_slot(Relation rel);
-extern bool ledger_close_run(Relation rel, int lane, LedgerSlotNumber slot);
+extern uint32 ledger_close_run(Relation rel, int lane, LedgerSlotNumber slot);
 extern HeapTuple ledger_make_stub(HeapTuple tuple, const LedgerOverflowStub *stub);
 extern void ledger_tail_insert(Relation rel, HeapTuple tuple, uint64 excess,
 							   int options, bool speculative, LedgerRow *row);
@@ -25,16 +26,16 @@ extern void ledger_tail_multi_insert(Relation rel, HeapTuple *tuples, const uint
 /* ---- insert.c: the table AM's insertion callbacks ---- */
 
 extern void ledger_tuple_insert(Relation rel, TupleTableSlot *slot, CommandId cid,
-								int options, struct BulkInsertStateData *bistate);
+								int options, BulkInsertState bistate);
 extern void ledger_tuple_insert_speculative(Relation rel, TupleTableSlot *slot,
 											CommandId cid, int options,
-											struct BulkInsertStateData *bistate,
+											BulkInsertState bistate,
 											uint32 token);
 extern void ledger_tuple_complete_speculative(Relation rel, TupleTableSlot *slot,
 											  uint32 token, bool succeeded);
 extern void ledger_multi_insert(Relation rel, TupleTableSlot **slots, int nslots,
 								CommandId cid, int options,
-								struct BulkInsertStateData *bistate);
+								BulkInsertState bistate);
 extern void ledger_finish_bulk_insert(Relation rel, int options);
 
 /* ---- bulk.c ---- */
@@ -50,15 +51,28 @@ typedef struct LedgerBulkRow
 	CommandId	cid;
 } LedgerBulkRow;
 
-extern bool ledger_bulk_wants(Relation rel, int options, int nrows);
-extern void ledger_bulk_insert(Relation rel, HeapTuple tuple, CommandId cid, LedgerRow *row);
-extern void ledger_bulk_check_conflicts(Relation rel);
+typedef struct LedgerBulkBuffer LedgerBulkBuffer;
+
+extern LedgerBulkBuffer *ledger_bulk_target(Relation rel, int nrows);
+extern MemoryContext ledger_bulk_context(LedgerBulkBuffer *buffer);
+extern LedgerRow ledger_bulk_add(Relation rel, LedgerBulkBuffer *buffer, HeapTuple tuple,
+								 CommandId cid);
 extern bool ledger_bulk_fetch(Relation rel, LedgerRow row, LedgerBulkRow *result);
 /* Write out what this backend holds in memory of the relation, or of all. */
 extern void ledger_bulk_flush(Relation rel);
 extern void ledger_bulk_flush_all(void);
 extern void ledger_bulk_forget(Relation rel);
 extern void ledger_bulk_init(void);
+
+/* ---- publish.c ---- */
+
+extern uint64 ledger_full_xid(TransactionId xid);
+extern void ledger_publish_segment(Relation rel, const LedgerSegmentSlot *slots, int nslots,
+								   const LedgerSlotEntry *entries,
+								   const LedgerTotals *change, int closed_change);
+extern void ledger_change_entry(Relation rel, LedgerSlotNumber slot,
+								const LedgerSlotEntry *entry,
+								const LedgerTotals *change, int closed_change);
 
 /* ---- encode.c ---- */
 
@@ -69,18 +83,18 @@ typedef struct LedgerRowSet
 	uint32	   *xmins;			/* NULL, or one a position (0 for a gap) */
 	uint32	   *cids;			/* NULL, or one a position */
 	CommandId	cid;			/* if cids is NULL */
-	uint64		raw_bytes;
+	uint64		raw_bytes;		/* filled in when written */
 } LedgerRowSet;
 
 extern BlockNumber ledger_write_segment(Relation rel, TupleDesc desc,
-										const LedgerRowSet *rows,
+										LedgerRowSet *rows,
 										const LedgerSegmentSlot *slots, int nslots,
 										uint64 segment, uint32 *nblocks);
 
 /* ---- seal.c ---- */
 
-extern int64 ledger_seal_some(Relation rel);
-extern int64 ledger_seal_relation(Relation rel, bool close_open_runs);
+extern int64 ledger_seal_some(Relation rel, bool only_full);
+extern void ledger_close_open_runs(Relation rel);
 extern void ledger_settle_bulk(Relation rel);
 
 /* ---- worker.c ---- */
@@ -91,5 +105,9 @@ extern void ledger_wake_sealer(Relation rel, uint32 closed_slots);
 
 extern void ledger_relation_vacuum(Relation rel, struct VacuumParams *params,
 								   BufferAccessStrategy bstrategy);
+
+/* ---- ../am/ledger_am.c ---- */
+
+extern bool ledger_is_ledger(Relation rel);
 
 #endif							/* LEDGER_WRITE_H */

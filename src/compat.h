@@ -1,0 +1,146 @@
+/*-------------------------------------------------------------------------
+ *
+ * compat.h
+ *	  Every PG_VERSION_NUM test there is.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef LEDGER_COMPAT_H
+#define LEDGER_COMPAT_H
+
+#include "postgres.h"
+
+#if PG_VERSION_NUM < 150000 || PG_VERSION_NUM >= 190000
+#error "ledger builds for PostgreSQL 15 to 18"
+#endif
+
+/* 16 moved the varlena macros out of postgres.h */
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
+
+/* 16 renamed a relation's physical identity */
+#if PG_VERSION_NUM >= 160000
+typedef struct RelFileLocator LedgerFile;
+#define LedgerFileOf(rel)		((rel)->rd_locator)
+#define LedgerSameFile(a, b)	RelFileLocatorEquals(a, b)
+#include "storage/relfilelocator.h"
+#else
+#include "storage/relfilenode.h"
+typedef RelFileNode LedgerFile;
+#define LedgerFileOf(rel)		((rel)->rd_node)
+#define LedgerSameFile(a, b)	RelFileNodeEquals(a, b)
+#endif
+
+/*
+ * For src/append.  16 moved a command's permissions from range table entries
+ * to a list of their own, gave the map from root to partition a function and
+ * ExecInsertIndexTuples() an argument; 18 lists the unpruned relations.
+ */
+#if PG_VERSION_NUM >= 160000
+#define LedgerInitInsertPermissions(rtable, perminfos) \
+	(addRTEPermissionInfo(&(perminfos), linitial_node(RangeTblEntry, rtable))->requiredPerms = ACL_INSERT)
+#define LedgerAddInsertedColumn(rtable, perminfos, col) \
+	(linitial_node(RTEPermissionInfo, perminfos)->insertedCols = \
+	 bms_add_member(linitial_node(RTEPermissionInfo, perminfos)->insertedCols, col))
+#define LedgerCheckPermissions(rtable, perminfos) \
+	((void) ExecCheckPermissions(rtable, perminfos, true))
+#define LedgerRootToLeafMap(rri, estate)	ExecGetRootToChildMap(rri, estate)
+#define LedgerInsertIndexTuples(rri, slot, estate) \
+	ExecInsertIndexTuples(rri, slot, estate, false, false, NULL, NIL, false)
+#else
+#define LedgerInitInsertPermissions(rtable, perminfos) \
+	(linitial_node(RangeTblEntry, rtable)->requiredPerms = ACL_INSERT)
+#define LedgerAddInsertedColumn(rtable, perminfos, col) \
+	(linitial_node(RangeTblEntry, rtable)->insertedCols = \
+	 bms_add_member(linitial_node(RangeTblEntry, rtable)->insertedCols, col))
+#define LedgerCheckPermissions(rtable, perminfos) \
+	((void) ExecCheckRTPerms(rtable, true))
+#define LedgerRootToLeafMap(rri, estate)	((rri)->ri_RootToPartitionMap)
+#define LedgerInsertIndexTuples(rri, slot, estate) \
+	ExecInsertIndexTuples(rri, slot, estate, false, false, NULL, NIL)
+#endif
+#if PG_VERSION_NUM >= 180000
+#define LedgerInitRangeTable(estate, rtable, perminfos) \
+	ExecInitRangeTable(estate, rtable, perminfos, bms_make_singleton(1))
+#elif PG_VERSION_NUM >= 160000
+#define LedgerInitRangeTable(estate, rtable, perminfos) \
+	ExecInitRangeTable(estate, rtable, perminfos)
+#else
+#define LedgerInitRangeTable(estate, rtable, perminfos) \
+	ExecInitRangeTable(estate, rtable)
+#endif
+
+/* 16 put the cutoffs of VACUUM in a struct */
+#if PG_VERSION_NUM >= 160000
+#define LedgerVacuumCutoffs		struct VacuumCutoffs
+#define LedgerGetCutoffs(rel, params, cutoffs, aggressive) \
+	(*(aggressive) = vacuum_get_cutoffs(rel, params, cutoffs))
+#define LedgerFailsafeNeeded(rel, cutoffs)	vacuum_xid_failsafe_check(cutoffs)
+#else
+typedef struct LedgerVacuumCutoffs
+{
+	TransactionId OldestXmin;
+	MultiXactId OldestMxact;
+	TransactionId FreezeLimit;
+	MultiXactId MultiXactCutoff;
+} LedgerVacuumCutoffs;
+#define LedgerGetCutoffs(rel, params, cutoffs, aggressive) \
+	(*(aggressive) = vacuum_set_xid_limits(rel, (params)->freeze_min_age, \
+										   (params)->freeze_table_age, \
+										   (params)->multixact_freeze_min_age, \
+										   (params)->multixact_freeze_table_age, \
+										   &(cutoffs)->OldestXmin, &(cutoffs)->OldestMxact, \
+										   &(cutoffs)->FreezeLimit, \
+										   &(cutoffs)->MultiXactCutoff))
+#define LedgerFailsafeNeeded(rel, cutoffs) \
+	vacuum_xid_failsafe_check((rel)->rd_rel->relfrozenxid, (rel)->rd_rel->relminmxid)
+#endif
+
+#if PG_VERSION_NUM >= 160000
+#define LedgerFillReusePage(record, rel, fullxid) \
+	do { \
+		memset(&(record), 0, sizeof(record)); \
+		(record).locator = (rel)->rd_locator; \
+		(record).block = 0; \
+		(record).snapshotConflictHorizon = (fullxid); \
+		(record).isCatalogRel = false; \
+	} while (0)
+#else
+#define LedgerFillReusePage(record, rel, fullxid) \
+	do { \
+		memset(&(record), 0, sizeof(record)); \
+		(record).node = (rel)->rd_node; \
+		(record).block = 0; \
+		(record).latestRemovedFullXid = (fullxid); \
+	} while (0)
+#endif
+
+#if PG_VERSION_NUM >= 180000
+#define vacuum_delay_point_compat()		vacuum_delay_point(false)
+#define vac_update_relstats_compat(rel, pages, tuples, hasindex, xid, multi, xid_updated, multi_updated) \
+	vac_update_relstats(rel, pages, tuples, 0, 0, hasindex, xid, multi, xid_updated, multi_updated, false)
+#define pgstat_report_vacuum_compat(rel, live, dead, starttime) \
+	pgstat_report_vacuum(RelationGetRelid(rel), (rel)->rd_rel->relisshared, live, dead, starttime)
+#else
+#define vacuum_delay_point_compat()		vacuum_delay_point()
+#define vac_update_relstats_compat(rel, pages, tuples, hasindex, xid, multi, xid_updated, multi_updated) \
+	vac_update_relstats(rel, pages, tuples, 0, hasindex, xid, multi, xid_updated, multi_updated, false)
+#define pgstat_report_vacuum_compat(rel, live, dead, starttime) \
+	((void) (starttime), \
+	 pgstat_report_vacuum(RelationGetRelid(rel), (rel)->rd_rel->relisshared, live, dead))
+#endif
+
+#if PG_VERSION_NUM >= 160000
+#define LedgerFillIndexVacuumInfo(info, indexrel, heap, tuples, bstrategy) \
+	((info).index = (indexrel), (info).heaprel = (heap), (info).message_level = DEBUG2, \
+	 (info).num_heap_tuples = (tuples), (info).estimated_count = false, \
+	 (info).strategy = (bstrategy))
+#else
+#define LedgerFillIndexVacuumInfo(info, indexrel, heap, tuples, bstrategy) \
+	((info).index = (indexrel), (info).message_level = DEBUG2, \
+	 (info).num_heap_tuples = (tuples), (info).estimated_count = false, \
+	 (info).strategy = (bstrategy))
+#endif
+
+#endif							/* LEDGER_COMPAT_H */

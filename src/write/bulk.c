@@ -1,0 +1,670 @@
+/*-------------------------------------------------------------------------
+ *
+ * bulk.c
+ *	  The bulk writer: rows of a large transaction go to a segment directly.
+ *
+ * After the first rows of a (sub)transaction in a relation, further ones are
+ * given TIDs from slots published as BULK_OPEN, and kept in memory until there
+ * are enough for a segment, or until somebody must be able to read them.
+ * Other backends that meet such a TID learn from the slot's entry that its
+ * transaction is in progress.
+ *
+ * Buffers are kept by relation file and subtransaction: a slot has one xid,
+ * and an ALTER TABLE or REFRESH may exchange files under one relation.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/generic_xlog.h"
+#include "access/relation.h"
+#include "access/xact.h"
+#include "access/xloginsert.h"
+#include "access/hio.h"
+#include "catalog/catalog.h"
+#include "catalog/pg_index.h"
+#include "codec/codec.h"
+#include "lib/ilist.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "storage/predicate.h"
+#include "utils/memutils.h"
+#include "utils/syscache.h"
+#include "write/write.h"
+
+/* Rows of a (sub)transaction in a relation that go to the tail first. */
+#define TAIL_ROWS_FIRST		1000
+
+/* What is less than both is not worth a segment: it becomes a tail run. */
+#define SEGMENT_MIN_ROWS	1024
+#define SEGMENT_MIN_BYTES	(1024 * 1024)
+
+/* Memory for rows of all relations together. */
+#define BUFFERED_BYTES		((uint64) LEDGER_SEGMENT_RAW_BYTES)
+
+struct LedgerBulkBuffer
+{
+	dlist_node	node;
+	LedgerFile	file;
+	Oid			relid;
+	SubTransactionId subid;
+	TransactionId xid;
+	TupleDesc	desc;			/* our own: the relation's may change */
+
+	MemoryContext context;		/* rows; NULL while there are none */
+	int			nrows;
+	HeapTuple  *tuples;
+	uint32	   *cids;
+	uint64		bytes;
+
+	int			nslots;
+	LedgerSegmentSlot slots[LEDGER_SEGMENT_SLOTS];
+	uint64		segment;		/* id, of the first slot */
+};
+
+static dlist_head buffers = DLIST_STATIC_INIT(buffers);
+static uint64 buffered_bytes = 0;
+
+/* From the commit's begin on, everything goes to the tail. */
+static bool committing = false;
+
+/*
+ * Rows seen of late, by relation and (sub)transaction.  A collision only makes
+ * a bulk writer start later.
+ */
+typedef struct RowCount
+{
+	Oid			relid;
+	TransactionId xid;
+	uint32		rows;
+} RowCount;
+
+#define ROW_COUNTS		1024
+static RowCount row_counts[ROW_COUNTS];
+
+/* ---- whether to ---- */
+
+/*
+ * Other backends cannot compute index expressions of rows that they cannot
+ * see, which a unique index with expressions or an exclusion constraint would
+ * have them do.
+ */
+static bool
+indexes_permit(Relation rel)
+{
+	List	   *indexes = RelationGetIndexList(rel);
+	ListCell   *cell;
+	bool		result = true;
+
+	foreach(cell, indexes)
+	{
+		HeapTuple	tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(lfirst_oid(cell)));
+		Form_pg_index index;
+
+		if (!HeapTupleIsValid(tuple))
+			elog(ERROR, "cache lookup failed for index %u", lfirst_oid(cell));
+		index = (Form_pg_index) GETSTRUCT(tuple);
+		if (index->indisexclusion ||
+			(index->indisunique && !heap_attisnull(tuple, Anum_pg_index_indexprs, NULL)))
+			result = false;
+		ReleaseSysCache(tuple);
+	}
+	list_free(indexes);
+	return result;
+}
+
+static LedgerBulkBuffer *
+find_buffer(Relation rel, SubTransactionId subid)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &buffers)
+	{
+		LedgerBulkBuffer *buffer = dlist_container(LedgerBulkBuffer, node, iter.cur);
+
+		if (buffer->subid == subid && LedgerSameFile(buffer->file, LedgerFileOf(rel)))
+			return buffer;
+	}
+	return NULL;
+}
+
+static LedgerBulkBuffer *
+make_buffer(Relation rel, SubTransactionId subid)
+{
+	MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
+	LedgerBulkBuffer *buffer = palloc0(sizeof(LedgerBulkBuffer));
+
+	buffer->file = LedgerFileOf(rel);
+	buffer->relid = RelationGetRelid(rel);
+	buffer->subid = subid;
+	buffer->xid = GetCurrentTransactionId();
+	buffer->desc = CreateTupleDescCopyConstr(RelationGetDescr(rel));
+	dlist_push_head(&buffers, &buffer->node);
+	MemoryContextSwitchTo(old);
+	return buffer;
+}
+
+static void write_out(Relation rel, LedgerBulkBuffer *buffer);
+
+/*
+ * The buffer that the next rows go to, or NULL if they go to the tail.
+ * "nrows" counts towards the rows that the tail gets first.
+ */
+LedgerBulkBuffer *
+ledger_bulk_target(Relation rel, int nrows)
+{
+	Oid			relid = RelationGetRelid(rel);
+	TransactionId xid = GetCurrentTransactionId();
+	SubTransactionId subid = GetCurrentSubTransactionId();
+	RowCount   *count = &row_counts[relid % ROW_COUNTS];
+	LedgerBulkBuffer *buffer;
+
+	if (count->relid != relid || count->xid != xid)
+	{
+		count->relid = relid;
+		count->xid = xid;
+		count->rows = 0;
+	}
+	if (count->rows < TAIL_ROWS_FIRST)
+	{
+		count->rows += nrows;
+		return NULL;
+	}
+	if (committing || RelationIsLogicallyLogged(rel))
+		return NULL;
+
+	buffer = find_buffer(rel, subid);
+	if (buffer == NULL || buffer->nrows == 0)
+	{
+		if (!indexes_permit(rel))
+			return NULL;
+		if (buffer == NULL)
+			buffer = make_buffer(rel, subid);
+	}
+	if (buffer->desc->natts != RelationGetDescr(rel)->natts)
+	{
+		MemoryContext old;
+
+		write_out(rel, buffer);
+		old = MemoryContextSwitchTo(TopTransactionContext);
+		FreeTupleDesc(buffer->desc);
+		buffer->desc = CreateTupleDescCopyConstr(RelationGetDescr(rel));
+		MemoryContextSwitchTo(old);
+	}
+	return buffer;
+}
+
+/* ---- taking rows ---- */
+
+static void
+start_rows(LedgerBulkBuffer *buffer)
+{
+	if (buffer->context != NULL)
+		return;
+	buffer->context = GenerationContextCreate(TopTransactionContext, "ledger bulk rows",
+											  ALLOCSET_DEFAULT_SIZES);
+	buffer->tuples = NULL;
+}
+
+/* Where the caller of ledger_bulk_add forms its next tuple. */
+MemoryContext
+ledger_bulk_context(LedgerBulkBuffer *buffer)
+{
+	start_rows(buffer);
+	return buffer->context;
+}
+
+/*
+ * Allot a slot and publish it as BULK_OPEN: from now on its row numbers are
+ * this transaction's.  Returns the segment id that comes with it.
+ */
+static uint64
+publish_slot(Relation rel, LedgerBulkBuffer *buffer, LedgerSlotNumber *result)
+{
+	for (;;)
+	{
+		LedgerSlotNumber slot = ledger_prepare_slot(rel);
+		BlockNumber dirblock = ledger_directory_block(rel, slot);
+		Buffer		metabuf = ledger_lock_meta(rel, BUFFER_LOCK_EXCLUSIVE);
+		GenericXLogState *state = GenericXLogStart(rel);
+		LedgerMetaData *meta = ledger_meta_of(rel, metabuf,
+											  GenericXLogRegisterBuffer(state, metabuf, 0));
+		LedgerSlotEntry *entry;
+		Buffer		dirbuf;
+		uint64		segment;
+
+		if (meta->next_slot != slot)
+		{
+			GenericXLogAbort(state);
+			UnlockReleaseBuffer(metabuf);
+			CHECK_FOR_INTERRUPTS();
+			continue;
+		}
+		dirbuf = ledger_lock_directory(rel, dirblock, BUFFER_LOCK_EXCLUSIVE);
+		entry = ledger_entry_of(rel, dirbuf, GenericXLogRegisterBuffer(state, dirbuf, 0), slot);
+		segment = meta->next_segment++;
+		meta->next_slot = slot + 1;
+		ledger_meta_set_crc(meta);
+
+		memset(entry, 0, sizeof(*entry));
+		entry->state = LEDGER_SLOT_BULK_OPEN;
+		entry->home = InvalidBlockNumber;
+		entry->primary = slot;
+		entry->segment = segment;
+		entry->oldest_xid = entry->newest_xid = ledger_full_xid(buffer->xid);
+		ledger_entry_set_crc(entry, slot);
+		GenericXLogFinish(state);
+		UnlockReleaseBuffer(dirbuf);
+		UnlockReleaseBuffer(metabuf);
+		*result = slot;
+		return segment;
+	}
+}
+
+static void
+add_slot(Relation rel, LedgerBulkBuffer *buffer)
+{
+	LedgerSegmentSlot *slot = &buffer->slots[buffer->nslots];
+	uint64		segment = publish_slot(rel, buffer, &slot->slot);
+
+	if (buffer->nslots == 0)
+		buffer->segment = segment;
+	slot->first = buffer->nrows;
+	slot->nrows = 0;
+	buffer->nslots++;
+
+	/*
+	 * Published first, checked then: a serializable reader either takes its
+	 * predicate lock before this check, or meets the slot and reports the
+	 * conflict itself.
+	 */
+	CheckForSerializableConflictIn(rel, NULL, InvalidBlockNumber);
+}
+
+static void
+make_room(LedgerBulkBuffer *buffer)
+{
+	MemoryContext old = MemoryContextSwitchTo(buffer->context);
+	int			capacity;
+
+	if (buffer->tuples == NULL)
+	{
+		buffer->tuples = palloc(sizeof(HeapTuple) * SEGMENT_MIN_ROWS);
+		buffer->cids = palloc(sizeof(uint32) * SEGMENT_MIN_ROWS);
+	}
+	else if (buffer->nrows >= SEGMENT_MIN_ROWS &&
+			 (buffer->nrows & (buffer->nrows - 1)) == 0)
+	{
+		capacity = buffer->nrows * 2;
+		buffer->tuples = repalloc(buffer->tuples, sizeof(HeapTuple) * capacity);
+		buffer->cids = repalloc(buffer->cids, sizeof(uint32) * capacity);
+	}
+	MemoryContextSwitchTo(old);
+}
+
+/* The buffer that holds most. */
+static LedgerBulkBuffer *
+biggest_buffer(void)
+{
+	LedgerBulkBuffer *result = NULL;
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &buffers)
+	{
+		LedgerBulkBuffer *buffer = dlist_container(LedgerBulkBuffer, node, iter.cur);
+
+		if (result == NULL || buffer->bytes > result->bytes)
+			result = buffer;
+	}
+	return result;
+}
+
+static void
+write_out_by_id(LedgerBulkBuffer *buffer)
+{
+	Relation	rel;
+
+	if (buffer->nrows == 0)
+		return;
+	rel = try_relation_open(buffer->relid, RowExclusiveLock);
+	if (rel == NULL || !LedgerSameFile(LedgerFileOf(rel), buffer->file))
+	{
+		/* dropped, or rewritten, by this very transaction */
+		buffered_bytes -= buffer->bytes;
+		MemoryContextDelete(buffer->context);
+		buffer->context = NULL;
+		buffer->nrows = buffer->nslots = 0;
+		buffer->bytes = 0;
+	}
+	else
+		write_out(rel, buffer);
+	if (rel != NULL)
+		relation_close(rel, NoLock);
+}
+
+/*
+ * Take a row.  The tuple was formed in the buffer's context, has its xmin and
+ * command id, and no value that is compressed or out of line.
+ */
+LedgerRow
+ledger_bulk_add(Relation rel, LedgerBulkBuffer *buffer, HeapTuple tuple, CommandId cid)
+{
+	uint64		bytes = HEAPTUPLESIZE + MAXALIGN(tuple->t_len);
+	LedgerSegmentSlot *slot;
+	LedgerRow	row;
+
+	if (buffer->nslots == 0 ||
+		buffer->slots[buffer->nslots - 1].nrows == LEDGER_SLOT_ROWS)
+		add_slot(rel, buffer);
+	make_room(buffer);
+
+	slot = &buffer->slots[buffer->nslots - 1];
+	row = LedgerMakeRow(slot->slot, slot->nrows);
+	buffer->tuples[buffer->nrows] = tuple;
+	buffer->cids[buffer->nrows] = cid;
+	buffer->nrows++;
+	slot->nrows++;
+	buffer->bytes += bytes;
+	buffered_bytes += bytes;
+	pgstat_count_heap_insert(rel, 1);
+
+	if (buffer->nrows == LEDGER_SEGMENT_ROWS)
+		write_out(rel, buffer);
+	else if (buffered_bytes > BUFFERED_BYTES)
+		write_out_by_id(biggest_buffer());
+	return row;
+}
+
+/* A row that this backend has in memory. */
+bool
+ledger_bulk_fetch(Relation rel, LedgerRow row, LedgerBulkRow *result)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &buffers)
+	{
+		LedgerBulkBuffer *buffer = dlist_container(LedgerBulkBuffer, node, iter.cur);
+
+		if (!LedgerSameFile(buffer->file, LedgerFileOf(rel)))
+			continue;
+		for (int i = 0; i < buffer->nslots; i++)
+		{
+			LedgerSegmentSlot *slot = &buffer->slots[i];
+
+			if (slot->slot == LedgerRowSlot(row) && LedgerRowOffset(row) < slot->nrows)
+			{
+				int			index = slot->first + LedgerRowOffset(row);
+
+				result->tuple = buffer->tuples[index];
+				result->cid = buffer->cids[index];
+				result->xid = buffer->xid;
+				return true;
+			}
+		}
+	}
+	return false;
+}
+
+/* ---- writing out ---- */
+
+/* Write the segment and publish it as the transaction's. */
+static void
+write_as_segment(Relation rel, LedgerBulkBuffer *buffer)
+{
+	LedgerRowSet rows = {0};
+	LedgerSlotEntry entries[LEDGER_SEGMENT_SLOTS];
+	LedgerTotals change = {0};
+	BlockNumber root;
+	uint32		nblocks;
+	bool		one_cid = true;
+
+	rows.nrows = buffer->nrows;
+	rows.tuples = buffer->tuples;
+	rows.cid = buffer->cids[0];
+	for (int i = 1; i < buffer->nrows && one_cid; i++)
+		one_cid = buffer->cids[i] == rows.cid;
+	if (!one_cid)
+		rows.cids = buffer->cids;
+
+	root = ledger_write_segment(rel, buffer->desc, &rows, buffer->slots, buffer->nslots,
+								buffer->segment, &nblocks);
+
+	memset(entries, 0, sizeof(entries));
+	for (int i = 0; i < buffer->nslots; i++)
+	{
+		entries[i].state = LEDGER_SLOT_BULK_WRITTEN;
+		entries[i].flags = LEDGER_ENTRY_ONE_XMIN;
+		entries[i].nrows = entries[i].live = buffer->slots[i].nrows;
+		entries[i].home = root;
+		entries[i].first = buffer->slots[i].first;
+		entries[i].primary = buffer->slots[0].slot;
+		entries[i].segment = buffer->segment;
+		entries[i].oldest_xid = entries[i].newest_xid = ledger_full_xid(buffer->xid);
+	}
+	change.segments = 1;
+	change.slots = buffer->nslots;
+	change.entries = buffer->nrows;
+	change.raw_bytes = rows.raw_bytes;
+	change.blocks = nblocks;
+	ledger_publish_segment(rel, buffer->slots, buffer->nslots, entries, &change, 0);
+}
+
+/*
+ * Write one page of a slot's rows, from tuples[first] on, and return how many
+ * it took.  The page is full from the start: nobody else may add to it.
+ */
+static int
+write_tail_page(Relation rel, LedgerSlotNumber slot, HeapTuple *tuples, int first, int nrows,
+				LedgerRunMap *map)
+{
+	Buffer		pagebuf = ledger_alloc_block(rel);
+	Page		page = BufferGetPage(pagebuf);
+	int			taken = 0;
+
+	START_CRIT_SECTION();
+	ledger_page_init(page, LEDGER_BLOCK_TAIL, slot, first, 0);
+	ledger_page_tag(page)->flags |= LEDGER_TAG_FULL;
+	while (first + taken < nrows &&
+		   PageGetHeapFreeSpace(page) >= MAXALIGN(tuples[first + taken]->t_len))
+		RelationPutHeapTuple(rel, pagebuf, tuples[first + taken++], false);
+	MarkBufferDirty(pagebuf);
+	if (RelationNeedsWAL(rel))
+		log_newpage_buffer(pagebuf, true);
+	END_CRIT_SECTION();
+
+	map->items[map->nitems].block = BufferGetBlockNumber(pagebuf);
+	map->items[map->nitems].first = first;
+	map->items[map->nitems].unused = 0;
+	map->nitems++;
+	UnlockReleaseBuffer(pagebuf);
+	return taken;
+}
+
+/* Write a run's map to a block of its own. */
+static BlockNumber
+write_runmap(Relation rel, LedgerSlotNumber slot, const LedgerRunMap *map)
+{
+	Buffer		mapbuf = ledger_alloc_block(rel);
+	Page		page = BufferGetPage(mapbuf);
+	BlockNumber block = BufferGetBlockNumber(mapbuf);
+
+	START_CRIT_SECTION();
+	ledger_page_init(page, LEDGER_BLOCK_RUNMAP, slot, 0, 0);
+	memcpy(LedgerPageContents(page), map, sizeof(*map));
+	((PageHeader) page)->pd_lower = SizeOfPageHeaderData + sizeof(*map);
+	MarkBufferDirty(mapbuf);
+	if (RelationNeedsWAL(rel))
+		log_newpage_buffer(mapbuf, true);
+	END_CRIT_SECTION();
+	UnlockReleaseBuffer(mapbuf);
+	return block;
+}
+
+/*
+ * Write one slot's rows, too few for a segment, as a closed tail run.  They
+ * fit in one run map because all of them have less than SEGMENT_MIN_BYTES.
+ */
+static void
+write_as_tail(Relation rel, LedgerSegmentSlot *slot, HeapTuple *tuples)
+{
+	LedgerRunMap *map = palloc0(sizeof(LedgerRunMap));
+	LedgerSlotEntry entry = {0};
+
+	map->closed = 1;
+	for (int i = 0; i < slot->nrows; i++)
+	{
+		if (ledger_tuple_overflows(tuples[i]))
+		{
+			LedgerOverflowStub stub;
+
+			map->overflow_bytes += tuples[i]->t_len;
+			ledger_write_overflow(rel, slot->slot, tuples[i], &stub);
+			tuples[i] = ledger_make_stub(tuples[i], &stub);
+		}
+	}
+	for (int done = 0; done < slot->nrows;)
+	{
+		CHECK_FOR_INTERRUPTS();
+		done += write_tail_page(rel, slot->slot, tuples, done, slot->nrows, map);
+	}
+
+	/*
+	 * BULK_OPEN becomes TAIL and at once CLOSED: nobody else could insert here
+	 * while this transaction may still abort the whole slot.
+	 */
+	entry.state = LEDGER_SLOT_CLOSED;
+	entry.nrows = slot->nrows;
+	entry.home = write_runmap(rel, slot->slot, map);
+	ledger_change_entry(rel, slot->slot, &entry, NULL, 1);
+	pfree(map);
+}
+
+/* Write out what the buffer holds; it is empty then. */
+static void
+write_out(Relation rel, LedgerBulkBuffer *buffer)
+{
+	MemoryContext work,
+				old;
+
+	if (buffer->nrows == 0)
+		return;
+
+	work = AllocSetContextCreate(TopTransactionContext, "ledger bulk write",
+								 ALLOCSET_DEFAULT_SIZES);
+	old = MemoryContextSwitchTo(work);
+	if (buffer->nrows >= SEGMENT_MIN_ROWS || buffer->bytes >= SEGMENT_MIN_BYTES)
+		write_as_segment(rel, buffer);
+	else
+		for (int i = 0; i < buffer->nslots; i++)
+			write_as_tail(rel, &buffer->slots[i], buffer->tuples + buffer->slots[i].first);
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(work);
+
+	buffered_bytes -= buffer->bytes;
+	MemoryContextDelete(buffer->context);
+	buffer->context = NULL;
+	buffer->nrows = buffer->nslots = 0;
+	buffer->bytes = 0;
+}
+
+void
+ledger_bulk_flush(Relation rel)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &buffers)
+	{
+		LedgerBulkBuffer *buffer = dlist_container(LedgerBulkBuffer, node, iter.cur);
+
+		if (LedgerSameFile(buffer->file, LedgerFileOf(rel)))
+			write_out(rel, buffer);
+	}
+}
+
+void
+ledger_bulk_flush_all(void)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &buffers)
+		write_out_by_id(dlist_container(LedgerBulkBuffer, node, iter.cur));
+}
+
+/* Throw a buffer away; its slots stay BULK_OPEN of an aborted transaction. */
+static void
+discard(LedgerBulkBuffer *buffer)
+{
+	buffered_bytes -= buffer->bytes;
+	if (buffer->context != NULL)
+		MemoryContextDelete(buffer->context);
+	dlist_delete(&buffer->node);
+	FreeTupleDesc(buffer->desc);
+	pfree(buffer);
+}
+
+/* The relation's file is emptied in place: nothing in memory is of it. */
+void
+ledger_bulk_forget(Relation rel)
+{
+	dlist_mutable_iter iter;
+
+	dlist_foreach_modify(iter, &buffers)
+	{
+		LedgerBulkBuffer *buffer = dlist_container(LedgerBulkBuffer, node, iter.cur);
+
+		if (LedgerSameFile(buffer->file, LedgerFileOf(rel)))
+			discard(buffer);
+	}
+}
+
+/* ---- transaction ends ---- */
+
+static void
+at_xact_end(XactEvent event, void *arg)
+{
+	switch (event)
+	{
+		case XACT_EVENT_PRE_COMMIT:
+		case XACT_EVENT_PRE_PREPARE:
+			/* other callbacks may insert after us */
+			committing = true;
+			ledger_bulk_flush_all();
+			break;
+		case XACT_EVENT_COMMIT:
+		case XACT_EVENT_PREPARE:
+		case XACT_EVENT_ABORT:
+			/* the memory goes with TopTransactionContext */
+			dlist_init(&buffers);
+			buffered_bytes = 0;
+			committing = false;
+			break;
+		default:
+			break;
+	}
+}
+
+static void
+at_subxact_end(SubXactEvent event, SubTransactionId subid, SubTransactionId parent, void *arg)
+{
+	dlist_mutable_iter iter;
+
+	if (event != SUBXACT_EVENT_PRE_COMMIT_SUB && event != SUBXACT_EVENT_ABORT_SUB)
+		return;
+	dlist_foreach_modify(iter, &buffers)
+	{
+		LedgerBulkBuffer *buffer = dlist_container(LedgerBulkBuffer, node, iter.cur);
+
+		if (buffer->subid != subid)
+			continue;
+		if (event == SUBXACT_EVENT_PRE_COMMIT_SUB)
+			write_out_by_id(buffer);
+		discard(buffer);
+	}
+}
+
+void
+ledger_bulk_init(void)
+{
+	RegisterXactCallback(at_xact_end, NULL);
+	RegisterSubXactCallback(at_subxact_end, NULL);
+}

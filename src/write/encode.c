@@ -1,0 +1,347 @@
+/*-------------------------------------------------------------------------
+ *
+ * encode.c
+ *	  From rows to a segment: columns gathered, encoded, verified, written.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/detoast.h"
+#include "catalog/pg_type_d.h"
+#include "codec/codec.h"
+#include "miscadmin.h"
+#include "utils/memutils.h"
+#include "write/write.h"
+
+/* Memory for the values of the columns that are gathered at a time. */
+#define GATHER_BYTES	(12 * 1024 * 1024)
+
+typedef struct EncodeState
+{
+	Relation	rel;
+	TupleDesc	desc;
+	const LedgerRowSet *rows;
+	LedgerSegmentWriter *writer;
+	uint64		chunk_start;	/* of the chunk being verified */
+	int			attribute;		/* being encoded */
+} EncodeState;
+
+/* ---- gathering ---- */
+
+/* The columns first .. first + ncolumns - 1, with every row's value. */
+static LedgerColumnInput *
+make_columns(EncodeState *state, int first, int ncolumns)
+{
+	LedgerColumnInput *columns = palloc0(ncolumns * sizeof(LedgerColumnInput));
+
+	for (int i = 0; i < ncolumns; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(state->desc, first + i);
+
+		columns[i].type.typid = att->attisdropped ? InvalidOid : att->atttypid;
+		columns[i].type.collation = att->attcollation;
+		columns[i].type.attlen = att->attlen;
+		columns[i].type.attbyval = att->attbyval;
+		columns[i].type.attalign = att->attalign;
+		columns[i].nrows = state->rows->nrows;
+		columns[i].values = palloc(state->rows->nrows * sizeof(Datum));
+		columns[i].isnull = palloc(state->rows->nrows * sizeof(bool));
+	}
+	return columns;
+}
+
+/* One value, with nothing compressed. */
+static inline Datum
+plain_value(Form_pg_attribute att, Datum value)
+{
+	if (att->attlen == -1 && VARATT_IS_COMPRESSED(DatumGetPointer(value)))
+		return PointerGetDatum(detoast_attr((struct varlena *) DatumGetPointer(value)));
+	return value;
+}
+
+static void
+gather_columns(EncodeState *state, int first, int ncolumns, LedgerColumnInput *columns)
+{
+	TupleDesc	desc = state->desc;
+	Datum	   *values = palloc(desc->natts * sizeof(Datum));
+	bool	   *isnull = palloc(desc->natts * sizeof(bool));
+
+	for (int row = 0; row < state->rows->nrows; row++)
+	{
+		HeapTuple	tuple = state->rows->tuples[row];
+
+		if (row % LEDGER_VECTOR_ROWS == 0)
+			CHECK_FOR_INTERRUPTS();
+		if (tuple != NULL)
+			heap_deform_tuple(tuple, desc, values, isnull);
+		for (int i = 0; i < ncolumns; i++)
+		{
+			Form_pg_attribute att = TupleDescAttr(desc, first + i);
+			bool		null = tuple == NULL || isnull[first + i] || att->attisdropped;
+
+			((bool *) columns[i].isnull)[row] = null;
+			((Datum *) columns[i].values)[row] = null ? (Datum) 0 :
+				plain_value(att, values[first + i]);
+		}
+	}
+	pfree(values);
+	pfree(isnull);
+}
+
+static bool
+all_null(const LedgerColumnInput *column)
+{
+	return memchr(column->isnull, 0, column->nrows) == NULL;
+}
+
+/* ---- verifying ---- */
+
+static void
+read_chunk(void *arg, uint64 offset, size_t len, void *dst)
+{
+	EncodeState *state = arg;
+
+	ledger_segment_read_back(state->writer, state->chunk_start + offset, len, dst);
+}
+
+static void chunk_is_wrong(void *arg, const char *detail) pg_attribute_noreturn();
+
+static void
+chunk_is_wrong(void *arg, const char *detail)
+{
+	EncodeState *state = arg;
+
+	ereport(ERROR,
+			(errcode(ERRCODE_INTERNAL_ERROR),
+			 errmsg("could not verify the encoding of column %d of ledger \"%s\"",
+					state->attribute, RelationGetRelationName(state->rel)),
+			 errdetail_internal("%s", detail)));
+}
+
+static bool
+same_value(const LedgerColumnType *type, Datum a, Datum b)
+{
+	if (type->attbyval)
+		return a == b;
+	if (type->attlen > 0)
+		return memcmp(DatumGetPointer(a), DatumGetPointer(b), type->attlen) == 0;
+	if (type->attlen == -2)
+		return strcmp(DatumGetCString(a), DatumGetCString(b)) == 0;
+	return VARSIZE_ANY_EXHDR(DatumGetPointer(a)) == VARSIZE_ANY_EXHDR(DatumGetPointer(b)) &&
+		memcmp(VARDATA_ANY(DatumGetPointer(a)), VARDATA_ANY(DatumGetPointer(b)),
+			   VARSIZE_ANY_EXHDR(DatumGetPointer(a))) == 0;
+}
+
+/* Decode the chunk just written, and compare each value with what went in. */
+static void
+verify_chunk(EncodeState *state, const LedgerColumnInput *columns, int self,
+			 uint64 start, uint64 length)
+{
+	const LedgerColumnInput *column = &columns[self];
+	LedgerSource source = {read_chunk, chunk_is_wrong, state};
+	MemoryContext vector_context = AllocSetContextCreate(CurrentMemoryContext,
+														 "ledger verify vector",
+														 ALLOCSET_DEFAULT_SIZES);
+	Datum		values[LEDGER_VECTOR_ROWS];
+	bool		isnull[LEDGER_VECTOR_ROWS];
+	LedgerDecoded *references;
+	const int  *referred;
+	LedgerChunk *chunk;
+	int			nreferred;
+
+	state->chunk_start = start;
+	chunk = ledger_chunk_open(&source, length, &column->type, column->nrows,
+							  CurrentMemoryContext);
+	nreferred = ledger_chunk_references(chunk, &referred);
+	references = palloc(Max(nreferred, 1) * sizeof(LedgerDecoded));
+
+	for (int first = 0; first < column->nrows; first += LEDGER_VECTOR_ROWS)
+	{
+		int			count = Min(LEDGER_VECTOR_ROWS, column->nrows - first);
+		MemoryContext old = MemoryContextSwitchTo(vector_context);
+
+		for (int i = 0; i < nreferred; i++)
+		{
+			references[i].values = columns[referred[i]].values + first;
+			references[i].isnull = columns[referred[i]].isnull + first;
+		}
+		ledger_chunk_decode(chunk, first, count, references, values, isnull);
+		for (int i = 0; i < count; i++)
+		{
+			if (isnull[i] != column->isnull[first + i] ||
+				(!isnull[i] && !same_value(&column->type, values[i], column->values[first + i])))
+				chunk_is_wrong(state, "a value did not come back as it went in");
+		}
+		MemoryContextSwitchTo(old);
+		MemoryContextReset(vector_context);
+	}
+}
+
+/* ---- writing ---- */
+
+static void
+write_bytes(void *arg, const void *data, size_t len)
+{
+	ledger_segment_write((LedgerSegmentWriter *) arg, data, len);
+}
+
+/* Encode, write and verify one chunk; returns its length. */
+static uint64
+write_chunk(EncodeState *state, const LedgerColumnInput *columns, int self)
+{
+	LedgerSink	sink = {write_bytes, state->writer};
+	uint64		start = ledger_segment_offset(state->writer);
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "ledger chunk",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	uint64		length = ledger_chunk_encode(columns, self, &sink);
+
+	if (length != ledger_segment_offset(state->writer) - start)
+		elog(ERROR, "column encoder wrote " UINT64_FORMAT " bytes, not " UINT64_FORMAT,
+			 ledger_segment_offset(state->writer) - start, length);
+	verify_chunk(state, columns, self, start, length);
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(context);
+	return length;
+}
+
+static void
+write_columns(EncodeState *state, LedgerColumnEntry *directory)
+{
+	int			natts = state->desc->natts;
+	int			group = GATHER_BYTES / (Max(state->rows->nrows, 1) * (sizeof(Datum) + sizeof(bool)));
+
+	group = Max(1, group);
+	for (int first = 0; first < natts; first += group)
+	{
+		int			ncolumns = Min(group, natts - first);
+		MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "ledger columns",
+													  ALLOCSET_DEFAULT_SIZES);
+		MemoryContext old = MemoryContextSwitchTo(context);
+		LedgerColumnInput *columns = make_columns(state, first, ncolumns);
+
+		gather_columns(state, first, ncolumns, columns);
+		for (int i = 0; i < ncolumns; i++)
+		{
+			LedgerColumnEntry *entry = &directory[first + i];
+
+			CHECK_FOR_INTERRUPTS();
+			state->attribute = first + i + 1;
+			entry->offset = ledger_segment_offset(state->writer);
+			entry->typid = columns[i].type.typid;
+			entry->collation = columns[i].type.collation;
+			entry->attlen = columns[i].type.attlen;
+			entry->attbyval = columns[i].type.attbyval;
+			entry->attalign = columns[i].type.attalign;
+			entry->base = first;
+			if (!all_null(&columns[i]))
+				entry->length = write_chunk(state, columns, i);
+		}
+		MemoryContextSwitchTo(old);
+		MemoryContextDelete(context);
+	}
+}
+
+static pg_crc32c
+crc_of(const void *data, size_t length)
+{
+	pg_crc32c	crc;
+
+	INIT_CRC32C(crc);
+	COMP_CRC32C(crc, data, length);
+	FIN_CRC32C(crc);
+	return crc;
+}
+
+static void
+write_gaps(EncodeState *state, LedgerSegmentRoot *root)
+{
+	const LedgerRowSet *rows = state->rows;
+	size_t		size = (rows->nrows + 7) / 8;
+	uint8	   *bitmap = palloc0(Max(size, 1));
+
+	for (int i = 0; i < rows->nrows; i++)
+	{
+		if (rows->tuples[i] == NULL)
+		{
+			bitmap[i / 8] |= 1 << (i % 8);
+			root->gaps++;
+		}
+	}
+	root->gaps_offset = ledger_segment_offset(state->writer);
+	if (root->gaps > 0)
+	{
+		root->gaps_crc = crc_of(bitmap, size);
+		ledger_segment_write(state->writer, bitmap, size);
+	}
+	pfree(bitmap);
+}
+
+/* The xmins, or the command ids, as a chunk of a column of their own. */
+static void
+write_xmins(EncodeState *state)
+{
+	const LedgerRowSet *rows = state->rows;
+	const uint32 *source = rows->xmins ? rows->xmins : rows->cids;
+	LedgerColumnInput column = {{INT4OID, InvalidOid, sizeof(int32), true, TYPALIGN_INT},
+	rows->nrows, NULL, NULL};
+	Datum	   *values;
+
+	ledger_segment_start_xmins(state->writer);
+	if (source == NULL)
+		return;
+	values = palloc(rows->nrows * sizeof(Datum));
+	for (int i = 0; i < rows->nrows; i++)
+		values[i] = Int32GetDatum((int32) source[i]);
+	column.values = values;
+	column.isnull = palloc0(rows->nrows * sizeof(bool));
+	state->attribute = 0;
+	write_chunk(state, &column, 0);
+}
+
+static uint64
+raw_bytes(const LedgerRowSet *rows)
+{
+	uint64		result = 0;
+
+	for (int i = 0; i < rows->nrows; i++)
+		if (rows->tuples[i] != NULL)
+			result += rows->tuples[i]->t_len - rows->tuples[i]->t_data->t_hoff;
+	return result;
+}
+
+/*
+ * Write the rows as a segment, all of it logged, and return its root block.
+ * slots[0] is the primary slot, whose entry names the segment's id already, so
+ * that the blocks count as in use; publishing is the caller's.
+ */
+BlockNumber
+ledger_write_segment(Relation rel, TupleDesc desc, LedgerRowSet *rows,
+					 const LedgerSegmentSlot *slots, int nslots,
+					 uint64 segment, uint32 *nblocks)
+{
+	EncodeState state = {0};
+	LedgerSegmentRoot root = {0};
+	LedgerColumnEntry *directory = palloc0(Max(desc->natts, 1) * sizeof(LedgerColumnEntry));
+
+	state.rel = rel;
+	state.desc = desc;
+	state.rows = rows;
+	state.writer = ledger_segment_begin(rel, slots[0].slot, segment);
+
+	write_columns(&state, directory);
+	write_gaps(&state, &root);
+	root.directory_offset = ledger_segment_offset(state.writer);
+	root.directory_crc = crc_of(directory, desc->natts * sizeof(LedgerColumnEntry));
+	ledger_segment_write(state.writer, directory, desc->natts * sizeof(LedgerColumnEntry));
+	write_xmins(&state);
+
+	rows->raw_bytes = raw_bytes(rows);
+	root.ncolumns = desc->natts;
+	root.nrows = rows->nrows;
+	root.nslots = nslots;
+	root.cid = rows->cid;
+	root.raw_bytes = rows->raw_bytes;
+	return ledger_segment_finish(state.writer, &root, slots, nblocks);
+}

@@ -1,0 +1,359 @@
+/*-------------------------------------------------------------------------
+ *
+ * insert.c
+ *	  The table AM's insertion callbacks: rows made ready, and sent to the tail
+ *	  or the bulk writer.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/detoast.h"
+#include "access/heapam.h"
+#include "access/heaptoast.h"
+#include "access/toast_internals.h"
+#include "access/xact.h"
+#include "catalog/catalog.h"
+#include "executor/tuptable.h"
+#include "miscadmin.h"
+#include "storage/predicate.h"
+#include "utils/memutils.h"
+#include "write/write.h"
+
+/* Tuples above this size have their values compressed, as in heap. */
+#define COMPRESS_ABOVE		TOAST_TUPLE_THRESHOLD
+
+/* Where the last speculative tuple of this backend is. */
+static ItemPointerData speculative_place;
+static ItemPointerData speculative_tid;
+
+/* ---- making rows ready ---- */
+
+/* What a varlena value needs before it may be stored. */
+static inline bool
+value_is_foreign(const void *value, bool plain)
+{
+	return VARATT_IS_EXTERNAL(value) || (plain && VARATT_IS_COMPRESSED(value));
+}
+
+/*
+ * Form a tuple of the slot's row with no value out of line, and, if "plain",
+ * none compressed; in CurrentMemoryContext.  *excess becomes the number of
+ * bytes that compression saves.
+ */
+static HeapTuple
+form_tuple(Relation rel, TupleTableSlot *slot, bool plain, uint64 *excess)
+{
+	TupleDesc	desc = RelationGetDescr(rel);
+	Datum	   *values = NULL;
+	HeapTuple	tuple;
+
+	*excess = 0;
+	slot_getallattrs(slot);
+	for (int i = 0; i < desc->natts; i++)
+	{
+		void	   *value;
+
+		if (slot->tts_isnull[i] || TupleDescAttr(desc, i)->attlen != -1)
+			continue;
+		value = DatumGetPointer(slot->tts_values[i]);
+		if (!VARATT_IS_EXTENDED(value))
+			continue;
+		if (value_is_foreign(value, plain))
+		{
+			if (values == NULL)
+			{
+				values = palloc(desc->natts * sizeof(Datum));
+				memcpy(values, slot->tts_values, desc->natts * sizeof(Datum));
+			}
+			value = plain ? detoast_attr(value) : detoast_external_attr(value);
+			values[i] = PointerGetDatum(value);
+		}
+		if (VARATT_IS_COMPRESSED(value))
+			*excess += VARDATA_COMPRESSED_GET_EXTSIZE(value) + VARHDRSZ - VARSIZE(value);
+	}
+
+	if (values == NULL)
+		return ExecCopySlotHeapTuple(slot);
+	tuple = heap_form_tuple(desc, values, slot->tts_isnull);
+	for (int i = 0; i < desc->natts; i++)
+		if (values[i] != slot->tts_values[i] && !slot->tts_isnull[i])
+			pfree(DatumGetPointer(values[i]));
+	pfree(values);
+	return tuple;
+}
+
+static void
+set_header(Relation rel, HeapTuple tuple, TransactionId xid, CommandId cid)
+{
+	HeapTupleHeader header = tuple->t_data;
+
+	header->t_infomask &= ~HEAP_XACT_MASK;
+	header->t_infomask2 &= ~HEAP2_XACT_MASK;
+	header->t_infomask |= HEAP_XMAX_INVALID;
+	HeapTupleHeaderSetXmin(header, xid);
+	HeapTupleHeaderSetCmin(header, cid);
+	HeapTupleHeaderSetXmax(header, 0);
+	tuple->t_tableOid = RelationGetRelid(rel);
+}
+
+/* The attribute that most can be saved on by compression, or -1. */
+static int
+biggest_attribute(TupleDesc desc, const Datum *values, const bool *isnull, const bool *tried)
+{
+	int			biggest = -1;
+	Size		biggest_size = 64;
+
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, i);
+		struct varlena *value;
+
+		if (isnull[i] || tried[i] || att->attlen != -1 ||
+			(att->attstorage != TYPSTORAGE_EXTENDED && att->attstorage != TYPSTORAGE_MAIN))
+			continue;
+		value = (struct varlena *) DatumGetPointer(values[i]);
+		if (!VARATT_IS_COMPRESSED(value) && VARSIZE_ANY(value) > biggest_size)
+		{
+			biggest = i;
+			biggest_size = VARSIZE_ANY(value);
+		}
+	}
+	return biggest;
+}
+
+/*
+ * Compress the values of a big tuple, biggest first, until it has the size
+ * that heap aims at or nothing is left to compress.
+ */
+static HeapTuple
+compress_tuple(Relation rel, HeapTuple tuple, uint64 *excess)
+{
+	TupleDesc	desc = RelationGetDescr(rel);
+	Datum	   *values = palloc(desc->natts * sizeof(Datum));
+	bool	   *isnull = palloc(desc->natts * sizeof(bool));
+	bool	   *tried = palloc0(desc->natts * sizeof(bool));
+	Size		size = tuple->t_len;
+	HeapTuple	result = tuple;
+
+	heap_deform_tuple(tuple, desc, values, isnull);
+	while (size > COMPRESS_ABOVE)
+	{
+		int			i = biggest_attribute(desc, values, isnull, tried);
+		Datum		compressed;
+		Size		before;
+
+		if (i < 0)
+			break;
+		tried[i] = true;
+		compressed = toast_compress_datum(values[i], TupleDescAttr(desc, i)->attcompression);
+		if (DatumGetPointer(compressed) == NULL)
+			continue;
+		before = VARSIZE_ANY(DatumGetPointer(values[i]));
+		*excess += before - VARSIZE(DatumGetPointer(compressed));
+		size -= before - VARSIZE(DatumGetPointer(compressed));
+		values[i] = compressed;
+		result = NULL;
+	}
+	if (result == NULL)
+	{
+		result = heap_form_tuple(desc, values, isnull);
+		result->t_tableOid = tuple->t_tableOid;
+		memcpy(&result->t_data->t_choice, &tuple->t_data->t_choice,
+			   sizeof(result->t_data->t_choice));
+		result->t_data->t_ctid = tuple->t_data->t_ctid;
+		result->t_data->t_infomask |= tuple->t_data->t_infomask & HEAP_XACT_MASK;
+	}
+	return result;
+}
+
+/*
+ * Make a row ready for the tail, in CurrentMemoryContext.
+ */
+static HeapTuple
+prepare_for_tail(Relation rel, TupleTableSlot *slot, CommandId cid, uint64 *excess)
+{
+	HeapTuple	tuple = form_tuple(rel, slot, false, excess);
+
+	set_header(rel, tuple, GetCurrentTransactionId(), cid);
+	if (tuple->t_len > COMPRESS_ABOVE)
+		tuple = compress_tuple(rel, tuple, excess);
+	if (ledger_tuple_overflows(tuple) && RelationIsLogicallyLogged(rel))
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("row is too big for logical decoding: size %u, maximum size %u",
+						tuple->t_len, (uint32) LEDGER_MAX_TAIL_TUPLE),
+				 errdetail("With wal_level = logical, a row of ledger \"%s\" must fit in a page after compression.",
+						   RelationGetRelationName(rel))));
+	return tuple;
+}
+
+static HeapTuple
+prepare_for_bulk(Relation rel, LedgerBulkBuffer *buffer, TupleTableSlot *slot, CommandId cid)
+{
+	MemoryContext old = MemoryContextSwitchTo(ledger_bulk_context(buffer));
+	uint64		excess;
+	HeapTuple	tuple = form_tuple(rel, slot, true, &excess);
+
+	MemoryContextSwitchTo(old);
+	set_header(rel, tuple, GetCurrentTransactionId(), cid);
+	return tuple;
+}
+
+static void
+forbid_in_worker(void)
+{
+	if (IsParallelWorker())
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TRANSACTION_STATE),
+				 errmsg("cannot insert tuples in a parallel worker")));
+}
+
+static void
+set_tid(Relation rel, TupleTableSlot *slot, LedgerRow row)
+{
+	slot->tts_tableOid = RelationGetRelid(rel);
+	LedgerRowToTid(row, &slot->tts_tid);
+}
+
+/* A context for tuples under way, reset after each call. */
+static MemoryContext
+scratch_context(void)
+{
+	static MemoryContext context = NULL;
+
+	if (context == NULL)
+		context = AllocSetContextCreate(TopMemoryContext, "ledger insertion",
+										ALLOCSET_DEFAULT_SIZES);
+	return context;
+}
+
+/* ---- callbacks ---- */
+
+static void
+insert_one(Relation rel, TupleTableSlot *slot, CommandId cid, int options)
+{
+	LedgerBulkBuffer *buffer = ledger_bulk_target(rel, 1);
+	LedgerRow	row;
+
+	if (buffer != NULL)
+	{
+		HeapTuple	tuple = prepare_for_bulk(rel, buffer, slot, cid);
+
+		row = ledger_bulk_add(rel, buffer, tuple, cid);
+	}
+	else
+	{
+		MemoryContext scratch = scratch_context();
+		MemoryContext old = MemoryContextSwitchTo(scratch);
+		uint64		excess;
+		HeapTuple	tuple = prepare_for_tail(rel, slot, cid, &excess);
+
+		ledger_tail_insert(rel, tuple, excess, options, false, &row);
+		MemoryContextSwitchTo(old);
+		MemoryContextReset(scratch);
+	}
+	set_tid(rel, slot, row);
+}
+
+void
+ledger_tuple_insert(Relation rel, TupleTableSlot *slot, CommandId cid, int options,
+					BulkInsertState bistate)
+{
+	forbid_in_worker();
+	insert_one(rel, slot, cid, options);
+}
+
+/*
+ * ON CONFLICT rows always take the tail: other backends look at the token in
+ * the tuple's header.
+ */
+void
+ledger_tuple_insert_speculative(Relation rel, TupleTableSlot *slot, CommandId cid,
+								int options, BulkInsertState bistate, uint32 token)
+{
+	MemoryContext scratch = scratch_context();
+	MemoryContext old;
+	HeapTuple	tuple;
+	uint64		excess;
+	LedgerRow	row;
+
+	forbid_in_worker();
+	old = MemoryContextSwitchTo(scratch);
+	tuple = prepare_for_tail(rel, slot, cid, &excess);
+	HeapTupleHeaderSetSpeculativeToken(tuple->t_data, token);
+	ledger_tail_insert(rel, tuple, excess, options, true, &row);
+	speculative_place = tuple->t_self;
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(scratch);
+	set_tid(rel, slot, row);
+	speculative_tid = slot->tts_tid;
+}
+
+/*
+ * The run cannot have been sealed since, as our transaction is in progress, so
+ * the tuple is where it was put.
+ */
+void
+ledger_tuple_complete_speculative(Relation rel, TupleTableSlot *slot, uint32 token,
+								  bool succeeded)
+{
+	if (!ItemPointerEquals(&slot->tts_tid, &speculative_tid))
+		elog(ERROR, "speculative insertion of another row is pending");
+	if (succeeded)
+		heap_finish_speculative(rel, &speculative_place);
+	else
+		heap_abort_speculative(rel, &speculative_place);
+	ItemPointerSetInvalid(&speculative_tid);
+}
+
+static void
+multi_insert_tail(Relation rel, TupleTableSlot **slots, int nslots, CommandId cid, int options)
+{
+	MemoryContext scratch = scratch_context();
+	MemoryContext old = MemoryContextSwitchTo(scratch);
+	HeapTuple  *tuples = palloc(nslots * sizeof(HeapTuple));
+	uint64	   *excess = palloc(nslots * sizeof(uint64));
+	LedgerRow  *rows = palloc(nslots * sizeof(LedgerRow));
+
+	for (int i = 0; i < nslots; i++)
+		tuples[i] = prepare_for_tail(rel, slots[i], cid, &excess[i]);
+	ledger_tail_multi_insert(rel, tuples, excess, nslots, options, rows);
+	for (int i = 0; i < nslots; i++)
+		set_tid(rel, slots[i], rows[i]);
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(scratch);
+}
+
+void
+ledger_multi_insert(Relation rel, TupleTableSlot **slots, int nslots, CommandId cid,
+					int options, BulkInsertState bistate)
+{
+	LedgerBulkBuffer *buffer;
+
+	forbid_in_worker();
+	buffer = ledger_bulk_target(rel, nslots);
+	if (buffer == NULL)
+	{
+		multi_insert_tail(rel, slots, nslots, cid, options);
+		return;
+	}
+
+	for (int i = 0; i < nslots; i++)
+	{
+		HeapTuple	tuple = prepare_for_bulk(rel, buffer, slots[i], cid);
+
+		set_tid(rel, slots[i], ledger_bulk_add(rel, buffer, tuple, cid));
+	}
+	CheckForSerializableConflictIn(rel, NULL, InvalidBlockNumber);
+}
+
+/*
+ * Nothing to do: a COPY into many partitions comes here each time that it
+ * evicts one, which must not cut a segment short.  The rows that are in memory
+ * are written out when somebody needs them, or at the end of the transaction.
+ */
+void
+ledger_finish_bulk_insert(Relation rel, int options)
+{
+}

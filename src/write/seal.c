@@ -1,0 +1,622 @@
+/*-------------------------------------------------------------------------
+ *
+ * seal.c
+ *	  Sealing: closed tail runs become a segment; bulk-written slots settle.
+ *
+ * The caller holds ShareUpdateExclusiveLock on the relation, so there is one
+ * sealer at a time; readers and inserters go on.  Nothing here needs a
+ * transaction id, and nothing is undone by an abort: each step is complete in
+ * itself, and a crash or an error leaves the slots as they were.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/generic_xlog.h"
+#include "access/xact.h"
+#include "codec/codec.h"
+#include "miscadmin.h"
+#include "storage/indexfsm.h"
+#include "storage/procarray.h"
+#include "utils/memutils.h"
+#include "write/write.h"
+
+/* The runs that become one segment. */
+typedef struct SealState
+{
+	Relation	rel;
+	LedgerRowSet rows;
+	int			capacity;		/* of the arrays in rows */
+	uint64		bytes;			/* loaded */
+	int			nslots;
+	LedgerSegmentSlot slots[LEDGER_SEGMENT_SLOTS];
+	LedgerSlotEntry entries[LEDGER_SEGMENT_SLOTS];
+	BlockNumber *freed;			/* blocks that sealing frees */
+	int			nfreed;
+	int			freed_capacity;
+} SealState;
+
+typedef enum RunFate
+{
+	RUN_LOADED,
+	RUN_UNRESOLVED,				/* an inserter is still in progress */
+	RUN_DEAD					/* every row is aborted */
+} RunFate;
+
+/* ---- what became of a row ---- */
+
+typedef enum RowFate
+{
+	ROW_COMMITTED,
+	ROW_ABORTED,
+	ROW_IN_PROGRESS
+} RowFate;
+
+/*
+ * Hint bits are used but not set: that would dirty, and with checksums log,
+ * pages that are about to be free.
+ */
+static RowFate
+row_fate(HeapTupleHeader header)
+{
+	static TransactionId cached_xid = InvalidTransactionId;
+	static RowFate cached_fate;
+	TransactionId xmin = HeapTupleHeaderGetRawXmin(header);
+
+	if (HeapTupleHeaderXminCommitted(header))	/* or frozen */
+		return ROW_COMMITTED;
+	if (HeapTupleHeaderXminInvalid(header) || !TransactionIdIsValid(xmin))
+		return ROW_ABORTED;
+	if (!TransactionIdIsNormal(xmin))
+		return ROW_COMMITTED;
+	if (xmin == cached_xid)
+		return cached_fate;
+	if (TransactionIdIsCurrentTransactionId(xmin) || TransactionIdIsInProgress(xmin))
+		return ROW_IN_PROGRESS;
+	cached_xid = xmin;
+	cached_fate = TransactionIdDidCommit(xmin) ? ROW_COMMITTED : ROW_ABORTED;
+	return cached_fate;
+}
+
+/* ---- loading runs ---- */
+
+static void
+note_freed(void *arg, BlockNumber block)
+{
+	SealState  *state = arg;
+
+	if (state->nfreed == state->freed_capacity)
+	{
+		state->freed_capacity = Max(1024, state->freed_capacity * 2);
+		state->freed = state->freed == NULL ?
+			palloc(state->freed_capacity * sizeof(BlockNumber)) :
+			repalloc_huge(state->freed, state->freed_capacity * sizeof(BlockNumber));
+	}
+	state->freed[state->nfreed++] = block;
+}
+
+static void
+add_row(SealState *state, HeapTuple tuple, TransactionId xmin)
+{
+	LedgerRowSet *rows = &state->rows;
+
+	if (rows->nrows == state->capacity)
+	{
+		state->capacity = Max(LEDGER_SLOT_ROWS, state->capacity * 2);
+		if (rows->tuples == NULL)
+		{
+			rows->tuples = palloc(state->capacity * sizeof(HeapTuple));
+			rows->xmins = palloc(state->capacity * sizeof(uint32));
+		}
+		else
+		{
+			rows->tuples = repalloc(rows->tuples, state->capacity * sizeof(HeapTuple));
+			rows->xmins = repalloc(rows->xmins, state->capacity * sizeof(uint32));
+		}
+	}
+	rows->tuples[rows->nrows] = tuple;
+	rows->xmins[rows->nrows] = tuple == NULL ? InvalidTransactionId : xmin;
+	rows->nrows++;
+	if (tuple != NULL)
+		state->bytes += tuple->t_len;
+}
+
+static HeapTuple
+copy_item(Relation rel, BlockNumber block, Page page, OffsetNumber offset)
+{
+	ItemId		item = PageGetItemId(page, offset);
+	Size		len = ItemIdGetLength(item);
+	HeapTuple	tuple;
+
+	tuple = (HeapTuple) palloc(HEAPTUPLESIZE + len);
+	tuple->t_len = len;
+	tuple->t_tableOid = RelationGetRelid(rel);
+	ItemPointerSet(&tuple->t_self, block, offset);
+	tuple->t_data = (HeapTupleHeader) ((char *) tuple + HEAPTUPLESIZE);
+	memcpy(tuple->t_data, PageGetItem(page, item), len);
+	return tuple;
+}
+
+/* Replace a stub by its row, and note the chain's blocks as free. */
+static HeapTuple
+load_overflow(SealState *state, HeapTuple stub_tuple)
+{
+	LedgerOverflowStub stub;
+	HeapTuple	tuple;
+
+	memcpy(&stub, (char *) stub_tuple->t_data + stub_tuple->t_data->t_hoff, sizeof(stub));
+	tuple = ledger_read_overflow(state->rel, &stub);
+	if (tuple == NULL)
+		ledger_corrupt(state->rel, stub.first, "an overflow block of slot %u was overwritten",
+					   stub.slot);
+	ledger_visit_overflow(state->rel, &stub, note_freed, state);
+	pfree(stub_tuple);
+	return tuple;
+}
+
+/*
+ * Add one page's rows; false if one of them is of a transaction in progress.
+ */
+static bool
+load_page(SealState *state, LedgerSlotNumber slot, const LedgerRunMapItem *item)
+{
+	Relation	rel = state->rel;
+	Buffer		buffer = ledger_read_block(rel, item->block);
+	Page		page = BufferGetPage(buffer);
+	int			first = state->rows.nrows;
+	int			nrows;
+
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	if (!ledger_tag_is(page, LEDGER_BLOCK_TAIL, slot, item->first, 0))
+		ledger_corrupt(rel, item->block, "the block is not the page of slot %u that its run map names",
+					   slot);
+	nrows = PageGetMaxOffsetNumber(page);
+	for (OffsetNumber offset = 1; offset <= nrows; offset++)
+	{
+		HeapTupleHeader header;
+		RowFate		fate;
+
+		if (!ledger_item_is_sane(page, offset))
+			ledger_corrupt(rel, item->block, "item %u points to no tuple", offset);
+		header = (HeapTupleHeader) PageGetItem(page, PageGetItemId(page, offset));
+		fate = row_fate(header);
+		if (fate == ROW_IN_PROGRESS)
+		{
+			UnlockReleaseBuffer(buffer);
+			return false;
+		}
+		if (fate == ROW_ABORTED)
+			add_row(state, NULL, InvalidTransactionId);
+		else
+			add_row(state, copy_item(rel, item->block, page, offset),
+					HeapTupleHeaderGetXmin(header));
+	}
+	UnlockReleaseBuffer(buffer);
+
+	for (int i = first; i < state->rows.nrows; i++)
+	{
+		HeapTuple	tuple = state->rows.tuples[i];
+		const char *problem;
+
+		if (tuple == NULL)
+			continue;
+		if (ledger_is_stub(tuple->t_data, tuple->t_len))
+		{
+			state->rows.tuples[i] = load_overflow(state, tuple);
+			state->bytes += state->rows.tuples[i]->t_len;
+		}
+		problem = ledger_tuple_problem(RelationGetDescr(rel), state->rows.tuples[i]);
+		if (problem != NULL)
+			ledger_corrupt(rel, item->block, "%s", problem);
+	}
+	note_freed(state, item->block);
+	return true;
+}
+
+/* Fill in what the slot's entry says of its xmins and gaps. */
+static void
+describe_slot(SealState *state, LedgerSegmentSlot *slot, LedgerSlotEntry *entry)
+{
+	const LedgerRowSet *rows = &state->rows;
+	TransactionId oldest = InvalidTransactionId;
+	TransactionId newest = InvalidTransactionId;
+
+	entry->live = 0;
+	for (int i = slot->first; i < slot->first + slot->nrows; i++)
+	{
+		TransactionId xmin = rows->xmins[i];
+
+		if (rows->tuples[i] == NULL)
+			continue;
+		entry->live++;
+		if (!TransactionIdIsNormal(xmin))
+			continue;
+		if (!TransactionIdIsValid(oldest) || TransactionIdPrecedes(xmin, oldest))
+			oldest = xmin;
+		if (!TransactionIdIsValid(newest) || TransactionIdFollows(xmin, newest))
+			newest = xmin;
+	}
+	entry->flags = 0;
+	if (entry->live < slot->nrows)
+		entry->flags |= LEDGER_ENTRY_GAPS | LEDGER_ENTRY_INDEX_VACUUM;
+
+	/* rows frozen in place all: every snapshot sees them */
+	entry->oldest_xid = TransactionIdIsValid(oldest) ? ledger_full_xid(oldest) : FrozenTransactionId;
+	entry->newest_xid = TransactionIdIsValid(newest) ? ledger_full_xid(newest) : FrozenTransactionId;
+}
+
+/*
+ * Load a closed run, or leave the state as it was and tell why not.
+ */
+static RunFate
+load_run(SealState *state, LedgerSlotNumber number, const LedgerSlotEntry *entry)
+{
+	LedgerRunMap *map = palloc(sizeof(LedgerRunMap));
+	LedgerSegmentSlot *slot = &state->slots[state->nslots];
+	LedgerRowSet *rows = &state->rows;
+	int			first = rows->nrows;
+	int			nfreed = state->nfreed;
+	uint64		bytes = state->bytes;
+	RunFate		fate = RUN_LOADED;
+
+	if (!ledger_read_runmap(state->rel, number, entry->home, map))
+		ledger_corrupt(state->rel, entry->home, "the block is not the run map of slot %u", number);
+
+	for (uint32 i = 0; i < map->nitems && fate == RUN_LOADED; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (rows->nrows - first != map->items[i].first)
+			ledger_corrupt(state->rel, map->items[i].block,
+						   "slot %u has %d rows before this page, not %u",
+						   number, rows->nrows - first, map->items[i].first);
+		if (!load_page(state, number, &map->items[i]))
+			fate = RUN_UNRESOLVED;
+	}
+	pfree(map);
+	if (fate == RUN_LOADED && rows->nrows - first != entry->nrows)
+		ledger_corrupt(state->rel, entry->home, "slot %u has %d rows, not %u",
+					   number, rows->nrows - first, entry->nrows);
+
+	slot->slot = number;
+	slot->first = first;
+	slot->nrows = rows->nrows - first;
+	if (fate == RUN_LOADED)
+	{
+		state->entries[state->nslots] = *entry;
+		describe_slot(state, slot, &state->entries[state->nslots]);
+		if (state->entries[state->nslots].live == 0)
+			fate = RUN_DEAD;
+	}
+
+	if (fate == RUN_LOADED)
+	{
+		note_freed(state, entry->home);
+		state->nslots++;
+	}
+	else
+	{
+		for (int i = first; i < rows->nrows; i++)
+			if (rows->tuples[i] != NULL)
+				pfree(rows->tuples[i]);
+		rows->nrows = first;
+		state->bytes = bytes;
+		if (fate == RUN_UNRESOLVED)
+			state->nfreed = nfreed;
+		else
+			note_freed(state, entry->home);
+	}
+	return fate;
+}
+
+/* ---- bulk-written slots ---- */
+
+/* Suggest a dead or settled segment's blocks to the free space map. */
+static void
+free_segment_blocks(Relation rel, const LedgerSlotEntry *entry, bool xmins_only)
+{
+	LedgerSegment *segment = ledger_segment_open(rel, entry->home, entry->primary,
+												 entry->segment);
+
+	if (segment == NULL)
+		return;
+	for (int i = xmins_only ? segment->root.nextents : 0;
+		 i < segment->root.nextents + segment->root.nxmin_extents; i++)
+		for (uint32 j = 0; j < segment->extents[i].count; j++)
+			ledger_free_block(rel, segment->extents[i].start + j);
+	if (!xmins_only)
+		ledger_free_block(rel, entry->home);
+}
+
+/*
+ * Let a bulk-written slot go on to SEALED or DEAD if its transaction has
+ * ended.  The segment's other slots go first, because its blocks count as in
+ * use by the primary slot's entry.
+ */
+static void
+settle_slot(Relation rel, LedgerSlotNumber slot, LedgerSlotEntry *before)
+{
+	TransactionId xid = XidFromFullTransactionId(FullTransactionIdFromU64(before->newest_xid));
+	LedgerSlotEntry entry;
+	LedgerTotals change = {0};
+	bool		committed;
+
+	if (TransactionIdIsCurrentTransactionId(xid) || TransactionIdIsInProgress(xid))
+		return;
+
+	/* The transaction may have changed the entry before it ended. */
+	if (!ledger_read_entry(rel, slot, before) ||
+		(before->state != LEDGER_SLOT_BULK_OPEN && before->state != LEDGER_SLOT_BULK_WRITTEN))
+		return;
+	entry = *before;
+	committed = TransactionIdDidCommit(xid);
+	if (committed && before->state == LEDGER_SLOT_BULK_OPEN)
+		ledger_corrupt(rel, ledger_directory_block(rel, slot),
+					   "transaction %u has committed without writing slot %u", xid, slot);
+
+	if (committed)
+		entry.state = LEDGER_SLOT_SEALED;
+	else
+	{
+		entry.state = LEDGER_SLOT_DEAD;
+		entry.flags |= LEDGER_ENTRY_INDEX_VACUUM | LEDGER_ENTRY_GAPS;
+		entry.live = 0;
+		if (before->state == LEDGER_SLOT_BULK_WRITTEN)
+		{
+			change.slots = -(uint64) 1;
+			change.entries = -(uint64) before->live;
+			if (before->primary == slot)
+			{
+				LedgerSegment *segment = ledger_segment_open(rel, before->home, before->primary,
+															 before->segment);
+
+				if (segment != NULL)
+				{
+					change.segments = -(uint64) 1;
+					change.raw_bytes = -segment->root.raw_bytes;
+					change.blocks = -(uint64) ledger_segment_blocks(segment);
+				}
+			}
+		}
+	}
+	ledger_change_entry(rel, slot, &entry, &change, 0);
+	if (before->state == LEDGER_SLOT_BULK_WRITTEN && before->primary == slot)
+		free_segment_blocks(rel, before, committed);
+}
+
+/*
+ * Settle every bulk-written slot from "first" on; the primary slot of a
+ * segment is its lowest, so going down settles it last.
+ */
+void
+ledger_settle_bulk(Relation rel)
+{
+	LedgerMetaData meta;
+
+	if (!ledger_read_meta(rel, &meta))
+		return;
+	for (LedgerSlotNumber slot = meta.next_slot; slot-- > meta.seal_from;)
+	{
+		LedgerSlotEntry entry;
+
+		CHECK_FOR_INTERRUPTS();
+		if (!ledger_read_entry(rel, slot, &entry))
+			continue;
+		if (entry.state == LEDGER_SLOT_BULK_OPEN || entry.state == LEDGER_SLOT_BULK_WRITTEN)
+			settle_slot(rel, slot, &entry);
+	}
+}
+
+/* ---- sealing ---- */
+
+/*
+ * Put a new segment's id in the entry of its primary slot: from here on its
+ * blocks are in use.
+ */
+static uint64
+reserve_segment(Relation rel, LedgerSlotNumber primary)
+{
+	BlockNumber dirblock = ledger_directory_block(rel, primary);
+	Buffer		metabuf = ledger_lock_meta(rel, BUFFER_LOCK_EXCLUSIVE);
+	Buffer		dirbuf = ledger_lock_directory(rel, dirblock, BUFFER_LOCK_EXCLUSIVE);
+	GenericXLogState *state = GenericXLogStart(rel);
+	LedgerMetaData *meta = ledger_meta_of(rel, metabuf,
+										  GenericXLogRegisterBuffer(state, metabuf, 0));
+	LedgerSlotEntry *entry = ledger_entry_of(rel, dirbuf,
+											 GenericXLogRegisterBuffer(state, dirbuf, 0), primary);
+	uint64		segment = meta->next_segment++;
+
+	ledger_meta_set_crc(meta);
+	entry->pending = segment;
+	ledger_entry_set_crc(entry, primary);
+	GenericXLogFinish(state);
+	UnlockReleaseBuffer(dirbuf);
+	UnlockReleaseBuffer(metabuf);
+	return segment;
+}
+
+/* Nothing below "slot" is left to seal or settle. */
+static void
+advance_seal_from(Relation rel, LedgerSlotNumber slot)
+{
+	Buffer		metabuf = ledger_lock_meta(rel, BUFFER_LOCK_EXCLUSIVE);
+	GenericXLogState *state = GenericXLogStart(rel);
+	LedgerMetaData *meta = ledger_meta_of(rel, metabuf,
+										  GenericXLogRegisterBuffer(state, metabuf, 0));
+
+	meta->seal_from = slot;
+	ledger_meta_set_crc(meta);
+	GenericXLogFinish(state);
+	UnlockReleaseBuffer(metabuf);
+}
+
+static void
+mark_run_dead(Relation rel, LedgerSlotNumber slot, const LedgerSlotEntry *before)
+{
+	LedgerSlotEntry entry = *before;
+
+	entry.state = LEDGER_SLOT_DEAD;
+	entry.flags = LEDGER_ENTRY_GAPS | LEDGER_ENTRY_INDEX_VACUUM;
+	entry.live = 0;
+	ledger_change_entry(rel, slot, &entry, NULL, -1);
+}
+
+/* Whether another run may join those that are loaded. */
+static bool
+has_room(const SealState *state, const LedgerSlotEntry *entry)
+{
+	return state->nslots == 0 ||
+		(state->nslots < LEDGER_SEGMENT_SLOTS &&
+		 state->rows.nrows + entry->nrows <= LEDGER_SEGMENT_ROWS &&
+		 state->bytes + state->bytes / state->nslots <= LEDGER_SEGMENT_RAW_BYTES);
+}
+
+/*
+ * Collect closed runs for one segment, from the lowest slot that is left on.
+ * Returns whether they fill it.
+ */
+static bool
+collect_runs(SealState *state)
+{
+	Relation	rel = state->rel;
+	LedgerMetaData meta;
+	LedgerSlotNumber settled;
+	bool		all_settled = true;
+	bool		full = false;
+
+	if (!ledger_read_meta(rel, &meta))
+		return false;
+	settled = meta.seal_from;
+	for (LedgerSlotNumber slot = meta.seal_from; slot < meta.next_slot; slot++)
+	{
+		LedgerSlotEntry entry;
+		bool		done = false;
+
+		CHECK_FOR_INTERRUPTS();
+		if (!ledger_read_entry(rel, slot, &entry))
+			break;
+		if (entry.state == LEDGER_SLOT_CLOSED)
+		{
+			if (!has_room(state, &entry))
+			{
+				full = true;
+				break;
+			}
+			if (load_run(state, slot, &entry) == RUN_DEAD)
+			{
+				mark_run_dead(rel, slot, &entry);
+				done = true;
+			}
+		}
+		else
+			done = entry.state == LEDGER_SLOT_SEALED || entry.state == LEDGER_SLOT_DEAD;
+
+		all_settled = all_settled && done;
+		if (all_settled)
+			settled = slot + 1;
+	}
+	if (settled > meta.seal_from)
+		advance_seal_from(rel, settled);
+	return full || state->rows.nrows > LEDGER_SEGMENT_ROWS - LEDGER_SLOT_ROWS;
+}
+
+static void
+publish(SealState *state, BlockNumber root, uint64 segment, uint32 nblocks)
+{
+	LedgerTotals change = {0};
+
+	uint64		oldest = state->entries[0].oldest_xid;
+	uint64		newest = state->entries[0].newest_xid;
+
+	/*
+	 * All slots of a segment get the same bounds, so that they become old
+	 * enough to be frozen at once: they share the xmin blocks.
+	 */
+	for (int i = 1; i < state->nslots; i++)
+	{
+		oldest = Min(oldest, state->entries[i].oldest_xid);
+		newest = Max(newest, state->entries[i].newest_xid);
+	}
+
+	for (int i = 0; i < state->nslots; i++)
+	{
+		LedgerSlotEntry *entry = &state->entries[i];
+
+		entry->oldest_xid = oldest;
+		entry->newest_xid = newest;
+		entry->state = LEDGER_SLOT_SEALED;
+		entry->home = root;
+		entry->first = state->slots[i].first;
+		entry->primary = state->slots[0].slot;
+		entry->segment = segment;
+		entry->pending = 0;
+		change.entries += entry->live;
+	}
+	change.segments = 1;
+	change.slots = state->nslots;
+	change.raw_bytes = state->rows.raw_bytes;
+	change.blocks = nblocks;
+	ledger_publish_segment(state->rel, state->slots, state->nslots, state->entries,
+						   &change, -state->nslots);
+}
+
+/*
+ * Seal closed runs into one segment; if "only_full", only if there are enough
+ * of them to fill it.  Returns the number of entries sealed, or -1 if there was
+ * nothing to seal.
+ */
+int64
+ledger_seal_some(Relation rel, bool only_full)
+{
+	SealState	state = {0};
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "ledger seal",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext rows_context = GenerationContextCreate(context, "ledger seal rows",
+														 ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(rows_context);
+	int64		result = -1;
+	bool		full;
+
+	if (RecoveryInProgress())
+		ereport(ERROR,
+				(errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
+				 errmsg("cannot seal during recovery")));
+
+	state.rel = rel;
+	full = collect_runs(&state);
+	MemoryContextSwitchTo(context);
+	if (state.nslots > 0 && only_full && !full)
+		state.nfreed = 0;
+	else if (state.nslots > 0)
+	{
+		uint64		segment = reserve_segment(rel, state.slots[0].slot);
+		uint32		nblocks;
+		BlockNumber root;
+
+		root = ledger_write_segment(rel, RelationGetDescr(rel), &state.rows, state.slots,
+									state.nslots, segment, &nblocks);
+		publish(&state, root, segment, nblocks);
+		result = 0;
+		for (int i = 0; i < state.nslots; i++)
+			result += state.entries[i].live;
+	}
+	for (int i = 0; i < state.nfreed; i++)
+		ledger_free_block(rel, state.freed[i]);
+	if (state.nfreed > 0)
+		IndexFreeSpaceMapVacuum(rel);
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(context);
+	return result;
+}
+
+/* Close the open runs of all lanes. */
+void
+ledger_close_open_runs(Relation rel)
+{
+	LedgerMetaData meta;
+
+	if (!ledger_read_meta(rel, &meta))
+		return;
+	for (int lane = 0; lane < meta.nlanes; lane++)
+		if (meta.lanes[lane].slot != LEDGER_NO_SLOT)
+			ledger_close_run(rel, lane, meta.lanes[lane].slot);
+}

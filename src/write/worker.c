@@ -1,0 +1,160 @@
+/*-------------------------------------------------------------------------
+ *
+ * worker.c
+ *	  The sealer: a background worker started when there are runs enough for a
+ *	  segment.  It needs no preloading, and exits when it has nothing to do.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/relation.h"
+#include "access/xact.h"
+#include "catalog/pg_class.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "storage/lmgr.h"
+#include "storage/proc.h"
+#include "tcop/tcopprot.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+#include "write/write.h"
+
+/* Closed runs of which a segment is made, if they are full. */
+#define WAKE_AT_RUNS		(65536 / LEDGER_SLOT_ROWS)
+
+/* A backend starts a worker for the same relation no more often. */
+#define WAKE_INTERVAL_MS	200
+
+/* While the runs' transactions are in progress, wait from .. to so long. */
+#define WAIT_MIN_MS			50
+#define WAIT_MAX_MS			5000
+#define WAIT_TOTAL_MS		60000
+
+typedef struct SealerTask
+{
+	Oid			database;
+	Oid			relation;
+} SealerTask;
+
+PGDLLEXPORT void ledger_sealer_main(Datum arg);
+
+/*
+ * Start a sealer, if there is something for it to do.  If no worker is to be
+ * had, the runs wait for the next call, or for VACUUM.
+ */
+void
+ledger_wake_sealer(Relation rel, uint32 closed_slots)
+{
+	static Oid	last_relid = InvalidOid;
+	static TimestampTz last_time = 0;
+	BackgroundWorker worker = {0};
+	SealerTask	task = {MyDatabaseId, RelationGetRelid(rel)};
+	TimestampTz now;
+
+	if (closed_slots < WAKE_AT_RUNS || RelationUsesLocalBuffers(rel))
+		return;
+	now = GetCurrentTimestamp();
+	if (last_relid == task.relation &&
+		!TimestampDifferenceExceeds(last_time, now, WAKE_INTERVAL_MS))
+		return;
+	last_relid = task.relation;
+	last_time = now;
+
+	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
+	worker.bgw_restart_time = BGW_NEVER_RESTART;
+	strlcpy(worker.bgw_library_name, "ledger", sizeof(worker.bgw_library_name));
+	strlcpy(worker.bgw_function_name, "ledger_sealer_main", sizeof(worker.bgw_function_name));
+	snprintf(worker.bgw_name, BGW_MAXLEN, "ledger sealer for relation %u", task.relation);
+	strlcpy(worker.bgw_type, "ledger sealer", BGW_MAXLEN);
+	memcpy(worker.bgw_extra, &task, sizeof(task));
+	RegisterDynamicBackgroundWorker(&worker, NULL);
+}
+
+/*
+ * One step, in a transaction of its own, so that the lock goes to whoever
+ * waits for it.  Returns what ledger_seal_some does, or -2 if there is nothing
+ * left to wait for.
+ */
+static int64
+seal_step(Oid relid)
+{
+	LedgerMetaData meta;
+	Relation	rel;
+	int64		result = -2;
+
+	StartTransactionCommand();
+	pgstat_report_activity(STATE_RUNNING, "ledger: sealing");
+
+	/* another sealer, VACUUM or a change of the table: theirs to do */
+	if (ConditionalLockRelationOid(relid, ShareUpdateExclusiveLock))
+	{
+		rel = try_relation_open(relid, NoLock);
+		if (rel != NULL)
+		{
+			if (ledger_is_ledger(rel))
+			{
+				Oid			user;
+				int			context;
+
+				GetUserIdAndSecContext(&user, &context);
+				SetUserIdAndSecContext(rel->rd_rel->relowner,
+									   context | SECURITY_RESTRICTED_OPERATION);
+				ledger_settle_bulk(rel);
+				result = ledger_seal_some(rel, true);
+				if (result < 0 &&
+					(!ledger_read_meta(rel, &meta) || meta.closed_slots < WAKE_AT_RUNS))
+					result = -2;
+				SetUserIdAndSecContext(user, context);
+			}
+			relation_close(rel, NoLock);
+		}
+	}
+	CommitTransactionCommand();
+	pgstat_report_activity(STATE_IDLE, NULL);
+	return result;
+}
+
+void
+ledger_sealer_main(Datum arg)
+{
+	SealerTask	task;
+	long		wait = WAIT_MIN_MS;
+	long		waited = 0;
+
+	memcpy(&task, MyBgworkerEntry->bgw_extra, sizeof(task));
+	pqsignal(SIGTERM, die);
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	BackgroundWorkerUnblockSignals();
+	BackgroundWorkerInitializeConnectionByOid(task.database, InvalidOid, 0);
+
+	for (;;)
+	{
+		int64		result = seal_step(task.relation);
+
+		if (result == -2)
+			break;
+		if (result >= 0)
+		{
+			wait = WAIT_MIN_MS;
+			waited = 0;
+			continue;
+		}
+
+		/* the inserters of a closed run are still in progress */
+		if (waited >= WAIT_TOTAL_MS)
+			break;
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, wait,
+						 PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+		waited += wait;
+		wait = Min(wait * 2, WAIT_MAX_MS);
+	}
+	proc_exit(0);
+}
