@@ -55,12 +55,13 @@ typedef struct LedgerSink
 
 /*
  * Where the decoder's bytes come from.  Offsets count from the start of the
- * chunk.  corrupt() reports what is wrong with the chunk and does not return.
+ * chunk.  corrupt() reports what is wrong with the chunk and must not return
+ * (no attribute says so, as PostgreSQL 18 has none for function pointers).
  */
 typedef struct LedgerSource
 {
 	void		(*read) (void *arg, uint64 offset, size_t len, void *dst);
-	void		(*corrupt) (void *arg, const char *detail) pg_attribute_noreturn();
+	void		(*corrupt) (void *arg, const char *detail);
 	void	   *arg;
 } LedgerSource;
 

@@ -327,7 +327,7 @@ struct LedgerChunk
 	LedgerIntegers ints;		/* values, codes, or numbers; n is always set */
 };
 
-static inline void pg_attribute_noreturn()
+static inline void
 ledger_corrupt(const LedgerChunk *chunk, const char *detail)
 {
 	chunk->source.corrupt(chunk->source.arg, detail);

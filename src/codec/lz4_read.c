@@ -69,7 +69,8 @@ ledger_lz4_open(LedgerChunk *chunk, const uint8 *p, const uint8 *end, uint64 pre
 		if (rowref->columns[k] < 0 || rowref->columns[k] >= MaxHeapAttributeNumber)
 			ledger_corrupt(chunk, "bad column referred to");
 	}
-	lz4->starts = MemoryContextAlloc(chunk->context, sizeof(uint64) * (LEDGER_VECTOR_ROWS + 1));
+	lz4->starts = MemoryContextAlloc(chunk->context, sizeof(uint64) *
+									 (Min(chunk->nrows, LEDGER_VECTOR_ROWS) + 1));
 	lz4->current = -1;
 	return lz4;
 }
@@ -193,11 +194,16 @@ load_seed(LedgerChunk *chunk, LedgerLz4Reader *lz4)
 	lz4->seed_loaded = true;
 }
 
-/* Have buffers for blocks of the current vector's size. */
+/*
+ * Have buffers for the current vector's blocks.  They are no larger than they
+ * must be, as a table of many columns has many open chunks.
+ */
 static void
-make_room(LedgerChunk *chunk, LedgerLz4Reader *lz4)
+make_room(LedgerChunk *chunk, LedgerLz4Reader *lz4, uint64 total)
 {
-	if (lz4->block_size <= lz4->room_size)
+	uint32		size = (uint32) Min(lz4->block_size, total);
+
+	if (size <= lz4->room_size)
 		return;
 	if (lz4->buffer)
 		pfree(lz4->buffer);
@@ -206,9 +212,9 @@ make_room(LedgerChunk *chunk, LedgerLz4Reader *lz4)
 	lz4->buffer = lz4->room = NULL;
 	lz4->room_size = 0;
 	lz4->seed_loaded = false;
-	lz4->buffer = MemoryContextAlloc(chunk->context, lz4->seed_length + lz4->block_size);
-	lz4->room = MemoryContextAlloc(chunk->context, lz4->block_size);
-	lz4->room_size = lz4->block_size;
+	lz4->buffer = MemoryContextAlloc(chunk->context, lz4->seed_length + size);
+	lz4->room = MemoryContextAlloc(chunk->context, size);
+	lz4->room_size = size;
 }
 
 /* Have block i of the current vector in the buffer; returns its raw bytes. */
@@ -226,7 +232,7 @@ load_block(LedgerChunk *chunk, uint32 i, uint64 total)
 
 	CHECK_FOR_INTERRUPTS();
 	lz4->current = -1;
-	make_room(chunk, lz4);
+	make_room(chunk, lz4, total);
 	load_seed(chunk, lz4);
 	block = get_block(lz4, i);
 	raw = block_raw_length(lz4, i, total);

@@ -256,7 +256,7 @@ buffer_read(void *arg, uint64 offset, size_t len, void *dst)
 	buffer->bytes_read += len;
 }
 
-static void pg_attribute_noreturn()
+static void
 buffer_corrupt(void *arg, const char *detail)
 {
 	static char kept[256];
