@@ -143,4 +143,29 @@ typedef struct LedgerVacuumCutoffs
 	 (info).strategy = (bstrategy))
 #endif
 
+/* 16 changed what tuple_update reports, and renamed a callback */
+#if PG_VERSION_NUM >= 160000
+#define LedgerUpdateIndexes		TU_UpdateIndexes
+#define LEDGER_SET_NEW_FILE		relation_set_new_filelocator
+#else
+#define LedgerUpdateIndexes		bool
+#define LEDGER_SET_NEW_FILE		relation_set_new_filenode
+#endif
+
+/* 18 has bitmap scans come from one callback */
+#define LEDGER_HAS_BITMAP_NEXT_BLOCK	(PG_VERSION_NUM < 180000)
+
+#define LedgerBackendOf(rel)	((rel)->rd_backend)
+
+/* 16 renamed the ownership test; 17 has a privilege to maintain a table */
+#if PG_VERSION_NUM >= 170000
+#define ledger_may_maintain(relid, user) \
+	(pg_class_aclcheck(relid, user, ACL_MAINTAIN) == ACLCHECK_OK)
+#elif PG_VERSION_NUM >= 160000
+#define ledger_may_maintain(relid, user) \
+	object_ownercheck(RelationRelationId, relid, user)
+#else
+#define ledger_may_maintain(relid, user)	pg_class_ownercheck(relid, user)
+#endif
+
 #endif							/* LEDGER_COMPAT_H */

@@ -106,8 +106,12 @@ extern void ledger_wake_sealer(Relation rel, uint32 closed_slots);
 extern void ledger_relation_vacuum(Relation rel, struct VacuumParams *params,
 								   BufferAccessStrategy bstrategy);
 
-/* ---- ../am/ledger_am.c ---- */
-
-extern bool ledger_is_ledger(Relation rel);
+/* Whether a relation's table AM is this one. */
+static inline bool
+ledger_is_ledger(Relation rel)
+{
+	return rel->rd_tableam != NULL &&
+		rel->rd_tableam->relation_vacuum == ledger_relation_vacuum;
+}
 
 #endif							/* LEDGER_WRITE_H */

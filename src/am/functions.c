@@ -1,0 +1,472 @@
+/*-------------------------------------------------------------------------
+ *
+ * functions.c
+ *	  ledger.seal(), and what ledger.stats(), segments() and chunks() show.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/relation.h"
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "am/am.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_inherits.h"
+#include "commands/defrem.h"
+#include "codec/codec.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/syscache.h"
+
+PG_FUNCTION_INFO_V1(ledger_seal);
+PG_FUNCTION_INFO_V1(ledger_stats);
+PG_FUNCTION_INFO_V1(ledger_segments);
+PG_FUNCTION_INFO_V1(ledger_chunks);
+
+/* ---- which relations ---- */
+
+static Oid
+relation_argument(FunctionCallInfo fcinfo)
+{
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("ledger must not be null")));
+	return PG_GETARG_OID(0);
+}
+
+static void
+refuse_kind(Oid relid)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+			 errmsg("\"%s\" is not a ledger", get_rel_name(relid)),
+			 errhint("Create the table, or its partitions, USING ledger.")));
+}
+
+static bool
+has_ledger_am(Oid relid)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	bool		result = false;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		Form_pg_class form = (Form_pg_class) GETSTRUCT(tuple);
+
+		result = (form->relkind == RELKIND_RELATION || form->relkind == RELKIND_MATVIEW) &&
+			form->relam == get_table_am_oid("ledger", true);
+		ReleaseSysCache(tuple);
+	}
+	return result;
+}
+
+/*
+ * The ledgers that a relation stands for: itself, or, of a partitioned table,
+ * its leaves that are ledgers.
+ */
+static List *
+find_ledgers(Oid relid)
+{
+	char		relkind = get_rel_relkind(relid);
+	List	   *all,
+			   *result = NIL;
+	ListCell   *cell;
+
+	if (relkind == '\0')
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("relation with OID %u does not exist", relid)));
+	if (relkind != RELKIND_PARTITIONED_TABLE)
+	{
+		if (!has_ledger_am(relid))
+			refuse_kind(relid);
+		return list_make1_oid(relid);
+	}
+	all = find_all_inheritors(relid, NoLock, NULL);
+	foreach(cell, all)
+		if (has_ledger_am(lfirst_oid(cell)))
+			result = lappend_oid(result, lfirst_oid(cell));
+	return result;
+}
+
+/* ---- sealing ---- */
+
+static void
+check_may_seal(Oid relid)
+{
+	if (!ledger_may_maintain(relid, GetUserId()))
+		aclcheck_error(ACLCHECK_NOT_OWNER, get_relkind_objtype(get_rel_relkind(relid)),
+					   get_rel_name(relid));
+}
+
+/*
+ * One segment's worth, under a lock that is given back at once.  Returns false
+ * when nothing is left to seal.
+ */
+static bool
+seal_step(Oid relid, bool first, int64 *sealed)
+{
+	Relation	rel;
+	Oid			user;
+	int			context;
+	int64		rows = -1;
+
+	LockRelationOid(relid, ShareUpdateExclusiveLock);
+	rel = try_relation_open(relid, NoLock);
+	if (rel == NULL)
+	{
+		UnlockRelationOid(relid, ShareUpdateExclusiveLock);
+		return false;
+	}
+	if (!ledger_is_ledger(rel))
+		refuse_kind(relid);
+	if (RELATION_IS_OTHER_TEMP(rel))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot seal temporary ledgers of other sessions")));
+
+	GetUserIdAndSecContext(&user, &context);
+	SetUserIdAndSecContext(rel->rd_rel->relowner, context | SECURITY_RESTRICTED_OPERATION);
+	if (first)
+	{
+		ledger_bulk_flush(rel);
+		ledger_close_open_runs(rel);
+		ledger_settle_bulk(rel);
+	}
+	rows = ledger_seal_some(rel, false);
+	SetUserIdAndSecContext(user, context);
+
+	relation_close(rel, ShareUpdateExclusiveLock);
+	if (rows > 0)
+		*sealed += rows;
+	return rows >= 0;
+}
+
+Datum
+ledger_seal(PG_FUNCTION_ARGS)
+{
+	Oid			relid = relation_argument(fcinfo);
+	List	   *ledgers;
+	ListCell   *cell;
+	int64		sealed = 0;
+
+	PreventCommandDuringRecovery("ledger.seal()");
+	ledgers = find_ledgers(relid);
+	check_may_seal(relid);
+	foreach(cell, ledgers)
+	{
+		bool		first = true;
+
+		while (seal_step(lfirst_oid(cell), first, &sealed))
+		{
+			first = false;
+			CHECK_FOR_INTERRUPTS();
+		}
+	}
+	PG_RETURN_INT64(sealed);
+}
+
+/* ---- looking ---- */
+
+typedef void (*LedgerShower) (Relation rel, ReturnSetInfo *result);
+
+/* Call "show" for each ledger, with rights checked on the relation named. */
+static void
+show_ledgers(FunctionCallInfo fcinfo, LedgerShower show)
+{
+	Oid			relid = relation_argument(fcinfo);
+	List	   *ledgers;
+	ListCell   *cell;
+	AclResult	acl;
+
+	InitMaterializedSRF(fcinfo, 0);
+	ledgers = find_ledgers(relid);
+	acl = pg_class_aclcheck(relid, GetUserId(), ACL_SELECT);
+	if (acl != ACLCHECK_OK)
+		aclcheck_error(acl, get_relkind_objtype(get_rel_relkind(relid)), get_rel_name(relid));
+
+	foreach(cell, ledgers)
+	{
+		Relation	rel = try_relation_open(lfirst_oid(cell), AccessShareLock);
+
+		CHECK_FOR_INTERRUPTS();
+		if (rel == NULL)
+			continue;
+		if (RELATION_IS_OTHER_TEMP(rel))
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("cannot access temporary tables of other sessions")));
+		if (ledger_is_ledger(rel))
+		{
+			ledger_bulk_flush(rel);
+			show(rel, (ReturnSetInfo *) fcinfo->resultinfo);
+		}
+		relation_close(rel, AccessShareLock);
+	}
+}
+
+static void
+put_row(ReturnSetInfo *result, Datum *values, bool *nulls)
+{
+	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+}
+
+/* What is in a tail run. */
+typedef struct TailSize
+{
+	int64		rows;
+	int64		bytes;
+	int64		blocks;
+} TailSize;
+
+/* Add a run's rows, of whatever transactions, their bytes and its blocks. */
+static void
+measure_run(Relation rel, LedgerSlotNumber slot, const LedgerSlotEntry *entry, TailSize *size)
+{
+	LedgerRunMap *map = palloc(sizeof(LedgerRunMap));
+
+	if (ledger_read_runmap(rel, slot, entry->home, map))
+	{
+		size->blocks += map->nitems + 1 +
+			(map->overflow_bytes + LEDGER_PAGE_PAYLOAD - 1) / LEDGER_PAGE_PAYLOAD;
+		size->bytes += map->overflow_bytes;
+		for (uint32 i = 0; i < map->nitems; i++)
+		{
+			Buffer		buffer = ledger_read_block(rel, map->items[i].block);
+			Page		page = BufferGetPage(buffer);
+
+			CHECK_FOR_INTERRUPTS();
+			LockBuffer(buffer, BUFFER_LOCK_SHARE);
+			if (ledger_tag_is(page, LEDGER_BLOCK_TAIL, slot, map->items[i].first, 0))
+			{
+				size->rows += PageGetMaxOffsetNumber(page);
+				size->bytes += ((PageHeader) page)->pd_special - ((PageHeader) page)->pd_upper -
+					PageGetMaxOffsetNumber(page) * MAXALIGN(SizeofHeapTupleHeader);
+			}
+			UnlockReleaseBuffer(buffer);
+		}
+	}
+	pfree(map);
+}
+
+static void
+show_stats(Relation rel, ReturnSetInfo *result)
+{
+	LedgerMetaData meta = {0};
+	TailSize	tail = {0};
+	int64		stored = (int64) RelationGetNumberOfBlocks(rel) * BLCKSZ;
+	int64		used;
+	int64		raw;
+	Datum		values[9];
+	bool		nulls[9] = {0};
+
+	if (ledger_read_meta(rel, &meta))
+	{
+		for (LedgerSlotNumber slot = meta.seal_from; slot < meta.next_slot; slot++)
+		{
+			LedgerSlotEntry entry;
+
+			CHECK_FOR_INTERRUPTS();
+			if (ledger_read_entry(rel, slot, &entry) &&
+				(entry.state == LEDGER_SLOT_TAIL || entry.state == LEDGER_SLOT_CLOSED))
+				measure_run(rel, slot, &entry, &tail);
+		}
+		used = BLCKSZ * (int64) (1 + (meta.next_slot + LEDGER_ENTRIES_PER_PAGE - 1) /
+								 LEDGER_ENTRIES_PER_PAGE + meta.totals.blocks + tail.blocks);
+	}
+	else
+		used = 0;
+
+	raw = (int64) meta.totals.raw_bytes + tail.bytes;
+	values[0] = ObjectIdGetDatum(RelationGetRelid(rel));
+	values[1] = Int64GetDatum((int64) meta.totals.entries + tail.rows);
+	values[2] = Int64GetDatum(tail.rows);
+	values[3] = Int64GetDatum((int64) meta.totals.segments);
+	values[4] = Int64GetDatum(raw);
+	values[5] = Int64GetDatum(Min(stored, used));
+	values[6] = Int64GetDatum(Max(stored - used, 0));
+	values[7] = Float8GetDatum(used > 0 ? (double) raw / used : 0);
+	nulls[7] = used <= 0;
+	values[8] = Int64GetDatum(meta.next_slot);
+	put_row(result, values, nulls);
+}
+
+typedef void (*SegmentShower) (Relation rel, LedgerSlotNumber slot,
+							   const LedgerSlotEntry *entry, LedgerSegment *segment,
+							   ReturnSetInfo *result);
+
+/* Call "show" for each segment of a ledger. */
+static void
+for_each_segment(Relation rel, SegmentShower show, ReturnSetInfo *result)
+{
+	LedgerSlotNumber count = ledger_slot_count(rel);
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "ledger segment",
+												  ALLOCSET_DEFAULT_SIZES);
+
+	for (LedgerSlotNumber slot = 0; slot < count; slot++)
+	{
+		LedgerSlotEntry entry;
+		LedgerSegment *segment;
+		MemoryContext old;
+
+		CHECK_FOR_INTERRUPTS();
+		if (!ledger_read_entry(rel, slot, &entry) || entry.primary != slot ||
+			(entry.state != LEDGER_SLOT_SEALED && entry.state != LEDGER_SLOT_BULK_WRITTEN))
+			continue;
+		old = MemoryContextSwitchTo(context);
+		segment = ledger_segment_open(rel, entry.home, slot, entry.segment);
+		if (segment != NULL)
+			show(rel, slot, &entry, segment, result);
+		MemoryContextSwitchTo(old);
+		MemoryContextReset(context);
+	}
+	MemoryContextDelete(context);
+}
+
+/* Blocks of a segment that are its own still. */
+static uint32
+blocks_in_use(const LedgerSlotEntry *entry, const LedgerSegment *segment)
+{
+	uint32		result = ledger_segment_blocks(segment);
+
+	if (entry->state == LEDGER_SLOT_SEALED &&
+		(entry->flags & (LEDGER_ENTRY_FROZEN | LEDGER_ENTRY_ONE_XMIN)) != 0)
+		for (int i = 0; i < segment->root.nxmin_extents; i++)
+			result -= segment->extents[segment->root.nextents + i].count;
+	return result;
+}
+
+static void
+show_segment(Relation rel, LedgerSlotNumber slot, const LedgerSlotEntry *entry,
+			 LedgerSegment *segment, ReturnSetInfo *result)
+{
+	uint32		blocks = blocks_in_use(entry, segment);
+	Datum		values[7];
+	bool		nulls[7] = {0};
+
+	values[0] = ObjectIdGetDatum(RelationGetRelid(rel));
+	values[1] = Int64GetDatum((int64) LedgerMakeRow(slot, 0));
+	values[2] = Int64GetDatum((int64) segment->root.nrows - segment->root.gaps);
+	values[3] = Int32GetDatum((int32) blocks);
+	values[4] = Int64GetDatum((int64) segment->root.raw_bytes);
+	values[5] = Int64GetDatum((int64) blocks * BLCKSZ);
+	values[6] = BoolGetDatum((entry->flags & LEDGER_ENTRY_FROZEN) != 0);
+	put_row(result, values, nulls);
+}
+
+/* For the codec: the bytes of one chunk of a segment. */
+typedef struct ChunkReader
+{
+	Relation	rel;
+	LedgerSegment *segment;
+	uint64		offset;
+	int			attribute;
+} ChunkReader;
+
+static void chunk_corrupt(void *arg, const char *detail) pg_attribute_noreturn();
+
+static void
+chunk_corrupt(void *arg, const char *detail)
+{
+	ChunkReader *reader = arg;
+
+	ledger_corrupt(reader->rel, reader->segment->block, "column %d of segment " UINT64_FORMAT ": %s",
+				   reader->attribute, reader->segment->root.segment, detail);
+}
+
+static void
+chunk_read(void *arg, uint64 offset, size_t len, void *dst)
+{
+	ChunkReader *reader = arg;
+
+	if (!ledger_segment_read(reader->rel, reader->segment, false, reader->offset + offset, len, dst))
+		chunk_corrupt(arg, "its blocks were overwritten");
+}
+
+static const char *
+encoding_of(Relation rel, LedgerSegment *segment, const LedgerColumnEntry *column, int attribute)
+{
+	ChunkReader reader = {rel, segment, column->offset, attribute};
+	LedgerSource source = {chunk_read, chunk_corrupt, &reader};
+	LedgerColumnType type = {column->typid, column->collation, column->attlen,
+	column->attbyval, column->attalign};
+
+	if (column->length == 0)
+		return "null";
+	return ledger_chunk_encoding(ledger_chunk_open(&source, column->length, &type,
+												   segment->root.nrows, CurrentMemoryContext));
+}
+
+static void
+show_chunks(Relation rel, LedgerSlotNumber slot, const LedgerSlotEntry *entry,
+			LedgerSegment *segment, ReturnSetInfo *result)
+{
+	TupleDesc	desc = RelationGetDescr(rel);
+	size_t		size = segment->root.ncolumns * sizeof(LedgerColumnEntry);
+	LedgerColumnEntry *columns = palloc(Max(size, 1));
+	pg_crc32c	crc;
+
+	if (!ledger_segment_read(rel, segment, false, segment->root.directory_offset, size, columns))
+		return;
+	INIT_CRC32C(crc);
+	COMP_CRC32C(crc, columns, size);
+	FIN_CRC32C(crc);
+	if (crc != segment->root.directory_crc)
+		ledger_corrupt(rel, segment->block, "the column directory of segment " UINT64_FORMAT
+					   " fails its check", segment->root.segment);
+
+	for (int i = 0; i < segment->root.ncolumns && i < desc->natts; i++)
+	{
+		Datum		values[5];
+		bool		nulls[5] = {0};
+
+		if (TupleDescAttr(desc, i)->attisdropped)
+			continue;
+		values[0] = ObjectIdGetDatum(RelationGetRelid(rel));
+		values[1] = Int64GetDatum((int64) LedgerMakeRow(slot, 0));
+		values[2] = NameGetDatum(&TupleDescAttr(desc, i)->attname);
+		values[3] = CStringGetTextDatum(encoding_of(rel, segment, &columns[i], i + 1));
+		values[4] = Int64GetDatum((int64) columns[i].length);
+		put_row(result, values, nulls);
+	}
+}
+
+static void
+show_segments(Relation rel, ReturnSetInfo *result)
+{
+	for_each_segment(rel, show_segment, result);
+}
+
+static void
+show_all_chunks(Relation rel, ReturnSetInfo *result)
+{
+	for_each_segment(rel, show_chunks, result);
+}
+
+Datum
+ledger_stats(PG_FUNCTION_ARGS)
+{
+	show_ledgers(fcinfo, show_stats);
+	return (Datum) 0;
+}
+
+Datum
+ledger_segments(PG_FUNCTION_ARGS)
+{
+	show_ledgers(fcinfo, show_segments);
+	return (Datum) 0;
+}
+
+Datum
+ledger_chunks(PG_FUNCTION_ARGS)
+{
+	show_ledgers(fcinfo, show_all_chunks);
+	return (Datum) 0;
+}

@@ -1,0 +1,202 @@
+/*-------------------------------------------------------------------------
+ *
+ * relation.c
+ *	  The relation as a whole: its files, its size, its rewriting.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/multixact.h"
+#include "access/relation.h"
+#include "access/xact.h"
+#include "access/xloginsert.h"
+#include "am/am.h"
+#include "catalog/storage.h"
+#include "catalog/storage_xlog.h"
+#include "miscadmin.h"
+#include "storage/smgr.h"
+#include "utils/snapmgr.h"
+
+/* Unsealed slots that are looked at for an estimate of the rows. */
+#define ESTIMATE_SLOTS	256
+
+/*
+ * A new, empty file.  It has no block, not even a metapage, which the first
+ * insertion makes: the relation still names its old file here.  Rows that are
+ * in memory belong to that one, which a rollback may bring back.
+ */
+void
+ledger_relation_set_new_file(Relation rel, const LedgerFile *file, char persistence,
+							 TransactionId *freezeXid, MultiXactId *minmulti)
+{
+	SMgrRelation smgr;
+
+	ledger_bulk_flush(rel);
+	*freezeXid = RecentXmin;
+	*minmulti = GetOldestMultiXactId();
+
+	smgr = RelationCreateStorage(*file, persistence, true);
+	if (persistence == RELPERSISTENCE_UNLOGGED)
+	{
+		/* after a crash, an unlogged ledger is empty */
+		smgrcreate(smgr, INIT_FORKNUM, false);
+		log_smgrcreate(file, INIT_FORKNUM);
+		smgrimmedsync(smgr, INIT_FORKNUM);
+	}
+	smgrclose(smgr);
+}
+
+void
+ledger_relation_nontransactional_truncate(Relation rel)
+{
+	ledger_bulk_forget(rel);
+	ledger_forget_directory(rel);
+	RelationTruncate(rel, 0);
+}
+
+/* Copy the files to another tablespace, as heap does. */
+void
+ledger_relation_copy_data(Relation rel, const LedgerFile *file)
+{
+	SMgrRelation to;
+	char		persistence = rel->rd_rel->relpersistence;
+
+	ledger_bulk_flush(rel);
+	to = smgropen(*file, LedgerBackendOf(rel));
+	FlushRelationBuffers(rel);
+	RelationCreateStorage(*file, persistence, true);
+	RelationCopyStorage(RelationGetSmgr(rel), to, MAIN_FORKNUM, persistence);
+	for (ForkNumber fork = MAIN_FORKNUM + 1; fork <= MAX_FORKNUM; fork++)
+	{
+		if (!smgrexists(RelationGetSmgr(rel), fork))
+			continue;
+		smgrcreate(to, fork, false);
+		if (RelationIsPermanent(rel) ||
+			(persistence == RELPERSISTENCE_UNLOGGED && fork == INIT_FORKNUM))
+			log_smgrcreate(file, fork);
+		RelationCopyStorage(RelationGetSmgr(rel), to, fork, persistence);
+	}
+	RelationDropStorage(rel);
+	smgrclose(to);
+}
+
+/* Copy a relation block by block: nothing in them depends on the file. */
+static void
+copy_blocks(Relation from, Relation to)
+{
+	BlockNumber nblocks = RelationGetNumberOfBlocks(from);
+	BufferAccessStrategy strategy = GetAccessStrategy(BAS_BULKREAD);
+
+	for (BlockNumber block = 0; block < nblocks; block++)
+	{
+		Buffer		source,
+					target;
+
+		CHECK_FOR_INTERRUPTS();
+		source = ReadBufferExtended(from, MAIN_FORKNUM, block, RBM_NORMAL, strategy);
+		LockBuffer(source, BUFFER_LOCK_SHARE);
+		target = ledger_extend(to);
+		Assert(BufferGetBlockNumber(target) == block);
+
+		START_CRIT_SECTION();
+		memcpy(BufferGetPage(target), BufferGetPage(source), BLCKSZ);
+		MarkBufferDirty(target);
+		if (RelationNeedsWAL(to) && !PageIsNew(BufferGetPage(target)))
+			log_newpage_buffer(target, true);
+		END_CRIT_SECTION();
+
+		UnlockReleaseBuffer(target);
+		UnlockReleaseBuffer(source);
+	}
+	FreeAccessStrategy(strategy);
+}
+
+/*
+ * VACUUM FULL: seal what can be sealed, and copy.  Rows keep their TIDs and
+ * their xmins, so that old snapshots go on seeing just what they saw.
+ */
+void
+ledger_relation_copy_for_cluster(Relation from, Relation to, Relation index, bool use_sort,
+								 TransactionId oldest_xmin, TransactionId *xid_cutoff,
+								 MultiXactId *multi_cutoff, double *num_tuples,
+								 double *tups_vacuumed, double *tups_recently_dead)
+{
+	LedgerMetaData meta;
+
+	if (index != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot cluster ledger \"%s\"", RelationGetRelationName(from)),
+				 errdetail("A ledger keeps its entries in the order of their insertion."),
+				 errhint("To reclaim space, use VACUUM.")));
+
+	ledger_bulk_flush(from);
+	ledger_close_open_runs(from);
+	ledger_settle_bulk(from);
+	while (ledger_seal_some(from, false) >= 0)
+		CHECK_FOR_INTERRUPTS();
+	copy_blocks(from, to);
+
+	/* nothing was frozen */
+	*xid_cutoff = from->rd_rel->relfrozenxid;
+	*multi_cutoff = from->rd_rel->relminmxid;
+	*num_tuples = ledger_read_meta(from, &meta) ? (double) meta.totals.entries : 0;
+	*tups_vacuumed = 0;
+	*tups_recently_dead = 0;
+}
+
+/* Bytes on disk: a physical size, as everybody who asks for it expects. */
+uint64
+ledger_relation_size(Relation rel, ForkNumber fork)
+{
+	return table_block_relation_size(rel, fork);
+}
+
+/* Rows in slots that are not in any segment yet, nearly. */
+static double
+unsealed_rows(Relation rel, const LedgerMetaData *meta)
+{
+	LedgerSlotNumber first = meta->seal_from;
+	double		rows = 0;
+
+	if (meta->next_slot - first > ESTIMATE_SLOTS)
+		first = meta->next_slot - ESTIMATE_SLOTS;
+	for (LedgerSlotNumber slot = first; slot < meta->next_slot; slot++)
+	{
+		LedgerSlotEntry entry;
+
+		if (!ledger_read_entry(rel, slot, &entry))
+			continue;
+		if (entry.state == LEDGER_SLOT_CLOSED)
+			rows += entry.nrows;
+		else if (entry.state == LEDGER_SLOT_TAIL)
+		{
+			LedgerRunMap *map = palloc(sizeof(LedgerRunMap));
+
+			if (ledger_read_runmap(rel, slot, entry.home, map) && map->nitems > 0)
+				rows += Max(map->items[map->nitems - 1].first, 1);
+			pfree(map);
+		}
+	}
+	return rows;
+}
+
+void
+ledger_relation_estimate_size(Relation rel, int32 *attr_widths, BlockNumber *pages,
+							  double *tuples, double *allvisfrac)
+{
+	LedgerMetaData meta;
+
+	*pages = RelationGetNumberOfBlocks(rel);
+	*tuples = 0;
+	*allvisfrac = 0;
+	if (*pages > 0 && ledger_read_meta(rel, &meta))
+		*tuples = (double) meta.totals.entries + unsealed_rows(rel, &meta);
+}
+
+bool
+ledger_relation_needs_toast_table(Relation rel)
+{
+	return false;
+}
