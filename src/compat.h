@@ -19,6 +19,11 @@
 #include "varatt.h"
 #endif
 
+/* 18 says pg_noreturn, before the declaration */
+#ifndef pg_attribute_noreturn
+#define pg_attribute_noreturn()	__attribute__((noreturn))
+#endif
+
 /* 16 renamed a relation's physical identity */
 #if PG_VERSION_NUM >= 160000
 typedef struct RelFileLocator LedgerFile;
@@ -166,6 +171,58 @@ typedef struct LedgerVacuumCutoffs
 	object_ownercheck(RelationRelationId, relid, user)
 #else
 #define ledger_may_maintain(relid, user)	pg_class_ownercheck(relid, user)
+#endif
+
+/* What src/read needs. */
+
+/* 17: a TupleTableSlot tells whether its row is the transaction's own */
+#if PG_VERSION_NUM >= 170000
+#define LEDGER_SLOT_IS_CURRENT_XACT
+#endif
+
+/* 17: ANALYZE gives a stream of block numbers */
+#if PG_VERSION_NUM >= 170000
+#define LEDGER_ANALYZE_STREAM
+#endif
+
+/* 18: bitmap scans walk the bitmap, and prefetch, themselves */
+#if PG_VERSION_NUM >= 180000
+#define LEDGER_BITMAP_BY_TUPLE
+#else
+#define LEDGER_CORE_PREFETCHES_BITMAP
+#endif
+
+/* 18: minimal tuples may have room in front */
+#if PG_VERSION_NUM >= 180000
+#define LEDGER_MINIMAL_EXTRA_PARAM	, Size extra
+#define LEDGER_MINIMAL_EXTRA_ARG	, extra
+#else
+#define LEDGER_MINIMAL_EXTRA_PARAM
+#define LEDGER_MINIMAL_EXTRA_ARG
+#endif
+
+/* 18: parallel scans tell relations apart by their files */
+#if PG_VERSION_NUM >= 180000
+#define LEDGER_SET_PARALLEL_RELATION(pscan, rel) ((pscan)->phs_locator = (rel)->rd_locator)
+#else
+#define LEDGER_SET_PARALLEL_RELATION(pscan, rel) ((pscan)->phs_relid = RelationGetRelid(rel))
+#endif
+
+/* 16: index access methods say whether they summarize */
+#if PG_VERSION_NUM >= 160000
+#define LEDGER_INDEX_SUMMARIZES(index) \
+	((index)->rd_rel->relam == BRIN_AM_OID || (index)->rd_indam->amsummarizing)
+#else
+#define LEDGER_INDEX_SUMMARIZES(index) ((index)->rd_rel->relam == BRIN_AM_OID)
+#endif
+
+/* 16: the caller says whether it wants a copy */
+#if PG_VERSION_NUM >= 160000
+#define LEDGER_TUPLESORT_GETDATUM(sort, value, isnull) \
+	tuplesort_getdatum(sort, true, false, value, isnull, NULL)
+#else
+#define LEDGER_TUPLESORT_GETDATUM(sort, value, isnull) \
+	tuplesort_getdatum(sort, true, value, isnull, NULL)
 #endif
 
 #endif							/* LEDGER_COMPAT_H */

@@ -1,0 +1,274 @@
+/*-------------------------------------------------------------------------
+ *
+ * batch.c
+ *	  Batches of rows: see read_internal.h.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "read/read_internal.h"
+#include "utils/memutils.h"
+#include "utils/relcache.h"
+
+/* Room for the copy of a page, without going back to malloc for it. */
+#define BATCH_INIT_SIZE		(4 * BLCKSZ)
+
+static void
+forget_contents(LedgerBatch *batch)
+{
+	if (batch->reader != NULL)
+		ledger_reader_release(batch->reader);
+	batch->reader = NULL;
+	batch->page = NULL;
+	batch->columns = NULL;
+	batch->ndecoded = 0;
+}
+
+/*
+ * An empty batch for a scan that has had "batch" (or NULL) so far: that one's
+ * memory is used again if no TupleTableSlot shows a row of it.
+ */
+LedgerBatch *
+ledger_batch_renew(LedgerBatch *batch, MemoryContext parent, Relation rel)
+{
+	if (batch != NULL && batch->refs == 1)
+	{
+		forget_contents(batch);
+		MemoryContextReset(batch->context);
+	}
+	else
+	{
+		if (batch != NULL)
+			ledger_batch_leave(batch);
+		batch = MemoryContextAllocZero(parent, sizeof(LedgerBatch));
+		batch->context = AllocSetContextCreate(parent, "ledger batch",
+											   0, BATCH_INIT_SIZE, ALLOCSET_DEFAULT_MAXSIZE);
+		batch->refs = 1;
+	}
+	batch->rel = rel;
+	batch->relid = RelationGetRelid(rel);
+	return batch;
+}
+
+void
+ledger_batch_release(LedgerBatch *batch)
+{
+	Assert(batch->refs > 0);
+	if (--batch->refs > 0)
+		return;
+	forget_contents(batch);
+	MemoryContextDelete(batch->context);
+	pfree(batch);
+}
+
+/*
+ * Drop a scan's reference.  From here on nobody vouches for the relation's
+ * being open.
+ */
+void
+ledger_batch_leave(LedgerBatch *batch)
+{
+	batch->rel = NULL;
+	ledger_batch_release(batch);
+}
+
+/* Make the (new) batch one of rows at consecutive positions of a segment. */
+void
+ledger_batch_set_segment(LedgerBatch *batch, LedgerSegmentReader *reader,
+						 const LedgerSlotEntry *entry, LedgerRow first_row,
+						 int position, int nrows)
+{
+	bool		bulk = entry->state == LEDGER_SLOT_BULK_WRITTEN;
+
+	batch->reader = ledger_reader_share(reader);
+	batch->first_row = first_row;
+	batch->position = position;
+	batch->nrows = nrows;
+	batch->xmin = bulk ?
+		XidFromFullTransactionId(FullTransactionIdFromU64(entry->newest_xid)) :
+		FrozenTransactionId;
+	batch->has_cids = bulk;
+}
+
+/* Make the (new) batch a copy of a tail page; the page is locked. */
+void
+ledger_batch_set_page(LedgerBatch *batch, BlockNumber block, LedgerRow first_row, Page page)
+{
+	batch->page = MemoryContextAlloc(batch->context, BLCKSZ);
+	memcpy(batch->page, page, BLCKSZ);
+	batch->block = block;
+	batch->first_row = first_row;
+	batch->nrows = PageGetMaxOffsetNumber(page);
+}
+
+/*
+ * An open relation: "rel" if there is one, else the caller has to close it.
+ */
+Relation
+ledger_borrow_relation(Relation rel, Oid relid, bool *opened)
+{
+	*opened = false;
+	if (rel != NULL)
+		return rel;
+	rel = RelationIdGetRelation(relid);
+	if (rel == NULL)
+		elog(ERROR, "could not open relation with OID %u", relid);
+	*opened = true;
+	return rel;
+}
+
+/* Decode a column of the batch's rows, and those it refers to. */
+static void
+decode_column(LedgerBatch *batch, Relation rel, int column)
+{
+	LedgerSegmentReader *reader = batch->reader;
+	LedgerDecoded *decoded = &batch->columns[column];
+	const LedgerColumnEntry *entry = ledger_reader_column(reader, rel, column);
+	Datum	   *values;
+	bool	   *isnull;
+
+	if (decoded->values != NULL)
+		return;
+
+	check_stack_depth();
+	values = palloc(batch->nrows * (sizeof(Datum) + sizeof(bool)));
+	isnull = (bool *) (values + batch->nrows);
+	if (entry->length == 0)
+	{
+		memset(values, 0, batch->nrows * sizeof(Datum));
+		memset(isnull, true, batch->nrows * sizeof(bool));
+	}
+	else
+	{
+		LedgerDecoded *referred = NULL;
+		const int  *references;
+		int			n = ledger_reader_references(reader, rel, column, &references);
+
+		if (n > 0)
+			referred = palloc(n * sizeof(LedgerDecoded));
+		for (int i = 0; i < n; i++)
+		{
+			decode_column(batch, rel, entry->base + references[i]);
+			referred[i] = batch->columns[entry->base + references[i]];
+		}
+		ledger_reader_decode(reader, rel, column, batch->position, batch->nrows,
+							 referred, values, isnull);
+	}
+	decoded->values = values;
+	decoded->isnull = isnull;
+}
+
+/* The type may have changed since, if its values are stored alike. */
+static void
+check_type(LedgerBatch *batch, Relation rel, Form_pg_attribute att)
+{
+	int			column = att->attnum - 1;
+	const LedgerColumnEntry *entry = ledger_reader_column(batch->reader, rel, column);
+
+	if (entry->length > 0 &&
+		(entry->attlen != att->attlen || (entry->attbyval != 0) != att->attbyval))
+		ledger_corrupt(rel, ledger_reader_block(batch->reader),
+					   "column %d (\"%s\") has values of another type",
+					   column + 1, NameStr(att->attname));
+}
+
+/*
+ * Have the first natts columns of the batch's rows decoded, as far as the
+ * segment has them; returns how many are.
+ */
+int
+ledger_batch_decode(LedgerBatch *batch, TupleDesc desc, int natts)
+{
+	int			ncolumns = ledger_reader_root(batch->reader)->ncolumns;
+	MemoryContext oldcontext;
+	Relation	rel;
+	bool		opened;
+
+	natts = Min(Min(natts, ncolumns), desc->natts);
+	if (natts <= batch->ndecoded)
+		return natts;
+
+	rel = ledger_borrow_relation(batch->rel, batch->relid, &opened);
+	oldcontext = MemoryContextSwitchTo(batch->context);
+	if (batch->columns == NULL)
+		batch->columns = palloc0(ncolumns * sizeof(LedgerDecoded));
+
+	for (int i = batch->ndecoded; i < natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, i);
+
+		CHECK_FOR_INTERRUPTS();
+		if (!att->attisdropped)
+		{
+			check_type(batch, rel, att);
+			decode_column(batch, rel, i);
+		}
+		batch->ndecoded = i + 1;
+	}
+	MemoryContextSwitchTo(oldcontext);
+	if (opened)
+		RelationClose(rel);
+	return natts;
+}
+
+/* Command id of a row of a segment, for the system columns. */
+CommandId
+ledger_batch_cid(LedgerBatch *batch, int row)
+{
+	const LedgerSegmentRoot *root = ledger_reader_root(batch->reader);
+	CommandId	cid = root->cid;
+
+	if (!batch->has_cids)
+		return FirstCommandId;
+	if (root->xmin_bytes > 0)
+	{
+		bool		opened;
+		Relation	rel = ledger_borrow_relation(batch->rel, batch->relid, &opened);
+
+		/* once the transaction is over, nobody can care */
+		if (!ledger_reader_xids(batch->reader, rel, batch->position + row, 1, &cid))
+			cid = FirstCommandId;
+		if (opened)
+			RelationClose(rel);
+	}
+	return cid;
+}
+
+/* Check what lies before a tuple's data, and the bounds of that. */
+void
+ledger_check_tuple(Relation rel, BlockNumber block, HeapTupleHeader header, uint32 len)
+{
+	uint32		least = SizeofHeapTupleHeader;
+
+	if (len >= SizeofHeapTupleHeader && (header->t_infomask & HEAP_HASNULL))
+		least += BITMAPLEN(HeapTupleHeaderGetNatts(header));
+	if (len < SizeofHeapTupleHeader || header->t_hoff < least || header->t_hoff > len ||
+		header->t_hoff != MAXALIGN(header->t_hoff))
+		ledger_corrupt(rel, block, "a row of %u bytes has a damaged header", len);
+}
+
+/*
+ * A tuple of a tail page, locked or copied, after a look at whether it can be
+ * one; NULL if there is none at that line pointer.
+ */
+HeapTupleHeader
+ledger_page_tuple(Relation rel, BlockNumber block, Page page, OffsetNumber offset,
+				  uint32 *len)
+{
+	ItemId		itemid = PageGetItemId(page, offset);
+	HeapTupleHeader header;
+	uint32		start = ItemIdGetOffset(itemid);
+
+	if (!ItemIdIsUsed(itemid))
+		return NULL;
+	*len = ItemIdGetLength(itemid);
+	if (!ItemIdIsNormal(itemid) || start != MAXALIGN(start) ||
+		start < SizeOfPageHeaderData ||
+		start + *len > BLCKSZ - MAXALIGN(sizeof(LedgerTag)))
+		ledger_corrupt(rel, block, "line pointer %u is damaged", offset);
+	header = (HeapTupleHeader) PageGetItem(page, itemid);
+	ledger_check_tuple(rel, block, header, *len);
+	return header;
+}

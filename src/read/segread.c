@@ -1,0 +1,377 @@
+/*-------------------------------------------------------------------------
+ *
+ * segread.c
+ *	  Columns, gaps and xmins of a segment.
+ *
+ * A published segment's data blocks stay where they are as long as a snapshot
+ * can see its rows; only the xmin blocks go, when the segment is frozen (or,
+ * for a bulk-written one, when its slots are sealed).
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "read/read_internal.h"
+#include "utils/memutils.h"
+
+/* More than any chunk of LEDGER_SEGMENT_ROWS int4 can need. */
+#define XMIN_BYTES_MAX	(1024 * 1024)
+
+/* Where a column's chunk is: argument of its LedgerSource. */
+typedef struct ColumnSource
+{
+	LedgerSegmentReader *reader;
+	int			column;
+} ColumnSource;
+
+struct LedgerSegmentReader
+{
+	int			refs;
+	MemoryContext context;
+	Relation	rel;			/* valid during calls only */
+	LedgerSlotNumber slot;		/* it was opened for this one */
+	LedgerSlotEntry entry;		/* whose entry was this */
+	LedgerSegment *segment;
+	LedgerColumnEntry *columns; /* NULL until read */
+	ColumnSource *sources;
+	LedgerChunk **chunks;
+	uint8	   *gaps;			/* likewise; NULL if there are none */
+	char	   *xid_bytes;		/* the xmin stream; NULL until read */
+	LedgerChunk *xids;
+};
+
+/*
+ * Open the segment that a slot's entry names, in a child of "parent"; NULL if
+ * it is not there any more, and the entry must be read again.  The caller
+ * holds the one reference.
+ */
+LedgerSegmentReader *
+ledger_reader_open(Relation rel, LedgerSlotNumber slot, const LedgerSlotEntry *entry,
+				   MemoryContext parent)
+{
+	MemoryContext context = AllocSetContextCreate(parent, "ledger segment",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext oldcontext = MemoryContextSwitchTo(context);
+	LedgerSegmentReader *reader = palloc0(sizeof(LedgerSegmentReader));
+	const LedgerSegmentRoot *root;
+
+	reader->segment = ledger_segment_open(rel, entry->home, entry->primary, entry->segment);
+	MemoryContextSwitchTo(oldcontext);
+	if (reader->segment == NULL)
+	{
+		MemoryContextDelete(context);
+		return NULL;
+	}
+	root = &reader->segment->root;
+	if (root->nrows > LEDGER_SEGMENT_ROWS || root->ncolumns > MaxHeapAttributeNumber)
+		ledger_corrupt(rel, entry->home, "segment " UINT64_FORMAT " claims %u rows of %u columns",
+					   entry->segment, root->nrows, root->ncolumns);
+
+	reader->refs = 1;
+	reader->context = context;
+	reader->slot = slot;
+	reader->entry = *entry;
+	return reader;
+}
+
+LedgerSegmentReader *
+ledger_reader_share(LedgerSegmentReader *reader)
+{
+	reader->refs++;
+	return reader;
+}
+
+void
+ledger_reader_release(LedgerSegmentReader *reader)
+{
+	Assert(reader->refs > 0);
+	if (--reader->refs == 0)
+		MemoryContextDelete(reader->context);
+}
+
+/* Whether it is the segment that the entry names. */
+bool
+ledger_reader_is(const LedgerSegmentReader *reader, const LedgerSlotEntry *entry)
+{
+	return reader->entry.segment == entry->segment && reader->entry.home == entry->home &&
+		reader->entry.primary == entry->primary;
+}
+
+const LedgerSegmentRoot *
+ledger_reader_root(const LedgerSegmentReader *reader)
+{
+	return &reader->segment->root;
+}
+
+BlockNumber
+ledger_reader_block(const LedgerSegmentReader *reader)
+{
+	return reader->segment->block;
+}
+
+/*
+ * Read from the data stream.  Its blocks can have gone only if the rows'
+ * transaction has rolled back, which no snapshot but a dirty one gets to see.
+ */
+static void
+read_data(LedgerSegmentReader *reader, uint64 offset, size_t len, void *dst)
+{
+	Relation	rel = reader->rel;
+	LedgerSlotEntry now;
+
+	Assert(rel != NULL);
+	if (ledger_segment_read(rel, reader->segment, false, offset, len, dst))
+		return;
+
+	if (ledger_read_entry(rel, reader->slot, &now) && ledger_reader_is(reader, &now))
+		ledger_corrupt(rel, reader->segment->block,
+					   "a block of segment " UINT64_FORMAT " was overwritten",
+					   reader->entry.segment);
+	ereport(ERROR,
+			(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+			 errmsg("rows of ledger \"%s\" have gone with the transaction that inserted them",
+					RelationGetRelationName(rel))));
+}
+
+/*
+ * The gap bitmap (one bit a position), or NULL if the segment has no gaps.
+ */
+const uint8 *
+ledger_reader_gaps(LedgerSegmentReader *reader, Relation rel)
+{
+	const LedgerSegmentRoot *root = &reader->segment->root;
+	size_t		size;
+	uint8	   *gaps;
+	pg_crc32c	crc;
+
+	if (root->gaps == 0 || reader->gaps != NULL)
+		return reader->gaps;
+
+	reader->rel = rel;
+	size = (root->nrows + 7) / 8;
+	gaps = MemoryContextAlloc(reader->context, Max(size, 1));
+	read_data(reader, root->gaps_offset, size, gaps);
+	INIT_CRC32C(crc);
+	COMP_CRC32C(crc, gaps, size);
+	FIN_CRC32C(crc);
+	if (crc != root->gaps_crc)
+		ledger_corrupt(rel, reader->segment->block,
+					   "the gap bitmap of segment " UINT64_FORMAT " fails its check",
+					   root->segment);
+	reader->gaps = gaps;
+	return gaps;
+}
+
+static void
+check_column(Relation rel, const LedgerSegment *segment, const LedgerColumnEntry *columns,
+			 int column)
+{
+	const LedgerColumnEntry *entry = &columns[column];
+	uint64		size = segment->root.data_bytes;
+
+	if (entry->offset > size || entry->length > size - entry->offset ||
+		entry->base > column ||
+		(entry->length > 0 &&
+		 (entry->attlen < -2 || entry->attlen == 0 || entry->attbyval > 1 ||
+		  (entry->attbyval && entry->attlen > (int) sizeof(Datum)))))
+		ledger_corrupt(rel, segment->block,
+					   "column %d of segment " UINT64_FORMAT " is described wrongly",
+					   column + 1, segment->root.segment);
+}
+
+static void
+read_columns(LedgerSegmentReader *reader, Relation rel)
+{
+	const LedgerSegmentRoot *root = &reader->segment->root;
+	MemoryContext oldcontext;
+	LedgerColumnEntry *columns;
+	size_t		size = root->ncolumns * sizeof(LedgerColumnEntry);
+	pg_crc32c	crc;
+
+	reader->rel = rel;
+	oldcontext = MemoryContextSwitchTo(reader->context);
+	columns = palloc(Max(size, 1));
+	read_data(reader, root->directory_offset, size, columns);
+	INIT_CRC32C(crc);
+	COMP_CRC32C(crc, columns, size);
+	FIN_CRC32C(crc);
+	if (crc != root->directory_crc)
+		ledger_corrupt(rel, reader->segment->block,
+					   "the column directory of segment " UINT64_FORMAT " fails its check",
+					   root->segment);
+	for (int i = 0; i < root->ncolumns; i++)
+		check_column(rel, reader->segment, columns, i);
+
+	reader->chunks = palloc0(Max(root->ncolumns, 1) * sizeof(LedgerChunk *));
+	reader->sources = palloc0(Max(root->ncolumns, 1) * sizeof(ColumnSource));
+	reader->columns = columns;
+	MemoryContextSwitchTo(oldcontext);
+}
+
+const LedgerColumnEntry *
+ledger_reader_column(LedgerSegmentReader *reader, Relation rel, int column)
+{
+	Assert(column < reader->segment->root.ncolumns);
+	if (reader->columns == NULL)
+		read_columns(reader, rel);
+	return &reader->columns[column];
+}
+
+static void
+column_read(void *arg, uint64 offset, size_t len, void *dst)
+{
+	ColumnSource *source = arg;
+	LedgerSegmentReader *reader = source->reader;
+	const LedgerColumnEntry *entry = &reader->columns[source->column];
+
+	if (offset > entry->length || len > entry->length - offset)
+		ledger_corrupt(reader->rel, reader->segment->block,
+					   "column %d of segment " UINT64_FORMAT " is read past its end",
+					   source->column + 1, reader->entry.segment);
+	read_data(reader, entry->offset + offset, len, dst);
+}
+
+static void
+column_corrupt(void *arg, const char *detail)
+{
+	ColumnSource *source = arg;
+	LedgerSegmentReader *reader = source->reader;
+	TupleDesc	desc = RelationGetDescr(reader->rel);
+	const char *name = "";
+
+	if (source->column < desc->natts)
+		name = NameStr(TupleDescAttr(desc, source->column)->attname);
+	ledger_corrupt(reader->rel, reader->segment->block,
+				   "column %d (\"%s\") of segment " UINT64_FORMAT ": %s",
+				   source->column + 1, name, reader->entry.segment, detail);
+}
+
+/* A column's chunk; the column must not be all NULL. */
+static LedgerChunk *
+open_chunk(LedgerSegmentReader *reader, Relation rel, int column)
+{
+	const LedgerColumnEntry *entry = ledger_reader_column(reader, rel, column);
+	LedgerSource source;
+	LedgerColumnType type;
+
+	reader->rel = rel;
+	if (reader->chunks[column] != NULL)
+		return reader->chunks[column];
+
+	reader->sources[column].reader = reader;
+	reader->sources[column].column = column;
+	source.read = column_read;
+	source.corrupt = column_corrupt;
+	source.arg = &reader->sources[column];
+	type.typid = entry->typid;
+	type.collation = entry->collation;
+	type.attlen = entry->attlen;
+	type.attbyval = entry->attbyval;
+	type.attalign = entry->attalign;
+	reader->chunks[column] = ledger_chunk_open(&source, entry->length, &type,
+											   reader->segment->root.nrows,
+											   reader->context);
+	return reader->chunks[column];
+}
+
+/*
+ * The columns, all lower, whose values ledger_reader_decode needs for the same
+ * rows; their numbers count from the column's entry's "base".
+ */
+int
+ledger_reader_references(LedgerSegmentReader *reader, Relation rel, int column,
+						 const int **references)
+{
+	const LedgerColumnEntry *entry = ledger_reader_column(reader, rel, column);
+	int			n;
+
+	if (entry->length == 0)
+		return 0;
+	n = ledger_chunk_references(open_chunk(reader, rel, column), references);
+	for (int i = 0; i < n; i++)
+	{
+		if ((*references)[i] < 0 || (*references)[i] >= column - (int) entry->base)
+			column_corrupt(&reader->sources[column], "it refers to a column that is not before it");
+	}
+	return n;
+}
+
+/*
+ * Decode rows of one vector of a column that is not all NULL, in
+ * CurrentMemoryContext.
+ */
+void
+ledger_reader_decode(LedgerSegmentReader *reader, Relation rel, int column,
+					 int first, int count, const LedgerDecoded *references,
+					 Datum *values, bool *isnull)
+{
+	LedgerChunk *chunk = open_chunk(reader, rel, column);
+
+	Assert(first / LEDGER_VECTOR_ROWS == (first + count - 1) / LEDGER_VECTOR_ROWS);
+	ledger_chunk_decode(chunk, first, count, references, values, isnull);
+}
+
+static void
+xids_read(void *arg, uint64 offset, size_t len, void *dst)
+{
+	LedgerSegmentReader *reader = arg;
+	uint64		size = reader->segment->root.xmin_bytes;
+
+	if (offset > size || len > size - offset)
+		ledger_corrupt(reader->rel, reader->segment->block,
+					   "the xmins of segment " UINT64_FORMAT " are read past their end",
+					   reader->entry.segment);
+	memcpy(dst, reader->xid_bytes + offset, len);
+}
+
+static void
+xids_corrupt(void *arg, const char *detail)
+{
+	LedgerSegmentReader *reader = arg;
+
+	ledger_corrupt(reader->rel, reader->segment->block,
+				   "xmins of segment " UINT64_FORMAT ": %s", reader->entry.segment, detail);
+}
+
+/*
+ * What the xmin stream says of rows "first" on, which lie in one vector: their
+ * xmins, or their command ids in a segment of an open bulk writer.  False if
+ * the stream is not there any more: the entry must be read again.
+ *
+ * The stream is small, so it is read at once; what has been read stays true.
+ */
+bool
+ledger_reader_xids(LedgerSegmentReader *reader, Relation rel, int first, int count,
+				   uint32 *xids)
+{
+	const LedgerSegmentRoot *root = &reader->segment->root;
+	Datum		values[LEDGER_VECTOR_ROWS];
+	bool		isnull[LEDGER_VECTOR_ROWS];
+
+	Assert(count <= LEDGER_VECTOR_ROWS && root->xmin_bytes > 0);
+	reader->rel = rel;
+	if (reader->xids == NULL)
+	{
+		LedgerSource source = {xids_read, xids_corrupt, reader};
+		LedgerColumnType type = {INT4OID, InvalidOid, 4, true, TYPALIGN_INT};
+
+		if (root->xmin_bytes > XMIN_BYTES_MAX)
+			xids_corrupt(reader, "they are too long");
+		if (reader->xid_bytes == NULL)
+			reader->xid_bytes = MemoryContextAlloc(reader->context, root->xmin_bytes);
+		if (!ledger_segment_read(rel, reader->segment, true, 0, root->xmin_bytes,
+								 reader->xid_bytes))
+			return false;
+		reader->xids = ledger_chunk_open(&source, root->xmin_bytes, &type, root->nrows,
+										 reader->context);
+	}
+	ledger_chunk_decode(reader->xids, first, count, NULL, values, isnull);
+	for (int i = 0; i < count; i++)
+	{
+		if (isnull[i])
+			xids_corrupt(reader, "one is NULL");
+		xids[i] = DatumGetUInt32(values[i]);
+	}
+	return true;
+}
