@@ -210,7 +210,7 @@ SELECT id FROM first WHERE id = 1 FOR UPDATE SKIP LOCKED;
 -- No BRIN index.
 CREATE INDEX ON first USING brin (ts);
 CREATE INDEX first_id2 ON first (id);
-SELECT indexrelid::regclass, indisvalid FROM pg_index WHERE indrelid = 'first'::regclass ORDER BY 1::text;
+SELECT indexrelid::regclass, indisvalid FROM pg_index WHERE indrelid = 'first'::regclass ORDER BY indexrelid::regclass::text;
 DROP INDEX first_id2;
 
 -- A ledger holds user tables only.
