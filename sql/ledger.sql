@@ -222,7 +222,6 @@ CREATE VIEW plain_view AS SELECT * FROM plain;
 SELECT what, f, oracle.outcome(format('SELECT * FROM ledger.%I(%L)', f, what)) <> 'ok' AS refused
 FROM unnest('{plain,plain_view,first_pkey,pg_class,0}'::text[]) what, unnest('{seal,stats,segments,chunks}'::text[]) f
 ORDER BY what COLLATE "C", f COLLATE "C";
-SELECT oracle.outcome('SELECT ledger.seal(NULL)');
 DROP VIEW plain_view;
 DROP TABLE plain;
 
