@@ -47,6 +47,9 @@
 
 #define ESTIMATE_BYTES		65536
 
+/* What the thorough compressor leaves of the fast one's bytes, about. */
+#define FAST_TO_HC			0.85
+
 /* Measured on bot entries: 2 gives 7 % more bytes, 5 half the speed. */
 #ifndef LEDGER_HC_LEVEL
 #define LEDGER_HC_LEVEL		3
@@ -158,7 +161,8 @@ prepare(LedgerEncoder *enc)
 }
 
 /*
- * About how many bytes the column will take in LZ4, from a sample.
+ * About how many bytes the column will take in LZ4, from a sample that the
+ * fast compressor has a go at.
  */
 uint64
 ledger_lz4_estimate(LedgerEncoder *enc, const LedgerSummary *summary)
@@ -168,8 +172,8 @@ ledger_lz4_estimate(LedgerEncoder *enc, const LedgerSummary *summary)
 	int			bound = LZ4_compressBound(ESTIMATE_BYTES);
 	char	   *room = palloc(bound);
 	int			fill = sample_values(enc, lz4, summary, 64, ESTIMATE_BYTES, sample);
-	int			length = LZ4_compress_HC(sample, room, fill, bound, LEDGER_HC_LEVEL);
-	double		share = fill > 0 ? (double) Min(length, fill) / fill : 0;
+	int			length = LZ4_compress_default(sample, room, fill, bound);
+	double		share = fill > 0 ? FAST_TO_HC * Min(length, fill) / fill : 0;
 
 	pfree(sample);
 	pfree(room);

@@ -31,6 +31,15 @@ const char *shim_corrupt_detail;
 
 static uint64 random_state = 1;
 
+/* An error's jump leaves allocations behind, as in the server. */
+const char *__asan_default_options(void);
+
+const char *
+__asan_default_options(void)
+{
+	return "detect_leaks=0";
+}
+
 void
 ProcessInterrupts(void)
 {
