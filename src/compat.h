@@ -157,9 +157,6 @@ typedef struct LedgerVacuumCutoffs
 #define LEDGER_SET_NEW_FILE		relation_set_new_filenode
 #endif
 
-/* 18 has bitmap scans come from one callback */
-#define LEDGER_HAS_BITMAP_NEXT_BLOCK	(PG_VERSION_NUM < 180000)
-
 #define LedgerBackendOf(rel)	((rel)->rd_backend)
 
 /* 16 renamed the ownership test; 17 has a privilege to maintain a table */

@@ -114,7 +114,7 @@ static const TableAmRoutine routine = {
 	.relation_needs_toast_table = ledger_relation_needs_toast_table,
 	.relation_estimate_size = ledger_relation_estimate_size,
 
-#if LEDGER_HAS_BITMAP_NEXT_BLOCK
+#ifndef LEDGER_BITMAP_BY_TUPLE
 	.scan_bitmap_next_block = ledger_scan_bitmap_next_block,
 #endif
 	.scan_bitmap_next_tuple = ledger_scan_bitmap_next_tuple,

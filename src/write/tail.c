@@ -469,6 +469,7 @@ log_insert(Relation rel, Buffer buffer, HeapTuple tuple, int options)
 {
 	xl_heap_insert xlrec;
 	xl_heap_header xlhdr;
+	XLogRecPtr	lsn;
 	int			bufflags = REGBUF_STANDARD;
 
 	xlrec.offnum = ItemPointerGetOffsetNumber(&tuple->t_self);
@@ -487,7 +488,8 @@ log_insert(Relation rel, Buffer buffer, HeapTuple tuple, int options)
 	XLogRegisterBufData(0, (char *) tuple->t_data + SizeofHeapTupleHeader,
 						tuple->t_len - SizeofHeapTupleHeader);
 	XLogSetRecordFlags(XLOG_INCLUDE_ORIGIN);
-	PageSetLSN(BufferGetPage(buffer), XLogInsert(RM_HEAP_ID, XLOG_HEAP_INSERT));
+	lsn = XLogInsert(RM_HEAP_ID, XLOG_HEAP_INSERT);
+	PageSetLSN(BufferGetPage(buffer), lsn);
 }
 
 /* Log tuples just put on a page one after the other, likewise. */
@@ -498,6 +500,7 @@ log_multi_insert(Relation rel, Buffer buffer, HeapTuple *tuples, int ntuples,
 	xl_heap_multi_insert *xlrec = (xl_heap_multi_insert *) scratch;
 	char	   *data = scratch + SizeOfHeapMultiInsert + ntuples * sizeof(OffsetNumber);
 	char	   *next = data;
+	XLogRecPtr	lsn;
 	int			bufflags = REGBUF_STANDARD;
 
 	xlrec->flags = 0;
@@ -530,7 +533,8 @@ log_multi_insert(Relation rel, Buffer buffer, HeapTuple *tuples, int ntuples,
 	XLogRegisterBuffer(0, buffer, bufflags);
 	XLogRegisterBufData(0, data, next - data);
 	XLogSetRecordFlags(XLOG_INCLUDE_ORIGIN);
-	PageSetLSN(BufferGetPage(buffer), XLogInsert(RM_HEAP2_ID, XLOG_HEAP2_MULTI_INSERT));
+	lsn = XLogInsert(RM_HEAP2_ID, XLOG_HEAP2_MULTI_INSERT);
+	PageSetLSN(BufferGetPage(buffer), lsn);
 }
 
 /* ---- overflow ---- */
