@@ -311,7 +311,8 @@ append_default(AppendCall *call, AppendColumn *column, bool *isnull)
 	Expr	   *expr = column->default_expr;
 	Datum		value;
 
-	if (expr == NULL)
+	if (expr == NULL ||
+		(call->insert_defaults && !call->used[column - call->target->columns]))
 	{
 		*isnull = true;
 		return (Datum) 0;

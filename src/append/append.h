@@ -108,6 +108,7 @@ typedef struct AppendCall
 	bool		table_privilege;	/* INSERT on all columns */
 	bool	   *used;			/* per column: an entry gave it a value */
 	bool		used_grew;		/* since the privileges were last checked */
+	bool		insert_defaults;	/* defaults of the others are INSERT's */
 	List	   *range_table;	/* the relation named, for privileges */
 	List	   *perminfos;		/* and error details */
 } AppendCall;

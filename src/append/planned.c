@@ -87,6 +87,7 @@ choose_columns(PlannedInsert *insert, AppendSource *source)
 	int			n = 0;
 
 	source->scan_columns(source, call);
+	call->insert_defaults = true;
 
 	insert->columns = palloc((target->ncolumns + 1) * sizeof(AppendColumn *));
 	for (int i = 0; i < target->ncolumns; i++)

@@ -363,6 +363,7 @@ flush(Store *store)
 	int64		n = store->ncollected;
 	ListCell   *lc;
 
+	call->entry = 0;
 	if (call->used_grew && !call->table_privilege)
 		LedgerCheckPermissions(call->range_table, call->perminfos);
 	call->used_grew = false;
