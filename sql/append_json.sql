@@ -99,6 +99,16 @@ SELECT try($$SELECT ledger.append_ndjson('entries', E'{}\n{name: 1}')$$);
 SELECT try($$SELECT ledger.append_ndjson('entries', E'\n{"ts": "never"}')$$);
 SELECT count(*) FROM entries;
 
+-- white space, empty and long strings, escapes, what is after the object
+CREATE TABLE scanned (a text, b text, c int, d jsonb) USING ledger;
+SELECT ledger.append_ndjson('scanned', E'  { "a" : "" , "b":"12345678" ,"c" :-5,\t"d": [ 1 , "]" , {"}": "\\"]"} ] }  ');
+SELECT ledger.append_ndjson('scanned', E'{}\n{ }\n{"a":"1234567\\u00e4\\\\","b":"x\\"","c":"7","d":"\\\\"}');
+SELECT ledger.append_ndjson('scanned', E'{"\\u0061": "escaped key", "c": 0, "d": -0.50}\n{"a": 12345678901234567890, "b": -0, "c": 1e1, "d": null}');
+SELECT ledger.append_ndjson('scanned', E'{"a": {"x": "y"}, "b": [null], "d": true}\n{"a": "\u00e4\u20ac", "b": "\\ud83d\\ude00", "d": {"d": 1, "d": 2}}');
+SELECT * FROM scanned;
+SELECT try(format('SELECT ledger.append_ndjson(''scanned'', %L)', line)) FROM unnest(ARRAY['{', '{"', '{"a', '{"a"', '{"a":', '{"a":"', '{"a":"\', '{"a":"x\"', '{"a":1', '{"a":1,', '{"a":1,}', '{,}',
+	'{"a":1}}', '{"a":1} x', '{"a":[}', '{"a":[1,]}', '{"d":{"a" 1}}', '{"d":[1', '{"d":{"x": "}', '{"c":-}', '{"c":1-1}', '{"c":+1}', '{"c":.5}', '{"c":truee}', '{"c":nullnull}', '{"c":True}', '{''a'':1}']) line;
+
 -- values convert as jsonb_populate_record converts them
 CREATE TYPE mood AS ENUM ('sad', 'happy');
 CREATE TYPE pair AS (x int, y text);

@@ -136,6 +136,29 @@ struct AppendSource
 	}			position;
 };
 
+/* A key or value as json_scan.c finds it in the text */
+typedef enum AppendJsonTokenKind
+{
+	APPEND_JSON_OTHER,			/* for the server's parser */
+	APPEND_JSON_STRING,			/* between its quotes it is as it reads */
+	APPEND_JSON_LITERAL,		/* a whole number, true or false: likewise */
+	APPEND_JSON_NULL
+} AppendJsonTokenKind;
+
+typedef struct AppendJsonToken
+{
+	AppendJsonTokenKind kind;
+	const char *start;
+	int			len;			/* quotes included, but for keys */
+} AppendJsonToken;
+
+typedef struct AppendJsonScan
+{
+	const char *at;
+	const char *end;
+	bool		first;
+} AppendJsonScan;
+
 /* append.c */
 extern void append_use_column(AppendCall *call, AppendColumn *column);
 extern void append_refuse_identity(AppendColumn *column);
@@ -155,6 +178,11 @@ extern AppendSource *record_array_source(ArrayType *records);
 /* json.c */
 extern AppendSource *json_source(Jsonb *entries);
 extern AppendSource *ndjson_source(const char *lines, int len);
+
+/* json_scan.c */
+extern bool json_scan_begin(AppendJsonScan *scan, const char *text, int len);
+extern bool json_scan_next(AppendJsonScan *scan, AppendJsonToken *key,
+						   AppendJsonToken *value, bool *done);
 
 /* store.c */
 extern bool store_entries(AppendCall *call, AppendSource *source,

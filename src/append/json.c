@@ -12,6 +12,7 @@
 #include "postgres.h"
 
 #include "append/append.h"
+#include "compat.h"
 
 #include "access/htup_details.h"
 #include "catalog/pg_type.h"
@@ -30,8 +31,8 @@ typedef struct JsonSource
 
 	JsonbContainer *entries;	/* jsonb: an object, or an array of them */
 
-	const char *start;			/* lines */
-	const char *end;
+	const char *end;			/* of the lines */
+	AppendJsonToken *tokens;	/* per column: what the line gives it */
 } JsonSource;
 
 static JsonSource *make_source(const char *unit,
@@ -45,7 +46,19 @@ static JsonbContainer *json_at(JsonSource *source, AppendCall *call);
 static bool next_line(AppendSource *base, AppendCall *call,
 					  Datum *values, bool *isnull);
 static void scan_line_columns(AppendSource *base, AppendCall *call);
-static JsonbContainer *line_at(JsonSource *source, AppendCall *call);
+static bool line_at(JsonSource *source, AppendCall *call,
+					const char **line, int *len);
+static JsonbContainer *parse_line(const char *line, int len);
+static bool scan_line(JsonSource *source, AppendCall *call,
+					  const char *line, int len);
+static void tokens_to_row(JsonSource *source, AppendCall *call,
+						  Datum *values, bool *isnull);
+static Datum convert_token(AppendCall *call, AppendColumn *column,
+						   AppendJsonToken *token, bool *isnull);
+static Jsonb *parse_jsonb(const char *text, int len);
+static void start_row(JsonSource *source, AppendCall *call);
+static void fill_defaults(JsonSource *source, AppendCall *call,
+						  Datum *values, bool *isnull);
 static void object_to_row(JsonSource *source, AppendCall *call,
 						  JsonbContainer *object, Datum *values, bool *isnull);
 static void scan_object_columns(AppendCall *call, JsonbContainer *object);
@@ -156,11 +169,15 @@ static bool
 next_line(AppendSource *base, AppendCall *call, Datum *values, bool *isnull)
 {
 	JsonSource *source = (JsonSource *) base;
-	JsonbContainer *object = line_at(source, call);
+	const char *line;
+	int			len;
 
-	if (object == NULL)
+	if (!line_at(source, call, &line, &len))
 		return false;
-	object_to_row(source, call, object, values, isnull);
+	if (scan_line(source, call, line, len))
+		tokens_to_row(source, call, values, isnull);
+	else
+		object_to_row(source, call, parse_line(line, len), values, isnull);
 	return true;
 }
 
@@ -170,11 +187,12 @@ scan_line_columns(AppendSource *base, AppendCall *call)
 	MemoryContext oldcxt = MemoryContextSwitchTo(call->batchcxt);
 	int64		index = base->position.index;
 	const char *at = base->position.at;
-	JsonbContainer *object;
+	const char *line;
+	int			len;
 
-	while ((object = line_at((JsonSource *) base, call)) != NULL)
+	while (line_at((JsonSource *) base, call, &line, &len))
 	{
-		scan_object_columns(call, object);
+		scan_object_columns(call, parse_line(line, len));
 		MemoryContextReset(call->batchcxt);
 	}
 	base->position.index = index;
@@ -183,35 +201,149 @@ scan_line_columns(AppendSource *base, AppendCall *call)
 	MemoryContextSwitchTo(oldcxt);
 }
 
-/* The object in the next line that is not blank, or NULL at the end. */
-static JsonbContainer *
-line_at(JsonSource *source, AppendCall *call)
+/* The next line that is not blank, without white space at its end */
+static bool
+line_at(JsonSource *source, AppendCall *call, const char **line, int *len)
 {
-	Jsonb	   *jb;
-	const char *line;
-	const char *newline;
-	int			len;
-
 	do
 	{
-		line = source->base.position.at;
-		if (line >= source->end)
-			return NULL;
-		newline = memchr(line, '\n', source->end - line);
-		len = (newline != NULL ? newline : source->end) - line;
-		source->base.position.at = line + len + 1;
+		const char *start = source->base.position.at;
+		const char *end;
+
+		if (start >= source->end)
+			return false;
+		end = memchr(start, '\n', source->end - start);
+		if (end == NULL)
+			end = source->end;
+		source->base.position.at = end + 1;
 		source->base.position.index++;
-		while (len > 0 && (line[len - 1] == '\r' || line[len - 1] == ' ' || line[len - 1] == '\t'))
-			len--;
-	} while (len == 0);
+		while (end > start && (end[-1] == '\r' || end[-1] == ' ' || end[-1] == '\t'))
+			end--;
+		*line = start;
+		*len = end - start;
+	} while (*len == 0);
 
 	call->entry = source->base.position.index;
-	jb = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(pnstrdup(line, len))));
+	return true;
+}
+
+static JsonbContainer *
+parse_line(const char *line, int len)
+{
+	Jsonb	   *jb = parse_jsonb(line, len);
+
 	if (!JB_ROOT_IS_OBJECT(jb))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("line is not a JSON object")));
 	return &jb->root;
+}
+
+static Jsonb *
+parse_jsonb(const char *text, int len)
+{
+	return DatumGetJsonbP(DirectFunctionCall1(jsonb_in,
+											  CStringGetDatum(pnstrdup(text, len))));
+}
+
+/*
+ * Find what the line gives each column; of duplicate keys the last counts, as
+ * in jsonb.  False if the line needs the server's parser.
+ */
+static bool
+scan_line(JsonSource *source, AppendCall *call, const char *line, int len)
+{
+	AppendColumn *columns = call->target->columns;
+	AppendJsonScan scan;
+	AppendJsonToken name;
+	AppendJsonToken value;
+	bool		done;
+
+	start_row(source, call);
+	if (source->tokens == NULL)
+		source->tokens = MemoryContextAlloc(call->cxt, (call->target->ncolumns + 1) *
+											sizeof(AppendJsonToken));
+	if (!json_scan_begin(&scan, line, len))
+		return false;
+	for (int place = 0;; place++)
+	{
+		AppendColumn *column;
+		JsonbValue	key;
+
+		if (!json_scan_next(&scan, &name, &value, &done))
+			return false;
+		if (done)
+			return true;
+		key.type = jbvString;
+		key.val.string.val = unconstify(char *, name.start);
+		key.val.string.len = name.len;
+		column = find_column(call, &key, place);
+		source->given[column - columns] = true;
+		source->tokens[column - columns] = value;
+	}
+}
+
+static void
+tokens_to_row(JsonSource *source, AppendCall *call, Datum *values, bool *isnull)
+{
+	for (int i = 0; i < call->target->ncolumns; i++)
+	{
+		AppendColumn *column = &call->target->columns[i];
+		int			to = column->attnum - 1;
+
+		if (!source->given[i])
+			continue;
+		append_use_column(call, column);
+		call->column = NameStr(column->name);
+		values[to] = convert_token(call, column, &source->tokens[i], &isnull[to]);
+		call->column = NULL;
+	}
+	fill_defaults(source, call, values, isnull);
+}
+
+/* As convert_value(), from the value's text */
+static Datum
+convert_token(AppendCall *call, AppendColumn *column, AppendJsonToken *token,
+			  bool *isnull)
+{
+	MemoryContext oldcxt = CurrentMemoryContext;
+	Jsonb	   *jb;
+	JsonbValue	value;
+
+	if (column->json_kind == APPEND_JSON_UNKNOWN)
+		column->json_kind = json_kind(column);
+
+	if (column->json_kind == APPEND_JSON_TEXT ||
+		(column->json_kind == APPEND_JSON_INPUT && column->typid != JSONOID))
+	{
+		*isnull = token->kind == APPEND_JSON_NULL;
+		if (*isnull)
+			return (Datum) 0;
+		if (token->kind == APPEND_JSON_LITERAL)
+			return append_input(call, column, pnstrdup(token->start, token->len));
+		if (token->kind == APPEND_JSON_STRING && column->json_kind == APPEND_JSON_TEXT)
+			return PointerGetDatum(cstring_to_text_with_len(token->start + 1, token->len - 2));
+		if (token->kind == APPEND_JSON_STRING)
+			return append_input(call, column, pnstrdup(token->start + 1, token->len - 2));
+	}
+
+	/* parsing leaves several times the value behind: not in the batch */
+	MemoryContextSwitchTo(call->econtext->ecxt_per_tuple_memory);
+	jb = parse_jsonb(token->start, token->len);
+	MemoryContextSwitchTo(oldcxt);
+
+	if (column->json_kind == APPEND_JSON_JSONB && token->kind != APPEND_JSON_NULL)
+	{
+		*isnull = false;
+		return PointerGetDatum(memcpy(palloc(VARSIZE(jb)), jb, VARSIZE(jb)));
+	}
+	if (!JsonbExtractScalar(&jb->root, &value))
+	{
+		value.type = jbvBinary;
+		value.val.binary.data = &jb->root;
+		value.val.binary.len = VARSIZE(jb) - VARHDRSZ;
+	}
+	return convert_value(call, column, &value, isnull);
 }
 
 static void
@@ -225,10 +357,7 @@ object_to_row(JsonSource *source, AppendCall *call, JsonbContainer *object,
 	JsonbValue	value;
 	JsonbIteratorToken token;
 
-	if (source->given == NULL)
-		source->given = MemoryContextAlloc(call->cxt, (target->ncolumns + 1) * sizeof(bool));
-	memset(source->given, 0, target->ncolumns * sizeof(bool));
-
+	start_row(source, call);
 	it = JsonbIteratorInit(object);
 	(void) JsonbIteratorNext(&it, &key, false);
 	while ((token = JsonbIteratorNext(&it, &key, true)) == WJB_KEY)
@@ -245,9 +374,25 @@ object_to_row(JsonSource *source, AppendCall *call, JsonbContainer *object,
 	}
 	Assert(token == WJB_END_OBJECT);
 
-	for (int i = 0; place < target->ncolumns && i < target->ncolumns; i++)
+	fill_defaults(source, call, values, isnull);
+}
+
+static void
+start_row(JsonSource *source, AppendCall *call)
+{
+	int			n = call->target->ncolumns;
+
+	if (source->given == NULL)
+		source->given = MemoryContextAlloc(call->cxt, (n + 1) * sizeof(bool));
+	memset(source->given, 0, n * sizeof(bool));
+}
+
+static void
+fill_defaults(JsonSource *source, AppendCall *call, Datum *values, bool *isnull)
+{
+	for (int i = 0; i < call->target->ncolumns; i++)
 	{
-		AppendColumn *column = &target->columns[i];
+		AppendColumn *column = &call->target->columns[i];
 
 		if (!source->given[i])
 			values[column->attnum - 1] =
@@ -307,7 +452,8 @@ find_column(AppendCall *call, JsonbValue *key, int place)
 		call->column = NameStr(column->name);
 		append_refuse_identity(column);
 	}
-	target->key_order[place] = column;
+	if (place < target->ncolumns)
+		target->key_order[place] = column;
 	return column;
 }
 

@@ -23,6 +23,7 @@
 
 #include "access/tupdesc.h"
 #include "catalog/pg_type.h"
+#include "executor/executor.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "nodes/params.h"
@@ -135,6 +136,7 @@ collect_rows(PlannedInsert *insert, AppendSource *source)
 		tuplestore_putvalues(insert->rows, insert->desc, row, row_isnull);
 		note_entry(insert, call->entry);
 		MemoryContextReset(call->batchcxt);
+		ResetPerTupleExprContext(call->estate);
 	}
 
 	row[0] = Int64GetDatum(0);
