@@ -14,6 +14,7 @@
 
 #include "access/xloginsert.h"
 #include "miscadmin.h"
+#include "storage/freespace.h"
 #include "storage/indexfsm.h"
 #include "storage/lmgr.h"
 #include "storage/storage.h"
@@ -77,7 +78,7 @@ extend_candidates(LedgerSegmentWriter *writer)
 {
 	Relation	rel = writer->rel;
 	bool		lock = !RELATION_IS_LOCAL(rel);
-	int			count = Min(CANDIDATES, Max(8, writer->nblocks / 2));
+	int			count = Min(CANDIDATES, Max(4, writer->nblocks / 8));
 
 	if (lock)
 		LockRelationForExtension(rel, ExclusiveLock);
@@ -353,8 +354,15 @@ ledger_segment_finish(LedgerSegmentWriter *writer, LedgerSegmentRoot *root,
 	*nblocks = writer->nblocks;
 
 	/* give back what was not needed */
-	while (writer->next_candidate < writer->ncandidates)
-		ledger_free_block(writer->rel, writer->candidates[writer->next_candidate++]);
+	if (writer->next_candidate < writer->ncandidates)
+	{
+		BlockNumber first = writer->candidates[writer->next_candidate];
+		BlockNumber last = writer->candidates[writer->ncandidates - 1];
+
+		while (writer->next_candidate < writer->ncandidates)
+			ledger_free_block(writer->rel, writer->candidates[writer->next_candidate++]);
+		FreeSpaceMapVacuumRange(writer->rel, first, last + 1);
+	}
 	pfree(page);
 	return block;
 }

@@ -98,12 +98,17 @@ check_slots_left(Relation rel, LedgerSlotNumber slot)
 				 errhint("Append to another partition before they run out.")));
 }
 
-/* The slot that would be allotted next, with its directory page made. */
+/*
+ * The slot that would be allotted next, with its directory page made, and
+ * before that the metapage, which must become block 0.
+ */
 LedgerSlotNumber
 ledger_prepare_slot(Relation rel)
 {
-	LedgerSlotNumber slot = ledger_slot_count(rel);
+	Buffer		metabuf = ledger_lock_meta(rel, BUFFER_LOCK_SHARE);
+	LedgerSlotNumber slot = ledger_meta_of(rel, metabuf, BufferGetPage(metabuf))->next_slot;
 
+	UnlockReleaseBuffer(metabuf);
 	check_slots_left(rel, slot);
 	ledger_ensure_directory(rel, slot);
 	return slot;
