@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "access/tableam.h"
+#include "access/xact.h"
 #include "am/am.h"
 #include "fmgr.h"
 #include "read/read.h"
@@ -46,6 +47,33 @@ ledger_tuple_update(Relation rel, ItemPointer otid, TupleTableSlot *slot, Comman
 {
 	refuse_change(rel, "update");
 	return TM_Ok;				/* not reached */
+}
+
+/* ---- insertion, with what RETURNING may ask for ---- */
+
+static void
+insert_tuple(Relation rel, TupleTableSlot *slot, CommandId cid, int options,
+			 BulkInsertState bistate)
+{
+	ledger_tuple_insert(rel, slot, cid, options, bistate);
+	ledger_slot_set_inserted(slot, GetCurrentTransactionId(), cid);
+}
+
+static void
+insert_speculative(Relation rel, TupleTableSlot *slot, CommandId cid, int options,
+				   BulkInsertState bistate, uint32 token)
+{
+	ledger_tuple_insert_speculative(rel, slot, cid, options, bistate, token);
+	ledger_slot_set_inserted(slot, GetCurrentTransactionId(), cid);
+}
+
+static void
+insert_many(Relation rel, TupleTableSlot **slots, int nslots, CommandId cid, int options,
+			BulkInsertState bistate)
+{
+	ledger_multi_insert(rel, slots, nslots, cid, options, bistate);
+	for (int i = 0; i < nslots; i++)
+		ledger_slot_set_inserted(slots[i], GetCurrentTransactionId(), cid);
 }
 
 /*
@@ -91,10 +119,10 @@ static const TableAmRoutine routine = {
 	.tuple_satisfies_snapshot = ledger_tuple_satisfies_snapshot,
 	.index_delete_tuples = ledger_index_delete_tuples,
 
-	.tuple_insert = ledger_tuple_insert,
-	.tuple_insert_speculative = ledger_tuple_insert_speculative,
+	.tuple_insert = insert_tuple,
+	.tuple_insert_speculative = insert_speculative,
 	.tuple_complete_speculative = ledger_tuple_complete_speculative,
-	.multi_insert = ledger_multi_insert,
+	.multi_insert = insert_many,
 	.tuple_delete = ledger_tuple_delete,
 	.tuple_update = ledger_tuple_update,
 	.tuple_lock = ledger_tuple_lock,

@@ -193,6 +193,12 @@ ledger_relation_estimate_size(Relation rel, int32 *attr_widths, BlockNumber *pag
 	*allvisfrac = 0;
 	if (*pages > 0 && ledger_read_meta(rel, &meta))
 		*tuples = (double) meta.totals.entries + unsealed_rows(rel, &meta);
+
+	/* new and empty: as of a heap, assume that it will not stay so */
+	if (*tuples == 0 && rel->rd_rel->reltuples < 0)
+		table_block_relation_estimate_size(rel, attr_widths, pages, tuples, allvisfrac,
+										   MAXALIGN(SizeofHeapTupleHeader) + sizeof(ItemIdData),
+										   LEDGER_PAGE_PAYLOAD);
 }
 
 bool

@@ -110,5 +110,6 @@ extern void ledger_parallelscan_reinitialize(Relation rel, ParallelTableScanDesc
 /* ---- slot.c ---- */
 
 extern const TupleTableSlotOps *ledger_slot_callbacks(Relation rel);
+extern void ledger_slot_set_inserted(TupleTableSlot *slot, TransactionId xmin, CommandId cid);
 
 #endif							/* LEDGER_READ_H */

@@ -583,6 +583,22 @@ const TupleTableSlotOps LedgerSlotOps = {
 	.copy_minimal_tuple = tts_ledger_copy_minimal_tuple
 };
 
+/*
+ * The slot's row has just been inserted: let RETURNING show its system
+ * columns.  Of another kind of slot, nothing is known to say.
+ */
+void
+ledger_slot_set_inserted(TupleTableSlot *slot, TransactionId xmin, CommandId cid)
+{
+	LedgerTupleTableSlot *lslot = (LedgerTupleTableSlot *) slot;
+
+	if (slot->tts_ops != &LedgerSlotOps)
+		return;
+	lslot->has_xmin = true;
+	lslot->xmin = xmin;
+	lslot->cid = cid;
+}
+
 const TupleTableSlotOps *
 ledger_slot_callbacks(Relation rel)
 {

@@ -44,7 +44,7 @@ struct LedgerSegmentWriter
 	char	   *pending;		/* bytes that do not fill a block yet */
 	size_t		npending;
 
-	BlockNumber candidates[CANDIDATES];
+	BlockNumber *candidates;
 	int			ncandidates;
 	int			next_candidate;
 	bool		map_exhausted;	/* the free space map knows no more */
@@ -60,6 +60,24 @@ ledger_segment_begin(Relation rel, LedgerSlotNumber primary, uint64 segment)
 	writer->segment = segment;
 	writer->extents = palloc(LEDGER_SEGMENT_EXTENTS * sizeof(LedgerExtent));
 	writer->pending = palloc(LEDGER_PAGE_PAYLOAD);
+	writer->candidates = palloc(CANDIDATES * sizeof(BlockNumber));
+	return writer;
+}
+
+/*
+ * The same, to be written to certain blocks, in ascending order, as far as they
+ * are free and enough.
+ */
+LedgerSegmentWriter *
+ledger_segment_begin_at(Relation rel, LedgerSlotNumber primary, uint64 segment,
+						const BlockNumber *blocks, int nblocks)
+{
+	LedgerSegmentWriter *writer = ledger_segment_begin(rel, primary, segment);
+
+	writer->candidates = palloc(Max(nblocks, CANDIDATES) * sizeof(BlockNumber));
+	memcpy(writer->candidates, blocks, nblocks * sizeof(BlockNumber));
+	writer->ncandidates = nblocks;
+	writer->map_exhausted = true;
 	return writer;
 }
 

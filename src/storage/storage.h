@@ -423,6 +423,9 @@ typedef struct LedgerSegmentWriter LedgerSegmentWriter;
 
 extern LedgerSegmentWriter *ledger_segment_begin(Relation rel, LedgerSlotNumber primary,
 												 uint64 segment);
+extern LedgerSegmentWriter *ledger_segment_begin_at(Relation rel, LedgerSlotNumber primary,
+													uint64 segment, const BlockNumber *blocks,
+													int nblocks);
 extern void ledger_segment_write(LedgerSegmentWriter *writer, const void *data, size_t len);
 extern uint64 ledger_segment_offset(LedgerSegmentWriter *writer);
 extern void ledger_segment_read_back(LedgerSegmentWriter *writer, uint64 offset,

@@ -94,6 +94,7 @@ set_header(Relation rel, HeapTuple tuple, TransactionId xid, CommandId cid)
 	HeapTupleHeaderSetXmin(header, xid);
 	HeapTupleHeaderSetCmin(header, cid);
 	HeapTupleHeaderSetXmax(header, 0);
+	ItemPointerSetInvalid(&header->t_ctid);
 	tuple->t_tableOid = RelationGetRelid(rel);
 }
 
@@ -158,11 +159,8 @@ compress_tuple(Relation rel, HeapTuple tuple, uint64 *excess)
 	if (result == NULL)
 	{
 		result = heap_form_tuple(desc, values, isnull);
-		result->t_tableOid = tuple->t_tableOid;
-		memcpy(&result->t_data->t_choice, &tuple->t_data->t_choice,
-			   sizeof(result->t_data->t_choice));
-		result->t_data->t_ctid = tuple->t_data->t_ctid;
-		result->t_data->t_infomask |= tuple->t_data->t_infomask & HEAP_XACT_MASK;
+		set_header(rel, result, HeapTupleHeaderGetRawXmin(tuple->t_data),
+				   HeapTupleHeaderGetRawCommandId(tuple->t_data));
 	}
 	return result;
 }
@@ -349,11 +347,15 @@ ledger_multi_insert(Relation rel, TupleTableSlot **slots, int nslots, CommandId 
 }
 
 /*
- * Nothing to do: a COPY into many partitions comes here each time that it
- * evicts one, which must not cut a segment short.  The rows that are in memory
- * are written out when somebody needs them, or at the end of the transaction.
+ * A COPY into many partitions comes here each time that it evicts one, which
+ * must not cut a segment short: rows stay in memory until somebody needs them,
+ * or the transaction ends.  But the file of a relation made by this very
+ * transaction may be about to be given to another relation (ALTER TABLE,
+ * REFRESH MATERIALIZED VIEW), by which name we could not find it then.
  */
 void
 ledger_finish_bulk_insert(Relation rel, int options)
 {
+	if (rel->rd_createSubid != InvalidSubTransactionId)
+		ledger_bulk_flush(rel);
 }

@@ -101,3 +101,16 @@ ledger_change_entry(Relation rel, LedgerSlotNumber slot, const LedgerSlotEntry *
 
 	ledger_publish_segment(rel, &one, 1, entry, change ? change : &none, closed_change);
 }
+
+/* Change the totals alone. */
+void
+ledger_change_totals(Relation rel, const LedgerTotals *change)
+{
+	Buffer		buffer = ledger_lock_meta(rel, BUFFER_LOCK_EXCLUSIVE);
+	GenericXLogState *state = GenericXLogStart(rel);
+
+	add_totals(ledger_meta_of(rel, buffer, GenericXLogRegisterBuffer(state, buffer, 0)),
+			   change, 0);
+	GenericXLogFinish(state);
+	UnlockReleaseBuffer(buffer);
+}

@@ -310,6 +310,17 @@ load_run(SealState *state, LedgerSlotNumber number, const LedgerSlotEntry *entry
 
 /* ---- bulk-written slots ---- */
 
+/* A segment's xmin blocks do not count as its own any more. */
+void
+ledger_forget_xmin_blocks(Relation rel, const LedgerSegment *segment)
+{
+	LedgerTotals change = {0};
+
+	for (int i = 0; i < segment->root.nxmin_extents; i++)
+		change.blocks -= segment->extents[segment->root.nextents + i].count;
+	ledger_change_totals(rel, &change);
+}
+
 /* Suggest a dead or settled segment's blocks to the free space map. */
 static void
 free_segment_blocks(Relation rel, const LedgerSlotEntry *entry, bool xmins_only)
@@ -319,6 +330,8 @@ free_segment_blocks(Relation rel, const LedgerSlotEntry *entry, bool xmins_only)
 
 	if (segment == NULL)
 		return;
+	if (xmins_only && segment->root.nxmin_extents > 0)
+		ledger_forget_xmin_blocks(rel, segment);
 	for (int i = xmins_only ? segment->root.nextents : 0;
 		 i < segment->root.nextents + segment->root.nxmin_extents; i++)
 		for (uint32 j = 0; j < segment->extents[i].count; j++)
@@ -412,8 +425,8 @@ ledger_settle_bulk(Relation rel)
  * Put a new segment's id in the entry of its primary slot: from here on its
  * blocks are in use.
  */
-static uint64
-reserve_segment(Relation rel, LedgerSlotNumber primary)
+uint64
+ledger_reserve_segment(Relation rel, LedgerSlotNumber primary)
 {
 	BlockNumber dirblock = ledger_directory_block(rel, primary);
 	Buffer		metabuf = ledger_lock_meta(rel, BUFFER_LOCK_EXCLUSIVE);
@@ -588,7 +601,7 @@ ledger_seal_some(Relation rel, bool only_full)
 		state.nfreed = 0;
 	else if (state.nslots > 0)
 	{
-		uint64		segment = reserve_segment(rel, state.slots[0].slot);
+		uint64		segment = ledger_reserve_segment(rel, state.slots[0].slot);
 		uint32		nblocks;
 		BlockNumber root;
 

@@ -39,6 +39,9 @@
 #define TRUNCATE_LOCK_MS	5000
 #define TRUNCATE_WAIT_MS	50
 
+/* Free blocks that are worth moving segments for, as a share of the relation. */
+#define MOVE_SHARE			16
+
 /* Free blocks that are worth looking for, as a share of the relation. */
 #define SWEEP_SHARE			20
 
@@ -265,8 +268,9 @@ free_xmin_blocks(Relation rel, const LedgerSlotEntry *entry)
 	LedgerSegment *segment = ledger_segment_open(rel, entry->home, entry->primary,
 												 entry->segment);
 
-	if (segment == NULL)
+	if (segment == NULL || segment->root.nxmin_extents == 0)
 		return;
+	ledger_forget_xmin_blocks(rel, segment);
 	for (int i = segment->root.nextents;
 		 i < segment->root.nextents + segment->root.nxmin_extents; i++)
 		for (uint32 j = 0; j < segment->extents[i].count; j++)
@@ -545,6 +549,18 @@ is_free(VacuumState *state, BlockNumber block)
 	return new || (tag != NULL && ledger_block_is_free(state->rel, &copy));
 }
 
+/* Blocks that something is in, as far as is known without looking. */
+static uint64
+expected_blocks(VacuumState *state)
+{
+	LedgerMetaData meta;
+
+	if (!ledger_read_meta(state->rel, &meta))
+		return 0;
+	return 1 + (meta.next_slot + LEDGER_ENTRIES_PER_PAGE - 1) / LEDGER_ENTRIES_PER_PAGE +
+		meta.totals.blocks + state->tail_blocks;
+}
+
 /*
  * Look at every block's tag, and suggest the free ones to the free space map,
  * if there are more free blocks than is worth losing, and something has
@@ -564,7 +580,7 @@ sweep(VacuumState *state)
 	if (!ledger_read_meta(rel, &meta) ||
 		(meta.swept_segment == meta.next_segment && meta.swept_slot == meta.next_slot))
 		return;
-	used = 1 + meta.next_slot / LEDGER_ENTRIES_PER_PAGE + meta.totals.blocks + state->tail_blocks;
+	used = expected_blocks(state);
 	if (nblocks <= used + nblocks / SWEEP_SHARE)
 		return;
 
@@ -613,23 +629,37 @@ lock_for_truncation(Relation rel)
 	return false;
 }
 
-/* Give free blocks at the end of the file back. */
+static bool
+worth_a_lock(BlockNumber nblocks, uint64 used)
+{
+	return nblocks > used &&
+		(nblocks - used >= TRUNCATE_MIN_BLOCKS || nblocks - used >= nblocks / 16);
+}
+
+/*
+ * Give free blocks back: those at the end of the file, and, where much of it is
+ * free, those that segments at the end can be moved to first.  Nobody reads
+ * while we hold the lock, so it is held for a bounded number of blocks only.
+ */
 static void
 truncate_relation(VacuumState *state)
 {
 	Relation	rel = state->rel;
 	BlockNumber nblocks = RelationGetNumberOfBlocks(rel);
+	uint64		expected = expected_blocks(state);
+	bool		move = nblocks > expected + nblocks / MOVE_SHARE;
 	BlockNumber used;
 
 	if (state->params->truncate == VACOPTVALUE_DISABLED || nblocks == 0)
 		return;
-	used = used_size(state);
-	if (nblocks - used < TRUNCATE_MIN_BLOCKS && nblocks - used < nblocks / 16)
+	if (!worth_a_lock(nblocks, used_size(state)) && !(move && worth_a_lock(nblocks, expected)))
 		return;
-	if (nblocks == used || !lock_for_truncation(rel))
+	if (!lock_for_truncation(rel))
 		return;
 
 	/* nobody can claim blocks now; somebody may have before */
+	if (move)
+		ledger_move_segments_down(rel, expected);
 	used = used_size(state);
 	if (used < RelationGetNumberOfBlocks(rel))
 		RelationTruncate(rel, used);

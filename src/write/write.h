@@ -74,6 +74,8 @@ extern void ledger_change_entry(Relation rel, LedgerSlotNumber slot,
 								const LedgerSlotEntry *entry,
 								const LedgerTotals *change, int closed_change);
 
+extern void ledger_change_totals(Relation rel, const LedgerTotals *change);
+
 /* ---- encode.c ---- */
 
 typedef struct LedgerRowSet
@@ -96,6 +98,13 @@ extern BlockNumber ledger_write_segment(Relation rel, TupleDesc desc,
 extern int64 ledger_seal_some(Relation rel, bool only_full);
 extern void ledger_close_open_runs(Relation rel);
 extern void ledger_settle_bulk(Relation rel);
+
+extern void ledger_forget_xmin_blocks(Relation rel, const LedgerSegment *segment);
+extern uint64 ledger_reserve_segment(Relation rel, LedgerSlotNumber primary);
+
+/* ---- move.c ---- */
+
+extern bool ledger_move_segments_down(Relation rel, BlockNumber target);
 
 /* ---- worker.c ---- */
 

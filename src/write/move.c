@@ -1,0 +1,218 @@
+/*-------------------------------------------------------------------------
+ *
+ * move.c
+ *	  Moving segments towards the start of the file, so that it can be cut.
+ *
+ * The caller holds AccessExclusiveLock: a reader that has a segment open
+ * relies on its blocks.  A moved segment is a new one, with an id of its own;
+ * its slots' entries change in one record, so a segment whose slots are on more
+ * than one directory page stays where it is.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "storage/freespace.h"
+#include "storage/indexfsm.h"
+#include "utils/memutils.h"
+#include "write/write.h"
+
+/* Blocks that are written while the lock is held, at most (64 MB). */
+#define MOVE_BLOCKS		8192
+
+#define COPY_BYTES		(8 * LEDGER_PAGE_PAYLOAD)
+
+/* Free blocks below a limit, ascending. */
+typedef struct FreeBlocks
+{
+	BlockNumber *blocks;
+	int			nblocks;
+	int			next;			/* not used yet */
+} FreeBlocks;
+
+static int
+compare_blocks(const void *a, const void *b)
+{
+	BlockNumber x = *(const BlockNumber *) a;
+	BlockNumber y = *(const BlockNumber *) b;
+
+	return x < y ? -1 : x > y;
+}
+
+/*
+ * Take free blocks below the limit from the free space map; give the others
+ * back.
+ */
+static void
+take_free_blocks(Relation rel, BlockNumber limit, FreeBlocks *result)
+{
+	int			capacity = MOVE_BLOCKS;
+	BlockNumber *above = palloc(capacity * sizeof(BlockNumber));
+	int			nabove = 0;
+
+	result->blocks = palloc(capacity * sizeof(BlockNumber));
+	result->nblocks = result->next = 0;
+	while (result->nblocks < capacity && nabove < capacity)
+	{
+		BlockNumber block = GetFreeIndexPage(rel);
+
+		CHECK_FOR_INTERRUPTS();
+		if (block == InvalidBlockNumber)
+			break;
+		if (block < limit)
+			result->blocks[result->nblocks++] = block;
+		else
+			above[nabove++] = block;
+	}
+	for (int i = 0; i < nabove; i++)
+		ledger_free_block(rel, above[i]);
+	pfree(above);
+	qsort(result->blocks, result->nblocks, sizeof(BlockNumber), compare_blocks);
+}
+
+static bool
+lies_beyond(const LedgerSegment *segment, BlockNumber target)
+{
+	if (segment->block >= target)
+		return true;
+	for (int i = 0; i < segment->root.nextents + segment->root.nxmin_extents; i++)
+		if (segment->extents[i].start + segment->extents[i].count > target)
+			return true;
+	return false;
+}
+
+/* Whether all of a segment's slots are where one record can change them. */
+static bool
+is_movable(Relation rel, const LedgerSegment *segment)
+{
+	for (int i = 0; i < segment->root.nslots; i++)
+	{
+		LedgerSlotEntry entry;
+
+		if (!ledger_same_directory(segment->slots[0].slot, segment->slots[i].slot) ||
+			!ledger_read_entry(rel, segment->slots[i].slot, &entry))
+			return false;
+		/* a slot that a crash has left out of it is not the segment's */
+		if (entry.segment == segment->root.segment && entry.state != LEDGER_SLOT_SEALED)
+			return false;
+	}
+	return true;
+}
+
+static void
+copy_stream(Relation rel, const LedgerSegment *segment, bool xmins, LedgerSegmentWriter *writer)
+{
+	uint64		total = xmins ? segment->root.xmin_bytes : segment->root.data_bytes;
+	char	   *buffer = palloc(COPY_BYTES);
+
+	for (uint64 done = 0; done < total;)
+	{
+		size_t		part = Min(COPY_BYTES, total - done);
+
+		if (!ledger_segment_read(rel, segment, xmins, done, part, buffer))
+			ledger_corrupt(rel, segment->block, "a block of segment " UINT64_FORMAT " was overwritten",
+						   segment->root.segment);
+		ledger_segment_write(writer, buffer, part);
+		done += part;
+	}
+	pfree(buffer);
+}
+
+/* Write a copy of the segment to free blocks, and let its slots refer to it. */
+static void
+move_segment(Relation rel, const LedgerSlotEntry *primary, const LedgerSegment *segment,
+			 FreeBlocks *room, uint32 needed)
+{
+	bool		keep_xmins = (primary->flags & (LEDGER_ENTRY_FROZEN | LEDGER_ENTRY_ONE_XMIN)) == 0;
+	uint64		id = ledger_reserve_segment(rel, segment->slots[0].slot);
+	LedgerSegmentWriter *writer = ledger_segment_begin_at(rel, segment->slots[0].slot, id,
+														  room->blocks + room->next, needed);
+	LedgerSegmentRoot root = segment->root;
+	LedgerSegmentSlot slots[LEDGER_SEGMENT_SLOTS];
+	LedgerSlotEntry entries[LEDGER_SEGMENT_SLOTS];
+	LedgerTotals change = {0};
+	int			nslots = 0;
+	uint32		nblocks;
+	BlockNumber home;
+
+	room->next += needed;
+	copy_stream(rel, segment, false, writer);
+	ledger_segment_start_xmins(writer);
+	if (keep_xmins)
+		copy_stream(rel, segment, true, writer);
+	home = ledger_segment_finish(writer, &root, segment->slots, &nblocks);
+
+	for (int i = 0; i < segment->root.nslots; i++)
+	{
+		LedgerSlotEntry *entry = &entries[nslots];
+
+		if (!ledger_read_entry(rel, segment->slots[i].slot, entry) ||
+			entry->segment != segment->root.segment)
+			continue;
+		entry->home = home;
+		entry->segment = id;
+		entry->pending = 0;
+		slots[nslots++] = segment->slots[i];
+	}
+	ledger_publish_segment(rel, slots, nslots, entries, &change, 0);
+
+	for (int i = 0; i < segment->root.nextents + segment->root.nxmin_extents; i++)
+		for (uint32 j = 0; j < segment->extents[i].count; j++)
+			ledger_free_block(rel, segment->extents[i].start + j);
+	ledger_free_block(rel, segment->block);
+}
+
+/* Blocks that the segment takes without xmins that nobody needs. */
+static uint32
+blocks_needed(const LedgerSlotEntry *entry, const LedgerSegment *segment)
+{
+	uint32		result = ledger_segment_blocks(segment);
+
+	if (entry->flags & (LEDGER_ENTRY_FROZEN | LEDGER_ENTRY_ONE_XMIN))
+		for (int i = 0; i < segment->root.nxmin_extents; i++)
+			result -= segment->extents[segment->root.nextents + i].count;
+	return result;
+}
+
+/*
+ * Move segments that reach beyond "target" to free blocks below it, last slots
+ * first, as far as these go.  Returns whether any has been moved.
+ */
+bool
+ledger_move_segments_down(Relation rel, BlockNumber target)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "ledger move",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	FreeBlocks	room;
+	bool		moved = false;
+
+	take_free_blocks(rel, target, &room);
+	for (LedgerSlotNumber slot = ledger_slot_count(rel); slot-- > 0 && room.next < room.nblocks;)
+	{
+		LedgerSlotEntry entry;
+		LedgerSegment *segment;
+		uint32		needed;
+
+		CHECK_FOR_INTERRUPTS();
+		if (!ledger_read_entry(rel, slot, &entry) || entry.state != LEDGER_SLOT_SEALED ||
+			entry.primary != slot)
+			continue;
+		segment = ledger_segment_open(rel, entry.home, slot, entry.segment);
+		if (segment == NULL || !lies_beyond(segment, target) || !is_movable(rel, segment))
+			continue;
+		needed = blocks_needed(&entry, segment);
+		if (needed > room.nblocks - room.next)
+			continue;
+		move_segment(rel, &entry, segment, &room, needed);
+		moved = true;
+	}
+	while (room.next < room.nblocks)
+		ledger_free_block(rel, room.blocks[room.next++]);
+	if (moved)
+		FreeSpaceMapVacuum(rel);
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(context);
+	return moved;
+}
