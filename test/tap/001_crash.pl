@@ -1,0 +1,177 @@
+# Crashes during single-row inserts, bulk loads and sealing: each committed
+# transaction's rows are there exactly once, no other's, by the word of a heap
+# table that the same transactions wrote.  Then free space maps that lie.
+use strict;
+use warnings;
+use FindBin;
+use lib $FindBin::RealBin;
+use LedgerTest;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(usleep);
+
+my $node = ledger_node('crash', init => { extra => without_checksums() },
+	conf => "autovacuum_naptime = 1s\nautovacuum_vacuum_insert_threshold = 500\ncheckpoint_timeout = 30s\n");
+prepare_oracle($node);
+$node->safe_psql('postgres', 'CREATE SEQUENCE s; CREATE INDEX l_k ON l (k, i)');
+
+my %scripts = (
+	single => [ 30, "BEGIN;\nSELECT singles(nextval('s'), 1);\nCOMMIT;\n" ],
+	few => [ 10, "SELECT load(nextval('s'), 20);\n" ],
+	bulk => [ 3, "\\set n random(1500, 9500)\nSELECT load(nextval('s'), :n);\n" ],
+	mixed => [ 3, "BEGIN;\nSELECT load(nextval('s'), 5);\nSAVEPOINT a;\nSELECT load(nextval('s'), 2000);\nROLLBACK TO a;\nSELECT load(nextval('s'), 1200);\nCOMMIT;\n" ],
+	abort => [ 5, "BEGIN;\nSELECT load(nextval('s'), 7);\nROLLBACK;\n" ],
+	bulkabort => [ 1, "BEGIN;\nSELECT load(nextval('s'), 3000);\nROLLBACK;\n" ],
+	seal => [ 2, "SELECT ledger.seal('l');\n" ],
+	vacuum => [ 1, "VACUUM l;\n" ],
+	checkpoint => [ 1, "CHECKPOINT;\n" ]);
+
+# Rows reachable by the index are those of the scan.
+sub index_ok
+{
+	my ($name) = @_;
+	is($node->safe_psql('postgres', q(SET enable_seqscan = off; SET enable_bitmapscan = off;
+		SELECT (SELECT count(*) FROM l) = (SELECT count(*) FROM l WHERE k >= 0) AND (SELECT sum(i) FROM l) = (SELECT sum(i) FROM l WHERE k >= 0))),
+		't', "$name: the index agrees");
+	return;
+}
+
+my @rounds = (
+	[ 'single rows', 4, [qw(single few abort)], 1.0 ],
+	[ 'bulk loads', 3, [qw(bulk bulkabort mixed)], 1.3 ],
+	[ 'everything', 5, [ keys %scripts ], 1.7 ],
+	[ 'everything, without full page writes', 5, [ keys %scripts ], 1.2 ],
+	[ 'everything, soon after the last crash', 5, [ keys %scripts ], 0.5 ]);
+my $rows = 0;
+foreach my $round (@rounds)
+{
+	my ($name, $clients, $which, $seconds) = @$round;
+	if ($name =~ /without/)
+	{
+		$node->append_conf('postgresql.conf', 'full_page_writes = off');
+		$node->restart;
+	}
+	my $load = load_start($node, $clients, map { $_ => $scripts{$_} } @$which);
+	$node->poll_query_until('postgres', "SELECT count(*) > $rows FROM h");
+	usleep($seconds * 1_000_000);
+	$node->stop('immediate');
+	my $said = load_stop($load);
+	unlike($said, qr/ERROR:/, "$name: no errors before the crash");
+	$node->start;
+	my $n = same_ok($node, "$name: same rows after the crash");
+	cmp_ok($n, '>', $rows, "$name: rows were written");
+	index_ok($name);
+	$node->safe_psql('postgres', q(SELECT load(nextval('s'), 3); SELECT load(nextval('s'), 1500)));
+	$node->safe_psql('postgres', q(SELECT ledger.seal('l')));
+	$rows = same_ok($node, "$name: same rows after loading and sealing more");
+}
+
+# At several points of one seal.
+$node->safe_psql('postgres', 'ALTER TABLE l SET (autovacuum_enabled = off)');
+foreach my $point (0.01, 0.05, 0.12, 0.25, 0.5)
+{
+	$node->safe_psql('postgres', 'DO $$ BEGIN FOR n IN 1 .. 25 LOOP PERFORM load(nextval(\'s\'), 800); COMMIT; END LOOP; END $$');
+	my $session = LedgerSession->new($node);
+	$session->query('SELECT 1');
+	$session->send(q(SELECT ledger.seal('l')));
+	usleep($point * 1_000_000);
+	$node->stop('immediate');
+	$session->quit;
+	$node->start;
+	same_ok($node, "same rows after a crash $point s into a seal");
+}
+$node->safe_psql('postgres', q(SELECT ledger.seal('l'); VACUUM l));
+same_ok($node, 'same rows after the seal was done');
+index_ok('sealed');
+
+# A backend that is killed takes all others with it.
+{
+	$node->append_conf('postgresql.conf', 'restart_after_crash = on');
+	$node->reload;
+	my $session = LedgerSession->new($node);
+	my $pid = $session->query('SELECT pg_backend_pid()');
+	$session->query(q(SELECT load(nextval('s'), 50); BEGIN; SELECT load(nextval('s'), 5000)));
+	kill 'KILL', $pid;
+	$session->quit;
+	sleep 1;
+	$node->poll_query_until('postgres', 'SELECT true');
+	same_ok($node, 'same rows after kill -9 of a loading backend');
+}
+
+# Free space maps that lie.  The map's file is changed with the server down.
+sub fsm_path { return data_path($node, 'l') . '_fsm'; }
+
+# A map that calls every block free: three levels, all bytes 255.
+sub lie_all_free
+{
+	my ($path) = @_;
+	my $data = -e $path ? slurp_raw($path) : '';
+	$data .= "\0" x (3 * 8192 - length $data) if length $data < 3 * 8192;
+	for (my $b = 0; $b < length($data) / 8192; $b++)
+	{
+		my $page = substr($data, $b * 8192, 8192);
+		# an initialized page: pd_lower, pd_upper, pd_special, size and version
+		substr($page, 12, 8) = pack('SSSS', 24, 8192, 8192, 8192 | 4) if unpack('S', substr($page, 14, 2)) == 0;
+		substr($page, 28) = chr(255) x (8192 - 28);
+		substr($data, $b * 8192, 8192) = $page;
+	}
+	spew_raw($path, $data);
+	return;
+}
+
+sub use_more
+{
+	my ($name) = @_;
+	$node->safe_psql('postgres', q(DO $$ BEGIN FOR n IN 1 .. 20 LOOP PERFORM load(nextval('s'), 700); COMMIT; END LOOP; END $$));
+	$node->safe_psql('postgres', q(SELECT load(nextval('s'), 9000)));
+	same_ok($node, "$name: same rows after loading more");
+	$node->safe_psql('postgres', q(SELECT ledger.seal('l')));
+	same_ok($node, "$name: same rows after sealing");
+	$node->safe_psql('postgres', q(DO $$ BEGIN FOR n IN 1 .. 20 LOOP PERFORM load(nextval('s'), 700); COMMIT; END LOOP; END $$; VACUUM l; SELECT ledger.seal('l'); VACUUM l));
+	same_ok($node, "$name: same rows after more of both and VACUUM");
+	index_ok($name);
+	return;
+}
+
+my $fsm = fsm_path();
+$node->stop;
+lie_all_free($fsm);
+$node->start;
+use_more('a map of free blocks only');
+
+# one kept from an earlier point, when much was free
+$node->safe_psql('postgres', q(TRUNCATE h, l; SELECT singles(nextval('s'), 9000); SELECT ledger.seal('l')));
+$fsm = fsm_path();
+$node->stop;
+my $early = -e $fsm ? slurp_raw($fsm) : '';
+$node->start;
+$node->safe_psql('postgres', q(SELECT singles(nextval('s'), 9000)));
+$node->stop;
+my $late = -e $fsm ? slurp_raw($fsm) : '';
+spew_raw($fsm, $early) if $early ne '';
+unlink $fsm if $early eq '';
+$node->start;
+use_more('a map from an earlier point');
+$node->stop;
+spew_raw($fsm, $late) if $late ne '';
+$node->start;
+use_more('another such map');
+$node->stop;
+unlink $fsm;
+$node->start;
+use_more('no map');
+$node->stop;
+lie_all_free($fsm);
+$node->start;
+my $load = load_start($node, 5, %scripts);
+sleep 3;
+$node->stop('immediate');
+load_stop($load);
+lie_all_free($fsm);
+$node->start;
+same_ok($node, 'same rows after a crash under a lying map');
+use_more('a lying map and a crash');
+
+no_crash_ok($node);
+$node->stop;
+done_testing();

@@ -1,0 +1,120 @@
+# A streaming standby answers as its primary does: under load, across seals, in
+# an old snapshot, through freezing, after promotion.
+use strict;
+use warnings;
+use FindBin;
+use lib $FindBin::RealBin;
+use LedgerTest;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $primary = ledger_node('primary', init => { allows_streaming => 1 },
+	conf => "wal_consistency_checking = 'heap,heap2,btree,generic'\nautovacuum = off\nmax_standby_streaming_delay = 0\nhot_standby_feedback = off\nmax_wal_size = 1GB\n");
+prepare_oracle($primary);
+$primary->safe_psql('postgres', 'CREATE SEQUENCE s; CREATE INDEX l_k ON l (k, i); SELECT load(0, 100); SELECT load(0, 3000)');
+$primary->backup('b');
+my $standby = PostgreSQL::Test::Cluster->new('standby');
+$standby->init_from_backup($primary, 'b', has_streaming => 1);
+$standby->start;
+
+my $catch_up = sub { $primary->wait_for_catchup($standby, 'replay', $primary->lsn('insert')); };
+$catch_up->();
+same_ok($standby, 'same rows at first');
+is($standby->safe_psql('postgres', 'SHOW transaction_read_only'), 'on', 'standby is one');
+my ($rc, $out, $err) = $standby->psql('postgres', "\\set VERBOSITY sqlstate\nINSERT INTO l VALUES (1)");
+like($err, qr/25006/, 'no insert on a standby');
+($rc, $out, $err) = $standby->psql('postgres', "SELECT ledger.seal('l')");
+isnt($rc, 0, 'no seal on a standby');
+like($err, qr/recovery|read-only/, 'and it says why');
+
+# An old snapshot on the standby, rows of a transaction in progress at the time.
+my $writer = LedgerSession->new($primary);
+$writer->query('BEGIN; SELECT load(-1, 5); SELECT load(-2, 2500)');
+my $old = LedgerSession->new($standby);
+my $seen = $old->query('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT same()');
+is($seen, 'same 3100 rows', 'an old snapshot is taken');
+$writer->query('COMMIT');
+my $reader = LedgerSession->new($standby);
+
+for my $round (1 .. 12)
+{
+	$primary->safe_psql('postgres', q(
+		SELECT load(nextval('s'), 40);
+		BEGIN; SELECT load(nextval('s'), 6); SAVEPOINT a; SELECT load(nextval('s'), 1800); ROLLBACK TO a; COMMIT;
+		BEGIN; SELECT load(nextval('s'), 2000); ROLLBACK;
+		SELECT load(nextval('s'), 1500);
+		SELECT singles(nextval('s'), 60)));
+	# queries run on the standby while what they read is sealed
+	$reader->send('SELECT same(), pg_sleep(0.05); SELECT count(*) FROM l a JOIN l b USING (k, i)');
+	$primary->safe_psql('postgres', q(SELECT ledger.seal('l')));
+	$catch_up->();
+	$reader->query('SELECT 1');
+	is($reader->{error}, '', "queries during seal $round");
+	same_ok($standby, "same rows after seal $round");
+	is($old->query('SELECT same()'), $seen, "the old snapshot sees what it saw, seal $round");
+	is($old->query('SET LOCAL enable_seqscan = off; SELECT count(*) FROM l WHERE k > -10; SET LOCAL enable_seqscan = on'), 3100, "by index, too, seal $round") if $round % 4 == 0;
+	is(digest($primary, 'l'), digest($standby, 'l'), "same digest, seal $round") if $round % 3 == 0;
+}
+
+# A load of several sessions while the standby is read all the time.
+my $load = load_start($primary, 4,
+	one => [ 20, "SELECT load(nextval('s'), 1);\n" ],
+	many => [ 2, "SELECT load(nextval('s'), 1400);\n" ],
+	abort => [ 2, "BEGIN;\nSELECT load(nextval('s'), 1200);\nROLLBACK;\n" ],
+	seal => [ 1, "SELECT ledger.seal('l');\n" ]);
+my ($checks, $wrong) = (0, '');
+my $until = time + 5;
+while (time < $until)
+{
+	my $said = $reader->query('SELECT same()');
+	$wrong .= "$said $reader->{error}\n" if $said !~ /^same \d+ rows$/;
+	$checks++;
+}
+my $said = load_stop($load);
+unlike($said, qr/ERROR:/, 'load without errors');
+is($wrong, '', 'standby was right all the time');
+cmp_ok($checks, '>', 3, 'which was checked');
+$catch_up->();
+same_ok($standby, 'same rows after the load');
+is($old->query('SELECT same()'), $seen, 'the old snapshot still sees what it saw');
+
+# Freezing rows that the old snapshot must not see cancels it, and no other.
+$reader->query('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM l');
+my $new = $primary->safe_psql('postgres', 'SELECT count(*) FROM l');
+$primary->safe_psql('postgres', 'VACUUM (FREEZE) l');
+$catch_up->();
+my $then = $old->query('SELECT same()');
+like($old->{error}, qr/conflict with recovery|terminating connection/, 'freezing cancels the old snapshot')
+  or diag("it said: $then");
+unlike($then, qr/DIFFERENT|same (?!3100 )/, 'and it saw nothing wrong before');
+same_ok($standby, 'same rows after freezing');
+is($standby->safe_psql('postgres', "SELECT age(relfrozenxid) FROM pg_class WHERE oid = 'l'::regclass"),
+	$primary->safe_psql('postgres', "SELECT age(relfrozenxid) FROM pg_class WHERE oid = 'l'::regclass"), 'same age(relfrozenxid)');
+$old->quit;
+$reader->quit;
+
+# VACUUM gives blocks back, TRUNCATE, a new table, an abort that never ends.
+$primary->safe_psql('postgres', q(VACUUM l; TRUNCATE h, l; SELECT load(nextval('s'), 2500); CREATE TABLE c USING ledger AS SELECT * FROM l));
+$catch_up->();
+same_ok($standby, 'same rows after TRUNCATE');
+same_ok($standby, 'same rows in a new table', 'h', 'c');
+$writer->query(q(BEGIN; SELECT load(nextval('s'), 5); SELECT load(nextval('s'), 2500)));
+$primary->safe_psql('postgres', q(SELECT load(nextval('s'), 7)));
+$catch_up->();
+
+# The standby takes over.
+$primary->stop('immediate');
+$writer->quit;
+$standby->promote;
+same_ok($standby, 'same rows after promotion');
+$standby->safe_psql('postgres', q(SELECT load(nextval('s'), 3); SELECT load(nextval('s'), 2500); SELECT ledger.seal('l'); VACUUM l));
+same_ok($standby, 'same rows after more of them');
+is($standby->safe_psql('postgres', 'SET enable_seqscan = off; SELECT count(*) FROM l WHERE k > -10'), $standby->safe_psql('postgres', 'SELECT count(*) FROM h'), 'the index agrees');
+$standby->stop('immediate');
+$standby->start;
+same_ok($standby, 'same rows after its crash');
+no_crash_ok($primary);
+no_crash_ok($standby);
+$standby->stop;
+done_testing();
