@@ -298,7 +298,8 @@ write_header(LedgerEncoder *enc, uint64 preamble, const uint64 *zones,
 }
 
 uint64
-ledger_chunk_encode(const LedgerColumnInput *columns, int self, LedgerSink *sink)
+ledger_chunk_encode(const LedgerColumnInput *columns, int self, LedgerEffort effort,
+					LedgerSink *sink)
 {
 	LedgerEncoder *enc = palloc0(sizeof(LedgerEncoder));
 	int			nrows = columns[self].nrows;
@@ -311,6 +312,7 @@ ledger_chunk_encode(const LedgerColumnInput *columns, int self, LedgerSink *sink
 	enc->columns = columns;
 	enc->self = self;
 	enc->input = &columns[self];
+	enc->effort = effort;
 	enc->sink = sink;
 	initStringInfo(&enc->extra);
 	initStringInfo(&enc->meta);

@@ -66,6 +66,17 @@ typedef struct LedgerSource
 } LedgerSource;
 
 /*
+ * How hard the encoder tries.  Loading is quick, so that it takes no longer
+ * than into heap; what is sealed or rewritten in the background is thorough.
+ * The bytes of either are read alike.
+ */
+typedef enum LedgerEffort
+{
+	LEDGER_EFFORT_QUICK,
+	LEDGER_EFFORT_THOROUGH
+} LedgerEffort;
+
+/*
  * Encode column number "self" of columns[0 .. ncolumns-1] into the sink, and
  * return the number of bytes written.  The other columns are at hand because
  * an encoding may refer to an earlier column's value in the same row; the
@@ -74,7 +85,7 @@ typedef struct LedgerSource
  * memory is bounded whatever the size of the values.
  */
 extern uint64 ledger_chunk_encode(const LedgerColumnInput *columns, int self,
-								  LedgerSink *sink);
+								  LedgerEffort effort, LedgerSink *sink);
 
 /* An open chunk: its header is read and checked, and kept in "context". */
 typedef struct LedgerChunk LedgerChunk;

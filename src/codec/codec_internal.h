@@ -212,6 +212,7 @@ typedef struct LedgerEncoder
 	const LedgerColumnInput *columns;
 	int			self;
 	const LedgerColumnInput *input; /* columns[self] */
+	LedgerEffort effort;
 	LedgerSink *sink;
 	uint64		written;
 	LedgerEncoding encoding;

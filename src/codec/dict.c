@@ -44,7 +44,7 @@
 /* After this many values, give up if nearly all of them were new. */
 #define EARLY_LOOK			8192
 
-#define DICT_HC_LEVEL		6
+#define DICT_HC_LEVEL(effort)	((effort) == LEDGER_EFFORT_QUICK ? 3 : 6)
 
 typedef struct DictBlock
 {
@@ -176,7 +176,8 @@ write_block(LedgerEncoder *enc, const char *raw, uint32 raw_length, uint32 nentr
 	DictBlock	block;
 
 	if (compress)
-		length = LZ4_compress_HC(raw, room, raw_length, raw_length - 1, DICT_HC_LEVEL);
+		length = LZ4_compress_HC(raw, room, raw_length, raw_length - 1,
+								 DICT_HC_LEVEL(enc->effort));
 	if (length > 0)
 		stored = room;
 	else

@@ -64,8 +64,19 @@ struct LedgerLz4Writer
 	char	   *buffer;			/* the seed, then the current block */
 	int			fill;			/* bytes of the current block */
 	char	   *room;			/* for a compressed block */
-	LZ4_streamHC_t *seeded;		/* as it is after reading the seed */
-	LZ4_streamHC_t *stream;
+	bool		quick;			/* the fast compressor's streams are used */
+
+	/* a stream as it is after reading the seed, NULL without one */
+	union
+	{
+		LZ4_stream_t *fast;
+		LZ4_streamHC_t *hc;
+	}			seeded;
+	union
+	{
+		LZ4_stream_t *fast;
+		LZ4_streamHC_t *hc;
+	}			stream;
 	bool		stubborn;		/* the last block hardly shrank */
 	StringInfoData blocks;		/* LedgerLz4Block of the current vector */
 };
@@ -125,7 +136,8 @@ write_seed(LedgerEncoder *enc, LedgerLz4Writer *lz4)
 	{
 		const char *stored = lz4->room;
 		int			length = LZ4_compress_HC(lz4->buffer, lz4->room, lz4->seed_length,
-											 lz4->seed_length - 1, LZ4HC_CLEVEL_DEFAULT);
+											 lz4->seed_length - 1,
+											 lz4->quick ? LEDGER_HC_LEVEL : LZ4HC_CLEVEL_DEFAULT);
 
 		if (length <= 0)
 		{
@@ -180,6 +192,33 @@ ledger_lz4_estimate(LedgerEncoder *enc, const LedgerSummary *summary)
 	return (uint64) (summary->total * share) + (enc->input->type.attlen < 0 ? summary->nvalues / 2 : 0);
 }
 
+static void
+prepare_fast(LedgerLz4Writer *lz4)
+{
+	lz4->stream.fast = palloc(sizeof(LZ4_stream_t));
+	LZ4_initStream(lz4->stream.fast, sizeof(LZ4_stream_t));
+	if (lz4->seed_length > 0)
+	{
+		lz4->seeded.fast = palloc(sizeof(LZ4_stream_t));
+		LZ4_initStream(lz4->seeded.fast, sizeof(LZ4_stream_t));
+		LZ4_loadDict(lz4->seeded.fast, lz4->buffer, lz4->seed_length);
+	}
+}
+
+static void
+prepare_hc(LedgerLz4Writer *lz4)
+{
+	lz4->stream.hc = palloc(sizeof(LZ4_streamHC_t));
+	LZ4_initStreamHC(lz4->stream.hc, sizeof(LZ4_streamHC_t));
+	if (lz4->seed_length > 0)
+	{
+		lz4->seeded.hc = palloc(sizeof(LZ4_streamHC_t));
+		LZ4_initStreamHC(lz4->seeded.hc, sizeof(LZ4_streamHC_t));
+		LZ4_resetStreamHC_fast(lz4->seeded.hc, LEDGER_HC_LEVEL);
+		LZ4_loadDictHC(lz4->seeded.hc, lz4->buffer, lz4->seed_length);
+	}
+}
+
 /* Make the writer, and write what precedes the vectors. */
 LedgerLz4Writer *
 ledger_lz4_begin(LedgerEncoder *enc, const LedgerSummary *summary)
@@ -190,20 +229,40 @@ ledger_lz4_begin(LedgerEncoder *enc, const LedgerSummary *summary)
 		LEDGER_LZ4_BLOCK_MAX : LEDGER_LZ4_BLOCK;
 	lz4->buffer = palloc(LEDGER_LZ4_SEED_MAX + lz4->block_size);
 	lz4->room = palloc(Max(lz4->block_size, LEDGER_LZ4_SEED_MAX));
-	lz4->stream = palloc(sizeof(LZ4_streamHC_t));
+	lz4->quick = enc->effort == LEDGER_EFFORT_QUICK;
 	initStringInfo(&lz4->blocks);
 	if (summary->total >= SEED_COLUMN_MIN && lz4->block_size == LEDGER_LZ4_BLOCK)
 	{
 		lz4->seed_length = sample_values(enc, lz4, summary, 1, LEDGER_LZ4_SEED_MAX, lz4->buffer);
-		lz4->seeded = palloc(sizeof(LZ4_streamHC_t));
-		LZ4_initStreamHC(lz4->seeded, sizeof(LZ4_streamHC_t));
-		LZ4_resetStreamHC_fast(lz4->seeded, LEDGER_HC_LEVEL);
-		LZ4_loadDictHC(lz4->seeded, lz4->buffer, lz4->seed_length);
 	}
+	if (lz4->quick)
+		prepare_fast(lz4);
 	else
-		LZ4_initStreamHC(lz4->stream, sizeof(LZ4_streamHC_t));
+		prepare_hc(lz4);
 	write_seed(enc, lz4);
 	return lz4;
+}
+
+/* The seed lies just before the block, as LZ4 wants its history. */
+static int
+compress_fast(LedgerLz4Writer *lz4, const char *raw)
+{
+	if (lz4->seed_length > 0)
+		memcpy(lz4->stream.fast, lz4->seeded.fast, sizeof(LZ4_stream_t));
+	else
+		LZ4_resetStream_fast(lz4->stream.fast);
+	return LZ4_compress_fast_continue(lz4->stream.fast, raw, lz4->room, lz4->fill,
+									  lz4->fill - 1, 1);
+}
+
+static int
+compress_hc(LedgerLz4Writer *lz4, const char *raw)
+{
+	if (lz4->seed_length > 0)
+		memcpy(lz4->stream.hc, lz4->seeded.hc, sizeof(LZ4_streamHC_t));
+	else
+		LZ4_resetStreamHC_fast(lz4->stream.hc, LEDGER_HC_LEVEL);
+	return LZ4_compress_HC_continue(lz4->stream.hc, raw, lz4->room, lz4->fill, lz4->fill - 1);
 }
 
 /*
@@ -221,15 +280,13 @@ compress_block(LedgerLz4Writer *lz4, const char *raw)
 	CHECK_FOR_INTERRUPTS();
 	if (lz4->fill < 2)
 		return 0;
+	if (lz4->quick)
+		return compress_fast(lz4, raw);
 	if (lz4->stubborn)
 		length = LZ4_compress_default(raw, lz4->room, lz4->fill, little);
 	if (lz4->stubborn && length == 0)
 		return 0;
-	if (lz4->seeded)
-		memcpy(lz4->stream, lz4->seeded, sizeof(LZ4_streamHC_t));
-	else
-		LZ4_resetStreamHC_fast(lz4->stream, LEDGER_HC_LEVEL);
-	length = LZ4_compress_HC_continue(lz4->stream, raw, lz4->room, lz4->fill, lz4->fill - 1);
+	length = compress_hc(lz4, raw);
 	lz4->stubborn = length == 0 || length > little;
 	return length;
 }

@@ -421,6 +421,7 @@ write_as_segment(Relation rel, LedgerBulkBuffer *buffer)
 	rows.nrows = buffer->nrows;
 	rows.tuples = buffer->tuples;
 	rows.cid = buffer->cids[0];
+	rows.loading = true;
 	for (int i = 1; i < buffer->nrows && one_cid; i++)
 		one_cid = buffer->cids[i] == rows.cid;
 	if (!one_cid)

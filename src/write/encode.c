@@ -195,7 +195,8 @@ write_chunk(EncodeState *state, const LedgerColumnInput *columns, int self)
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "ledger chunk",
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
-	uint64		length = ledger_chunk_encode(columns, self, &sink);
+	LedgerEffort effort = state->rows->loading ? LEDGER_EFFORT_QUICK : LEDGER_EFFORT_THOROUGH;
+	uint64		length = ledger_chunk_encode(columns, self, effort, &sink);
 
 	if (length != ledger_segment_offset(state->writer) - start)
 		elog(ERROR, "column encoder wrote " UINT64_FORMAT " bytes, not " UINT64_FORMAT,

@@ -85,6 +85,7 @@ typedef struct LedgerRowSet
 	uint32	   *xmins;			/* NULL, or one a position (0 for a gap) */
 	uint32	   *cids;			/* NULL, or one a position */
 	CommandId	cid;			/* if cids is NULL */
+	bool		loading;		/* somebody waits: encode quickly */
 	uint64		raw_bytes;		/* filled in when written */
 } LedgerRowSet;
 

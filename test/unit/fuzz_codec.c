@@ -96,7 +96,8 @@ fuzz_column(const LedgerColumnInput *columns, int self, int rounds)
 	ShimBuffer	copy;
 	LedgerSink	sink = shim_sink(&original);
 
-	ledger_chunk_encode(columns, self, &sink);
+	ledger_chunk_encode(columns, self,
+						RANDOM_BELOW(2) ? LEDGER_EFFORT_QUICK : LEDGER_EFFORT_THOROUGH, &sink);
 	shim_free_all();
 	copy.data = malloc(original.len);
 	copy.size = original.len;

@@ -2,7 +2,7 @@
  * measure.c
  *	  Sizes and speeds of the codec on a COPY text file of bot entries.
  *
- * usage: measure FILE [shuffle]
+ * usage: measure FILE [quick] [shuffle]
  *
  * Column 4 (ts) becomes a timestamptz; the others are text.  A field that
  * begins with \\x is taken as bytes in hexadecimal, so that the file can hold
@@ -189,6 +189,7 @@ typedef struct Totals
 
 static Totals totals[COLUMNS_MAX];
 static int	singles;
+static LedgerEffort effort = LEDGER_EFFORT_THOROUGH;
 
 static void
 get_references(LedgerChunk *chunk, const LedgerColumnInput *columns, int first,
@@ -243,7 +244,7 @@ measure_column(const LedgerColumnInput *columns, int c)
 	buffer.len = 0;
 	shim_reset_peak();
 	start = now();
-	ledger_chunk_encode(columns, c, &sink);
+	ledger_chunk_encode(columns, c, effort, &sink);
 	totals[c].encode += now() - start;
 	totals[c].peak = Max(totals[c].peak, shim_peak);
 	shim_free_all();
@@ -314,12 +315,17 @@ main(int argc, char **argv)
 
 	if (argc < 2)
 	{
-		fprintf(stderr, "usage: measure FILE [shuffle]\n");
+		fprintf(stderr, "usage: measure FILE [quick] [shuffle]\n");
 		return 2;
 	}
 	load(argv[1]);
-	if (argc > 2)
-		shuffle();
+	for (int i = 2; i < argc; i++)
+	{
+		if (strcmp(argv[i], "quick") == 0)
+			effort = LEDGER_EFFORT_QUICK;
+		else
+			shuffle();
+	}
 	for (int c = 0; c < ncolumns; c++)
 	{
 		for (int row = 0; row < nrows; row++)

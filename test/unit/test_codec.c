@@ -171,13 +171,14 @@ damage_noticed(const ShimBuffer *original, const LedgerColumnInput *columns, int
 }
 
 static void
-check_column(const LedgerColumnInput *columns, int self, const char *name, int damages)
+check_effort(const LedgerColumnInput *columns, int self, LedgerEffort effort, const char *name,
+			 int damages)
 {
 	const LedgerColumnInput *input = &columns[self];
 	ShimBuffer	buffer = {0};
 	LedgerSink	sink = shim_sink(&buffer);
 	LedgerSource source = shim_source(&buffer);
-	uint64		length = ledger_chunk_encode(columns, self, &sink);
+	uint64		length = ledger_chunk_encode(columns, self, effort, &sink);
 	bool		noticed = true;
 
 	report(length == buffer.len, name, "length");
@@ -203,6 +204,13 @@ check_column(const LedgerColumnInput *columns, int self, const char *name, int d
 	}
 	report(noticed, name, "damage");
 	free(buffer.data);
+}
+
+static void
+check_column(const LedgerColumnInput *columns, int self, const char *name, int damages)
+{
+	check_effort(columns, self, LEDGER_EFFORT_QUICK, name, damages);
+	check_effort(columns, self, LEDGER_EFFORT_THOROUGH, name, damages);
 }
 
 static void
@@ -288,7 +296,7 @@ check_references(void)
 
 /* One value of 600 MB and some small ones: memory stays small. */
 static void
-check_huge_value(void)
+check_huge_value(LedgerEffort effort)
 {
 	const LedgerColumnType type = {TEXTOID, 100, -1, false, 'i'};
 	Size		len = (Size) 600 * 1024 * 1024;
@@ -310,7 +318,7 @@ check_huge_value(void)
 	values[1] = PointerGetDatum(huge);
 
 	shim_reset_peak();
-	ledger_chunk_encode(&input, 0, &sink);
+	ledger_chunk_encode(&input, 0, effort, &sink);
 	report(shim_peak < 12 * 1024 * 1024, "huge value", "memory to encode");
 	shim_free_all();
 	shim_reset_peak();
@@ -339,7 +347,7 @@ check_version(void)
 	LedgerSink	sink = shim_sink(&buffer);
 
 	column_make(&column, 6, 1, 0, 100);
-	ledger_chunk_encode(&column.input, 0, &sink);
+	ledger_chunk_encode(&column.input, 0, LEDGER_EFFORT_QUICK, &sink);
 	buffer.data[buffer.len - sizeof(LedgerChunkTrailer) + offsetof(LedgerChunkTrailer, version)]++;
 	if (setjmp(shim_corrupt_jump) == 0)
 	{
@@ -363,7 +371,8 @@ main(int argc, char **argv)
 	check_references();
 	check_single_columns();
 	check_full_segments();
-	check_huge_value();
+	check_huge_value(LEDGER_EFFORT_QUICK);
+	check_huge_value(LEDGER_EFFORT_THOROUGH);
 	for (int i = 0; i < 8; i++)
 	{
 		if (encodings[i] == 0)
