@@ -176,8 +176,63 @@ blocks_needed(const LedgerSlotEntry *entry, const LedgerSegment *segment)
 }
 
 /*
- * Move segments that reach beyond "target" to free blocks below it, last slots
- * first, as far as these go.  Returns whether any has been moved.
+ * The segment whose primary slot is this, if it reaches beyond "limit", can be
+ * moved, and so should be; else NULL.
+ */
+static LedgerSegment *
+find_victim(Relation rel, LedgerSlotNumber slot, BlockNumber limit, LedgerSlotEntry *entry)
+{
+	LedgerSegment *segment;
+
+	if (!ledger_read_entry(rel, slot, entry) || entry->state != LEDGER_SLOT_SEALED ||
+		entry->primary != slot)
+		return NULL;
+	segment = ledger_segment_open(rel, entry->home, slot, entry->segment);
+	if (segment == NULL || !lies_beyond(segment, limit) || !is_movable(rel, segment))
+		return NULL;
+	return segment;
+}
+
+/*
+ * Move what reaches beyond "limit" below it, as far as free blocks there and
+ * the bound on what is written go.  Returns the number of blocks written.
+ */
+static uint32
+move_pass(Relation rel, BlockNumber limit)
+{
+	FreeBlocks	room;
+	uint32		written = 0;
+
+	take_free_blocks(rel, limit, &room);
+	for (LedgerSlotNumber slot = ledger_slot_count(rel); slot-- > 0 && room.next < room.nblocks;)
+	{
+		LedgerSlotEntry entry;
+		LedgerSegment *segment = find_victim(rel, slot, limit, &entry);
+		uint32		needed;
+
+		CHECK_FOR_INTERRUPTS();
+		if (segment == NULL)
+			continue;
+		needed = blocks_needed(&entry, segment);
+		if (needed > room.nblocks - room.next)
+			continue;
+		move_segment(rel, &entry, segment, &room, needed);
+		written += needed;
+	}
+	while (room.next < room.nblocks)
+		ledger_free_block(rel, room.blocks[room.next++]);
+	if (written > 0)
+		FreeSpaceMapVacuum(rel);
+	return written;
+}
+
+/*
+ * Move segments that reach beyond "target", the size that the file would have
+ * without free blocks, down.  Returns whether any has been moved.
+ *
+ * Below the target there may be room for a part of a segment only; with that
+ * of the biggest one added, there is room for any.  What is then just beyond
+ * the target moves on if it can.
  */
 bool
 ledger_move_segments_down(Relation rel, BlockNumber target)
@@ -185,34 +240,23 @@ ledger_move_segments_down(Relation rel, BlockNumber target)
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "ledger move",
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
-	FreeBlocks	room;
-	bool		moved = false;
+	LedgerSlotNumber count = ledger_slot_count(rel);
+	uint32		biggest = 0;
+	uint32		written;
 
-	take_free_blocks(rel, target, &room);
-	for (LedgerSlotNumber slot = ledger_slot_count(rel); slot-- > 0 && room.next < room.nblocks;)
+	for (LedgerSlotNumber slot = 0; slot < count; slot++)
 	{
 		LedgerSlotEntry entry;
-		LedgerSegment *segment;
-		uint32		needed;
+		LedgerSegment *segment = find_victim(rel, slot, target, &entry);
 
 		CHECK_FOR_INTERRUPTS();
-		if (!ledger_read_entry(rel, slot, &entry) || entry.state != LEDGER_SLOT_SEALED ||
-			entry.primary != slot)
-			continue;
-		segment = ledger_segment_open(rel, entry.home, slot, entry.segment);
-		if (segment == NULL || !lies_beyond(segment, target) || !is_movable(rel, segment))
-			continue;
-		needed = blocks_needed(&entry, segment);
-		if (needed > room.nblocks - room.next)
-			continue;
-		move_segment(rel, &entry, segment, &room, needed);
-		moved = true;
+		if (segment != NULL)
+			biggest = Max(biggest, blocks_needed(&entry, segment));
 	}
-	while (room.next < room.nblocks)
-		ledger_free_block(rel, room.blocks[room.next++]);
-	if (moved)
-		FreeSpaceMapVacuum(rel);
+	written = move_pass(rel, target + biggest);
+	if (written < MOVE_BLOCKS / 2)
+		written += move_pass(rel, target);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
-	return moved;
+	return written > 0;
 }

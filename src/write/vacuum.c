@@ -58,6 +58,9 @@ typedef struct VacuumState
 	uint64		tail_rows;		/* rows in tail runs */
 	uint64		tail_blocks;
 	uint64		unsealed_rows;	/* of closed runs */
+	int64		sealed_rows;	/* by this VACUUM */
+	BlockNumber nblocks;		/* before */
+	bool		moved;			/* segments, to lower blocks */
 } VacuumState;
 
 /* ---- freezing ---- */
@@ -659,7 +662,7 @@ truncate_relation(VacuumState *state)
 
 	/* nobody can claim blocks now; somebody may have before */
 	if (move)
-		ledger_move_segments_down(rel, expected);
+		state->moved = ledger_move_segments_down(rel, expected);
 	used = used_size(state);
 	if (used < RelationGetNumberOfBlocks(rel))
 		RelationTruncate(rel, used);
@@ -667,6 +670,18 @@ truncate_relation(VacuumState *state)
 }
 
 /* ---- VACUUM ---- */
+
+static void
+seal_all(VacuumState *state)
+{
+	int64		rows;
+
+	while ((rows = ledger_seal_some(state->rel, false)) >= 0)
+	{
+		CHECK_FOR_INTERRUPTS();
+		state->sealed_rows += rows;
+	}
+}
 
 static void
 report(VacuumState *state)
@@ -681,6 +696,13 @@ report(VacuumState *state)
 	 * Rows of closed runs that could not be sealed, because a transaction is
 	 * in progress, are reported as dead so that autovacuum comes back.
 	 */
+	ereport((state->params->options & VACOPT_VERBOSE) ? INFO : DEBUG2,
+			(errmsg("vacuumed ledger \"%s\": sealed " INT64_FORMAT " entries, " UINT64_FORMAT " remain in the tail",
+					RelationGetRelationName(state->rel), state->sealed_rows, state->tail_rows),
+			 errdetail("%u blocks before, %u now, %u of them in use.%s",
+					   state->nblocks, RelationGetNumberOfBlocks(state->rel),
+					   (uint32) expected_blocks(state),
+					   state->moved ? " Segments were moved to lower blocks." : "")));
 	pgstat_report_vacuum_compat(state->rel, live, state->unsealed_rows, state->start);
 }
 
@@ -697,6 +719,7 @@ ledger_relation_vacuum(Relation rel, VacuumParams *params, BufferAccessStrategy 
 	state.params = params;
 	state.strategy = bstrategy;
 	state.start = GetCurrentTimestamp();
+	state.nblocks = RelationGetNumberOfBlocks(rel);
 	pgstat_progress_start_command(PROGRESS_COMMAND_VACUUM, RelationGetRelid(rel));
 	LedgerGetCutoffs(rel, params, &state.cutoffs, &aggressive);
 	state.failsafe = LedgerFailsafeNeeded(rel, &state.cutoffs);
@@ -709,8 +732,7 @@ ledger_relation_vacuum(Relation rel, VacuumParams *params, BufferAccessStrategy 
 	if (!state.failsafe)
 	{
 		ledger_settle_bulk(rel);
-		while (ledger_seal_some(rel, false) >= 0)
-			CHECK_FOR_INTERRUPTS();
+		seal_all(&state);
 	}
 	freeze_segments(&state);
 	freeze_tail(&state);
