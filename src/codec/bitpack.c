@@ -137,26 +137,48 @@ pack(const uint64 *numbers, int n, const Frame *frame, StringInfo out)
 }
 
 /*
+ * Choose the smaller of the two ways: true for differences, which are left in
+ * "deltas".
+ */
+static bool
+choose_frame(const uint64 *values, int n, uint64 *deltas, Frame *frame)
+{
+	Frame		delta;
+
+	Assert(n <= LEDGER_VECTOR_ROWS);
+	frame_measure(values, n, frame);
+	for (int i = 1; i < n; i++)
+		deltas[i - 1] = values[i] - values[i - 1];
+	frame_measure(deltas, Max(n - 1, 0), &delta);
+	if (n <= 1 || frame_size(&delta, n - 1) + sizeof(uint64) >= frame_size(frame, n))
+		return false;
+	*frame = delta;
+	return true;
+}
+
+/* Bytes that ledger_integers_write would append. */
+Size
+ledger_integers_size(const uint64 *values, int n)
+{
+	uint64		deltas[LEDGER_VECTOR_ROWS];
+	Frame		frame;
+
+	if (choose_frame(values, n, deltas, &frame))
+		return frame_size(&frame, n - 1) + sizeof(uint64);
+	return frame_size(&frame, n);
+}
+
+/*
  * Append "n" packed values to "out", in the smaller of the two ways.
  */
 void
 ledger_integers_write(const uint64 *values, int n, StringInfo out)
 {
 	uint64		deltas[LEDGER_VECTOR_ROWS];
-	Frame		plain;
-	Frame		delta;
-	bool		use_delta;
-	const Frame *frame;
+	Frame		chosen;
+	const Frame *frame = &chosen;
+	bool		use_delta = choose_frame(values, n, deltas, &chosen);
 	uint8		head[2];
-
-	Assert(n <= LEDGER_VECTOR_ROWS);
-	frame_measure(values, n, &plain);
-	deltas[0] = 0;
-	for (int i = 1; i < n; i++)
-		deltas[i - 1] = values[i] - values[i - 1];
-	frame_measure(deltas, Max(n - 1, 0), &delta);
-	use_delta = n > 1 && frame_size(&delta, n - 1) + sizeof(uint64) < frame_size(&plain, n);
-	frame = use_delta ? &delta : &plain;
 
 	head[0] = (use_delta ? FLAG_DELTA : 0) | (frame->scale != 1 ? FLAG_SCALED : 0);
 	head[1] = frame->width;

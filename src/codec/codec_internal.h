@@ -132,6 +132,7 @@ typedef struct LedgerIntegers
 	const uint8 *bits;
 } LedgerIntegers;
 
+extern Size ledger_integers_size(const uint64 *values, int n);
 extern void ledger_integers_write(const uint64 *values, int n, StringInfo out);
 extern const uint8 *ledger_integers_open(LedgerIntegers *ints, int n,
 										 const uint8 *p, const uint8 *end);

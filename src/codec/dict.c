@@ -27,7 +27,6 @@
 #include <lz4hc.h>
 
 #include "codec/codec_internal.h"
-#include "common/hashfn.h"
 #include "miscadmin.h"
 
 /* Stored bytes of a block of packed entries, raw bytes of one of others. */
@@ -54,26 +53,27 @@ typedef struct DictBlock
 	uint32		nentries;
 } DictBlock;
 
+/*
+ * A hash table of the values found so far, with open addressing.  It keeps
+ * hashes and codes only; the values themselves are in the rows.
+ */
 typedef struct DictSlot
 {
 	uint32		hash;
-	uint32		code;
-	LedgerBytes value;
-	char		status;
+	uint32		code;			/* plus 1; 0 if the slot is empty */
 } DictSlot;
 
-#define SH_PREFIX dictslots
-#define SH_ELEMENT_TYPE DictSlot
-#define SH_KEY_TYPE LedgerBytes
-#define SH_KEY value
-#define SH_HASH_KEY(tb, key) hash_bytes((const unsigned char *) (key).data, (key).len)
-#define SH_EQUAL(tb, a, b) ((a).len == (b).len && memcmp((a).data, (b).data, (a).len) == 0)
-#define SH_STORE_HASH
-#define SH_GET_HASH(tb, a) (a)->hash
-#define SH_SCOPE static inline
-#define SH_DEFINE
-#define SH_DECLARE
-#include "lib/simplehash.h"
+typedef struct DictTable
+{
+	DictSlot   *slots;
+	uint32		mask;			/* number of slots, a power of 2, less 1 */
+	uint64		steps;			/* from slot to slot, in all */
+} DictTable;
+
+#define TABLE_FIRST_SIZE	1024
+
+/* Steps a row from which on the hashes are no good, by chance or by intent. */
+#define STEPS_MAX			64
 
 struct LedgerDict
 {
@@ -107,11 +107,83 @@ measure_codes(LedgerEncoder *enc, const uint32 *codes)
 			if (!input->isnull[row])
 				numbers[n++] = codes[row];
 		}
-		resetStringInfo(&enc->meta);
-		ledger_integers_write(numbers, n, &enc->meta);
-		size += enc->meta.len;
+		size += ledger_integers_size(numbers, n);
 	}
 	return size;
+}
+
+/*
+ * Eight bytes at a time.  hash_bytes() is better, but took longer than all
+ * else here.
+ */
+static uint32
+hash_value(LedgerBytes value)
+{
+	const uint64 factor = UINT64CONST(0x9E3779B97F4A7C15);
+	uint64		hash = value.len * factor;
+	const char *p = value.data;
+	Size		left = value.len;
+	uint64		word;
+
+	for (; left >= sizeof(word); p += sizeof(word), left -= sizeof(word))
+	{
+		memcpy(&word, p, sizeof(word));
+		hash = (hash ^ word) * factor;
+		hash ^= hash >> 29;
+	}
+	word = 0;
+	for (; left > 0; left--)
+		word = (word << 8) | (uint8) *p++;
+	hash = (hash ^ word) * factor;
+	return (uint32) (hash >> 32);
+}
+
+static void
+grow_table(DictTable *table)
+{
+	DictSlot   *old = table->slots;
+	uint32		old_size = old ? table->mask + 1 : 0;
+	uint32		size = old ? 2 * old_size : TABLE_FIRST_SIZE;
+
+	table->slots = palloc0(size * sizeof(DictSlot));
+	table->mask = size - 1;
+	for (uint32 i = 0; i < old_size; i++)
+	{
+		uint32		place = old[i].hash & table->mask;
+
+		if (old[i].code == 0)
+			continue;
+		while (table->slots[place].code != 0)
+			place = (place + 1) & table->mask;
+		table->slots[place] = old[i];
+	}
+	if (old)
+		pfree(old);
+}
+
+/* The slot of a value: its own, or the empty one where it belongs. */
+static DictSlot *
+find_slot(LedgerEncoder *enc, const LedgerDictBuild *dict, DictTable *table,
+		  LedgerBytes value, uint32 hash)
+{
+	uint32		place = hash & table->mask;
+
+	for (;;)
+	{
+		DictSlot   *slot = &table->slots[place];
+
+		if (slot->code == 0)
+			return slot;
+		if (slot->hash == hash)
+		{
+			LedgerBytes known = ledger_encoder_value(enc, dict->rows[slot->code - 1]);
+
+			if (known.len == value.len && memcmp(known.data, value.data, value.len) == 0)
+				return slot;
+		}
+		place = (place + 1) & table->mask;
+		table->steps++;
+	}
 }
 
 /*
@@ -122,39 +194,48 @@ bool
 ledger_dict_build(LedgerEncoder *enc, LedgerDictBuild *dict)
 {
 	const LedgerColumnInput *input = enc->input;
-	dictslots_hash *slots = dictslots_create(CurrentMemoryContext, 1024, NULL);
+	DictTable	table = {0};
 	int			nvalues = 0;
 	bool		ok = true;
 
 	memset(dict, 0, sizeof(*dict));
 	dict->codes = palloc(sizeof(uint32) * input->nrows);
 	dict->rows = palloc(sizeof(uint32) * input->nrows);
+	grow_table(&table);
 	for (int row = 0; row < input->nrows && ok; row++)
 	{
 		LedgerBytes value;
 		DictSlot   *slot;
-		bool		found;
+		uint32		hash;
 
 		if ((row & 1023) == 0)
 			CHECK_FOR_INTERRUPTS();
 		if (input->isnull[row])
 			continue;
 		value = ledger_encoder_value(enc, row);
-		slot = dictslots_insert(slots, value, &found);
-		if (!found)
+		hash = hash_value(value);
+		slot = find_slot(enc, dict, &table, value, hash);
+		if (slot->code == 0)
 		{
-			slot->code = dict->nentries;
 			dict->rows[dict->nentries++] = row;
 			dict->total += value.len;
+			slot->hash = hash;
+			slot->code = dict->nentries;
+			dict->codes[row] = dict->nentries - 1;
+			if ((uint32) dict->nentries > table.mask / 2)
+				grow_table(&table);
 		}
-		dict->codes[row] = slot->code;
+		else
+			dict->codes[row] = slot->code - 1;
 		nvalues++;
 		if (nvalues == EARLY_LOOK && dict->nentries > nvalues - nvalues / 16)
 			ok = false;
 		if (!enc->templated && dict->total + 2 * (uint64) dict->nentries > PLAIN_TOTAL_MAX)
 			ok = false;
+		if (table.steps > STEPS_MAX * ((uint64) nvalues + 1024))
+			ok = false;
 	}
-	dictslots_destroy(slots);
+	pfree(table.slots);
 	if (ok)
 		dict->code_bytes = measure_codes(enc, dict->codes);
 	else

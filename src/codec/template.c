@@ -27,26 +27,104 @@
 #define NOT_HEX			1
 #define NOT_DECIMAL		2
 
-static inline uint8
-digit_flaws(uint8 c)
+/*
+ * What is known of a column's values, eight bytes a word.  Word i is about the
+ * bytes from word_start(i) on; the last may overlap the one before.
+ */
+#define TEMPLATE_WORDS	(LEDGER_TEMPLATE_MAX / 8)
+
+typedef struct Comparison
 {
-	if (c >= '0' && c <= '9')
-		return 0;
-	return c >= 'a' && c <= 'f' ? NOT_DECIMAL : (NOT_HEX | NOT_DECIMAL);
+	int			len;			/* of the values */
+	int			nwords;
+	char		example[LEDGER_TEMPLATE_MAX];
+	uint64		differs[TEMPLATE_WORDS];
+	uint64		not_decimal[TEMPLATE_WORDS];	/* highest bit of each byte */
+	uint64		not_hex[TEMPLATE_WORDS];
+} Comparison;
+
+static inline int
+word_start(const Comparison *comparison, int i)
+{
+	return Max(Min(8 * i, comparison->len - 8), 0);
+}
+
+static inline uint64
+get_word(const Comparison *comparison, const char *value, int i)
+{
+	uint64		word = 0;
+
+	if (comparison->len >= 8)
+		memcpy(&word, value + word_start(comparison, i), sizeof(word));
+	else
+		memcpy(&word, value, comparison->len);
+	return word;
+}
+
+#define EACH_BYTE(x)	(UINT64CONST(0x0101010101010101) * (x))
+
+/* Look at one more value, of the right length. */
+static void
+compare_value(Comparison *comparison, const char *value)
+{
+	for (int i = 0; i < comparison->nwords; i++)
+	{
+		uint64		word = get_word(comparison, value, i);
+		uint64		low = word & EACH_BYTE(0x7F);
+		uint64		digit = low ^ EACH_BYTE(0x30);	/* 0 to 9, for '0' to '9' */
+		uint64		letter = low ^ EACH_BYTE(0x60); /* 1 to 6, for 'a' to 'f' */
+		uint64		not_digit = (digit + EACH_BYTE(0x7F - 9)) | word;
+		uint64		not_letter = (letter + EACH_BYTE(0x7F - 6)) |
+			~(letter + EACH_BYTE(0x7F)) | word;
+
+		comparison->differs[i] |= word ^ get_word(comparison, comparison->example, i);
+		comparison->not_decimal[i] |= not_digit;
+		comparison->not_hex[i] |= not_digit & not_letter;
+	}
+}
+
+/* Which bytes differ between values, and what kinds of digit they are not. */
+static void
+spread_words(const Comparison *comparison, uint8 *differs, uint8 *flaws)
+{
+	for (int i = 0; i < comparison->nwords; i++)
+	{
+		uint8		words[3][8];
+		int			start = word_start(comparison, i);
+
+		memcpy(words[0], &comparison->differs[i], 8);
+		memcpy(words[1], &comparison->not_decimal[i], 8);
+		memcpy(words[2], &comparison->not_hex[i], 8);
+		for (int b = 0; b < 8 && start + b < comparison->len; b++)
+		{
+			differs[start + b] = words[0][b];
+			flaws[start + b] = ((words[1][b] & 0x80) ? NOT_DECIMAL : 0) |
+				((words[2][b] & 0x80) ? NOT_HEX : 0);
+		}
+	}
+}
+
+static bool
+hopeless(const uint8 *differs, const uint8 *flaws, int len)
+{
+	for (int i = 0; i < len; i++)
+	{
+		if (differs[i] != 0 && (flaws[i] & NOT_HEX))
+			return true;
+	}
+	return false;
 }
 
 /*
- * Which bytes differ between values, and what kinds of digit they are not.
- * Returns the values' length, or 0 if they have no length or not the same.
+ * Fill in differs and flaws for all values.  Returns the values' length, or 0
+ * if they have no length or not the same.
  */
 static int
 compare_values(const LedgerColumnInput *input, char *example, uint8 *differs, uint8 *flaws)
 {
-	uint8		flaws_of[256];
-	int			len = 0;
+	Comparison	comparison;
 
-	for (int c = 0; c < 256; c++)
-		flaws_of[c] = digit_flaws(c);
+	memset(&comparison, 0, sizeof(comparison));
 	for (int row = 0; row < input->nrows; row++)
 	{
 		LedgerBytes value;
@@ -54,31 +132,29 @@ compare_values(const LedgerColumnInput *input, char *example, uint8 *differs, ui
 		if (input->isnull[row])
 			continue;
 		value = ledger_datum_bytes(&input->type, input->values[row]);
-		if (len == 0)
+		if (comparison.len == 0)
 		{
 			if (value.len == 0 || value.len > LEDGER_TEMPLATE_MAX)
 				return 0;
-			len = value.len;
-			memcpy(example, value.data, len);
+			comparison.len = value.len;
+			comparison.nwords = (value.len + 7) / 8;
+			memcpy(comparison.example, value.data, value.len);
 		}
-		if (value.len != len)
+		if (value.len != comparison.len)
 			return 0;
-		for (int i = 0; i < len; i++)
-			differs[i] |= (uint8) (value.data[i] ^ example[i]);
-		for (int i = 0; i < len; i++)
-			flaws[i] |= flaws_of[(uint8) value.data[i]];
+		compare_value(&comparison, value.data);
 
 		/* a look now and then whether this can still come to something */
-		if ((row & 1023) == 0)
+		if ((row & 127) == 0)
 		{
-			for (int i = 0; i < len; i++)
-			{
-				if (differs[i] != 0 && (flaws[i] & NOT_HEX))
-					return 0;
-			}
+			spread_words(&comparison, differs, flaws);
+			if (hopeless(differs, flaws, comparison.len))
+				return 0;
 		}
 	}
-	return len;
+	spread_words(&comparison, differs, flaws);
+	memcpy(example, comparison.example, comparison.len);
+	return comparison.len;
 }
 
 /* Collect the runs of bytes between first and last that lack the flaw. */

@@ -17,6 +17,15 @@
 /* Memory for the values of the columns that are gathered at a time. */
 #define GATHER_BYTES	(12 * 1024 * 1024)
 
+/*
+ * Values up to this size are copied, so that a column's lie side by side: the
+ * encoder looks at each several times, and in the rows each look would miss
+ * the cache.  With enough of them copied, the rest stays where it is.
+ */
+#define COPY_VALUE_MAX	64
+#define COPY_BYTES		(16 * 1024 * 1024)
+#define COPY_PIECE		65536
+
 typedef struct EncodeState
 {
 	Relation	rel;
@@ -51,6 +60,38 @@ make_columns(EncodeState *state, int first, int ncolumns)
 	return columns;
 }
 
+/* Where a column's copied values go. */
+typedef struct CopyRoom
+{
+	char	   *next;
+	Size		left;
+} CopyRoom;
+
+static Datum
+copy_value(const LedgerColumnType *type, Datum value, CopyRoom *room, Size *copied)
+{
+	bool		is_short = type->attlen == -1 && VARATT_IS_SHORT(DatumGetPointer(value));
+	Size		size = type->attlen > 0 ? (Size) type->attlen : VARSIZE_ANY(DatumGetPointer(value));
+	Size		padded = is_short ? size : MAXALIGN(size);
+	Size		skip = is_short ? 0 : MAXALIGN(room->next) - (uintptr_t) room->next;
+
+	if (size > COPY_VALUE_MAX)
+		return value;
+	if (skip + padded > room->left)
+	{
+		if (*copied > COPY_BYTES)
+			return value;
+		room->next = palloc(COPY_PIECE);
+		room->left = COPY_PIECE;
+		*copied += COPY_PIECE;
+		skip = 0;
+	}
+	value = PointerGetDatum(memcpy(room->next + skip, DatumGetPointer(value), size));
+	room->next += skip + padded;
+	room->left -= skip + padded;
+	return value;
+}
+
 /* One value, with nothing compressed. */
 static inline Datum
 plain_value(Form_pg_attribute att, Datum value)
@@ -66,6 +107,8 @@ gather_columns(EncodeState *state, int first, int ncolumns, LedgerColumnInput *c
 	TupleDesc	desc = state->desc;
 	Datum	   *values = palloc(desc->natts * sizeof(Datum));
 	bool	   *isnull = palloc(desc->natts * sizeof(bool));
+	CopyRoom   *rooms = palloc0(ncolumns * sizeof(CopyRoom));
+	Size		copied = 0;
 
 	for (int row = 0; row < state->rows->nrows; row++)
 	{
@@ -79,14 +122,17 @@ gather_columns(EncodeState *state, int first, int ncolumns, LedgerColumnInput *c
 		{
 			Form_pg_attribute att = TupleDescAttr(desc, first + i);
 			bool		null = tuple == NULL || isnull[first + i] || att->attisdropped;
+			Datum		value = null ? (Datum) 0 : plain_value(att, values[first + i]);
 
+			if (!null && !att->attbyval && att->attlen != -2)
+				value = copy_value(&columns[i].type, value, &rooms[i], &copied);
 			((bool *) columns[i].isnull)[row] = null;
-			((Datum *) columns[i].values)[row] = null ? (Datum) 0 :
-				plain_value(att, values[first + i]);
+			((Datum *) columns[i].values)[row] = value;
 		}
 	}
 	pfree(values);
 	pfree(isnull);
+	pfree(rooms);
 }
 
 static bool
