@@ -58,7 +58,7 @@ INSERT INTO generators VALUES
 	('int8', 'CASE i % 5 WHEN 0 THEN -9223372036854775808 WHEN 1 THEN 9223372036854775807 ELSE (random() * 1e15)::int8 END'),
 	('int2vector', '(i || '' '' || (random() * 1000)::int)::int2vector'),
 	('oidvector', '(i || '' '' || (random() * 100000)::int)::oidvector'),
-	('regproc', '(ARRAY[''now'', ''pi'', ''-'', ''random''])[i % 4 + 1]::regproc'),
+	('regproc', '(ARRAY[''now'', ''pi'', ''-'', ''version''])[i % 4 + 1]::regproc'),
 	('regprocedure', '(ARRAY[''now()'', ''pi()'', ''-''])[i % 3 + 1]::regprocedure'),
 	('regoper', '(ARRAY[''||/'', ''|/'', ''0''])[i % 3 + 1]::regoper'),
 	('regoperator', '(ARRAY[''+(int4,int4)'', ''*(int8,int4)'', ''0''])[i % 3 + 1]::regoperator'),
