@@ -163,11 +163,15 @@ typedef struct LedgerVacuumCutoffs
 #if PG_VERSION_NUM >= 170000
 #define ledger_may_maintain(relid, user) \
 	(pg_class_aclcheck(relid, user, ACL_MAINTAIN) == ACLCHECK_OK)
+#define LEDGER_MAINTAIN_DENIED	ACLCHECK_NO_PRIV
 #elif PG_VERSION_NUM >= 160000
 #define ledger_may_maintain(relid, user) \
 	object_ownercheck(RelationRelationId, relid, user)
 #else
 #define ledger_may_maintain(relid, user)	pg_class_ownercheck(relid, user)
+#endif
+#ifndef LEDGER_MAINTAIN_DENIED
+#define LEDGER_MAINTAIN_DENIED	ACLCHECK_NOT_OWNER
 #endif
 
 /* What src/read needs. */

@@ -102,7 +102,7 @@ static void
 check_may_seal(Oid relid)
 {
 	if (!ledger_may_maintain(relid, GetUserId()))
-		aclcheck_error(ACLCHECK_NOT_OWNER, get_relkind_objtype(get_rel_relkind(relid)),
+		aclcheck_error(LEDGER_MAINTAIN_DENIED, get_relkind_objtype(get_rel_relkind(relid)),
 					   get_rel_name(relid));
 }
 
