@@ -61,3 +61,16 @@ ledger_runmap_find(const LedgerRunMap *map, int offset)
 	}
 	return high;
 }
+
+/*
+ * Let the page's used part end with the map's last item: what lies beyond is
+ * neither logged nor compared for the log.
+ */
+void
+ledger_runmap_set_lower(Page page)
+{
+	LedgerRunMap *map = (LedgerRunMap *) LedgerPageContents(page);
+
+	((PageHeader) page)->pd_lower = SizeOfPageHeaderData + offsetof(LedgerRunMap, items) +
+		map->nitems * sizeof(LedgerRunMapItem);
+}

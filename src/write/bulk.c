@@ -492,7 +492,7 @@ write_runmap(Relation rel, LedgerSlotNumber slot, const LedgerRunMap *map)
 	START_CRIT_SECTION();
 	ledger_page_init(page, LEDGER_BLOCK_RUNMAP, slot, 0, 0);
 	memcpy(LedgerPageContents(page), map, sizeof(*map));
-	((PageHeader) page)->pd_lower = SizeOfPageHeaderData + sizeof(*map);
+	ledger_runmap_set_lower(page);
 	MarkBufferDirty(mapbuf);
 	if (RelationNeedsWAL(rel))
 		log_newpage_buffer(mapbuf, true);

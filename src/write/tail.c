@@ -159,7 +159,7 @@ open_run(Relation rel, int lane)
 	page = GenericXLogRegisterBuffer(state, mapbuf, GENERIC_XLOG_FULL_IMAGE);
 	ledger_page_init(page, LEDGER_BLOCK_RUNMAP, slot, 0, 0);
 	memset(LedgerPageContents(page), 0, sizeof(LedgerRunMap));
-	((PageHeader) page)->pd_lower = SizeOfPageHeaderData + sizeof(LedgerRunMap);
+	ledger_runmap_set_lower(page);
 
 	GenericXLogFinish(state);
 	UnlockReleaseBuffer(dirbuf);
@@ -334,6 +334,7 @@ extend_run(Relation rel, const LedgerLane *lane, const RunEnd *end)
 	map->items[map->nitems].first = end->nrows;
 	map->items[map->nitems].unused = 0;
 	map->nitems++;
+	ledger_runmap_set_lower(page);
 	GenericXLogFinish(state);
 	UnlockReleaseBuffer(mapbuf);
 	return newbuf;
