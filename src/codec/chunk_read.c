@@ -381,43 +381,123 @@ decode_dense(LedgerChunk *chunk, int first, int count, const int *rows,
 	}
 }
 
-void
-ledger_chunk_decode(LedgerChunk *chunk, int first, int count,
-					const LedgerDecoded *references, Datum *values, bool *isnull)
+/*
+ * Turn to the vector of row "first", and find the rows among the "count" from
+ * there on that are not NULL: their number is returned, their places, counted
+ * from "first", are put in "rows", and *dense is the first one's number in the
+ * vector, not counting NULLs.
+ */
+static int
+select_rows(LedgerChunk *chunk, int first, int count, int *rows, int *dense)
 {
-	int			v = first / LEDGER_VECTOR_ROWS;
 	int			start = first % LEDGER_VECTOR_ROWS;
-	int			rows[LEDGER_VECTOR_ROWS];
-	int			dense = start;
 	int			n = 0;
 
 	Assert(first >= 0 && count >= 0 && first + count <= chunk->nrows);
 	Assert(start + count <= LEDGER_VECTOR_ROWS);
-	if (count == 0)
-		return;
-	if (chunk->vector != v)
-		open_vector(chunk, v);
+	if (chunk->vector != first / LEDGER_VECTOR_ROWS)
+		open_vector(chunk, first / LEDGER_VECTOR_ROWS);
+	*dense = start;
 	if (chunk->ints.n == 0)
+		return 0;
+	if (chunk->notnull == NULL)
 	{
-		memset(values, 0, sizeof(Datum) * count);
-		memset(isnull, true, count);
-		return;
+		for (int i = 0; i < count; i++)
+			rows[i] = i;
+		return count;
 	}
-	if (chunk->notnull)
-		dense = count_notnull(chunk->notnull, start);
+	*dense = count_notnull(chunk->notnull, start);
 	for (int i = 0; i < count; i++)
 	{
 		int			bit = start + i;
 
-		isnull[i] = chunk->notnull && !(chunk->notnull[bit >> 3] & (1 << (bit & 7)));
-		if (!isnull[i])
+		if (chunk->notnull[bit >> 3] & (1 << (bit & 7)))
 			rows[n++] = i;
 	}
+	return n;
+}
+
+void
+ledger_chunk_decode(LedgerChunk *chunk, int first, int count,
+					const LedgerDecoded *references, Datum *values, bool *isnull)
+{
+	int			rows[LEDGER_VECTOR_ROWS];
+	int			dense;
+	int			n;
+
+	if (count == 0)
+		return;
+	n = select_rows(chunk, first, count, rows, &dense);
 	decode_dense(chunk, dense, n, rows, references, values);
+	memset(isnull, n < count, count);
+	if (n == count)
+		return;
 
 	/* move the values to their rows, from the last on as these move up */
-	for (int i = count - 1; i >= 0 && n < count; i--)
-		values[i] = isnull[i] ? (Datum) 0 : values[--n];
+	for (int i = count - 1; i >= 0; i--)
+	{
+		if (n > 0 && rows[n - 1] == i)
+		{
+			isnull[i] = false;
+			values[i] = values[--n];
+		}
+		else
+			values[i] = (Datum) 0;
+	}
+}
+
+/* The same for encodings whose values must be decoded to be compared. */
+static bool
+decoded_matches(LedgerChunk *chunk, int first, int count, const int *rows, const Datum *values)
+{
+	const LedgerColumnType *type = &chunk->type;
+	Datum		decoded[LEDGER_VECTOR_ROWS];
+
+	decode_dense(chunk, first, count, rows, NULL, decoded);
+	for (int i = 0; i < count; i++)
+	{
+		Datum		value = values[rows[i]];
+
+		if (type->attbyval ? decoded[i] != value :
+			!ledger_bytes_equal(ledger_datum_bytes(type, decoded[i]),
+								ledger_datum_bytes(type, value)))
+			return false;
+	}
+	return true;
+}
+
+bool
+ledger_chunk_matches(LedgerChunk *chunk, int first, int count, const LedgerDecoded *references,
+					 const Datum *values, const bool *isnull)
+{
+	int			rows[LEDGER_VECTOR_ROWS];
+	int			dense;
+	int			n;
+	int			nulls = 0;
+
+	if (count == 0)
+		return true;
+	n = select_rows(chunk, first, count, rows, &dense);
+	for (int i = 0; i < count; i++)
+		nulls += isnull[i];
+	if (nulls != count - n)
+		return false;
+	for (int i = 0; i < n; i++)
+	{
+		if (isnull[rows[i]])
+			return false;
+	}
+	switch (n == 0 ? LEDGER_ENC_NULL : chunk->encoding)
+	{
+		case LEDGER_ENC_NULL:
+			return n == 0;
+		case LEDGER_ENC_DICTIONARY:
+			return ledger_dict_matches(chunk, &chunk->ints, dense, n, rows, values);
+		case LEDGER_ENC_LZ4:
+			return ledger_lz4_matches(chunk, dense, n, rows, references, values);
+		default:
+			return decoded_matches(chunk, dense, n, rows, values);
+	}
 }
 
 const char *

@@ -116,6 +116,14 @@ extern void ledger_chunk_decode(LedgerChunk *chunk, int first, int count,
 								const LedgerDecoded *references,
 								Datum *values, bool *isnull);
 
+/*
+ * Would ledger_chunk_decode give just these values?  Compares them with the
+ * chunk's bytes where these are, and allocates little.
+ */
+extern bool ledger_chunk_matches(LedgerChunk *chunk, int first, int count,
+								 const LedgerDecoded *references,
+								 const Datum *values, const bool *isnull);
+
 /* Name of the chunk's encoding, for ledger.chunks(). */
 extern const char *ledger_chunk_encoding(const LedgerChunk *chunk);
 

@@ -100,6 +100,12 @@ ledger_datum_bytes(const LedgerColumnType *type, Datum value)
 	return bytes;
 }
 
+static inline bool
+ledger_bytes_equal(LedgerBytes a, LedgerBytes b)
+{
+	return a.len == b.len && memcmp(a.data, b.data, a.len) == 0;
+}
+
 /*
  * The fuzz test builds the codec without checksums, to see that no decoder
  * relies on them.
@@ -201,6 +207,9 @@ extern int64 ledger_rowref_length(const LedgerRowref *rowref,
 extern void ledger_rowref_expand(const LedgerRowref *rowref,
 								 const LedgerBytes *references, LedgerBytes stored,
 								 char *dst);
+extern bool ledger_rowref_matches(const LedgerRowref *rowref,
+								  const LedgerBytes *references, LedgerBytes stored,
+								  LedgerBytes value);
 
 /* What a value that is stored as it is begins with, after the escape byte. */
 #define LEDGER_ROWREF_VERBATIM	0xFF
@@ -269,6 +278,9 @@ extern LedgerDict *ledger_dict_open(LedgerChunk *chunk, const uint8 *p, const ui
 									uint64 preamble);
 extern void ledger_dict_decode(LedgerChunk *chunk, const LedgerIntegers *codes,
 							   int first, int count, Datum *values);
+extern bool ledger_dict_matches(LedgerChunk *chunk, const LedgerIntegers *codes,
+								int first, int count, const int *rows,
+								const Datum *values);
 
 /*
  * LZ4 (lz4_write.c, lz4_read.c).
@@ -298,6 +310,8 @@ extern void ledger_lz4_vector_open(LedgerChunk *chunk, const uint8 *p, const uin
 								   int n, uint64 offset, uint64 length);
 extern void ledger_lz4_decode(LedgerChunk *chunk, int first, int count, const int *rows,
 							  const LedgerDecoded *decoded, Datum *values);
+extern bool ledger_lz4_matches(LedgerChunk *chunk, int first, int count, const int *rows,
+							   const LedgerDecoded *decoded, const Datum *values);
 
 /*
  * An open chunk (chunk_read.c).

@@ -494,13 +494,17 @@ find_block(const LedgerDict *dict, uint32 code)
 	return low;
 }
 
-static Datum
-decode_entry(LedgerChunk *chunk, uint64 code, LedgerArena *arena, Size hint)
+/*
+ * The bytes of an entry: where they are, or, for packed ones, in the room,
+ * which has LEDGER_TEMPLATE_MAX bytes.
+ */
+static inline LedgerBytes
+get_entry(LedgerChunk *chunk, uint64 code, char *room)
 {
 	LedgerDict *dict = chunk->dict;
+	LedgerBytes bytes;
 	uint32		i;
 	uint32		entry;
-	Datum		value;
 
 	if (code >= dict->nentries)
 		ledger_corrupt(chunk, "code is not in the dictionary");
@@ -510,22 +514,32 @@ decode_entry(LedgerChunk *chunk, uint64 code, LedgerArena *arena, Size hint)
 		load_block(chunk, i);
 	if (dict->templated)
 	{
-		char	   *dst = ledger_arena_value(arena, &chunk->type, dict->tmpl.len, hint, &value);
-
+		bytes.data = room;
+		bytes.len = dict->tmpl.len;
 		ledger_template_unpack(&dict->tmpl,
-							   dict->data[i] + entry * LEDGER_TEMPLATE_STRIDE(&dict->tmpl), dst);
+							   dict->data[i] + entry * LEDGER_TEMPLATE_STRIDE(&dict->tmpl), room);
 	}
 	else
 	{
 		const uint32 *starts = dict->starts[i];
-		Size		len = starts[entry + 1] - starts[entry];
-		char	   *dst;
 
-		if (chunk->type.attlen > 0 && len != chunk->type.attlen)
-			ledger_corrupt(chunk, "dictionary entry has a wrong length");
-		dst = ledger_arena_value(arena, &chunk->type, len, hint, &value);
-		memcpy(dst, dict->data[i] + starts[entry], len);
+		bytes.data = (char *) dict->data[i] + starts[entry];
+		bytes.len = starts[entry + 1] - starts[entry];
 	}
+	return bytes;
+}
+
+static Datum
+decode_entry(LedgerChunk *chunk, uint64 code, LedgerArena *arena, Size hint)
+{
+	char		room[LEDGER_TEMPLATE_MAX];
+	LedgerBytes entry = get_entry(chunk, code, room);
+	Datum		value;
+
+	if (chunk->type.attlen > 0 && entry.len != chunk->type.attlen)
+		ledger_corrupt(chunk, "dictionary entry has a wrong length");
+	memcpy(ledger_arena_value(arena, &chunk->type, entry.len, hint, &value),
+		   entry.data, entry.len);
 	return value;
 }
 
@@ -569,4 +583,22 @@ ledger_dict_decode(LedgerChunk *chunk, const LedgerIntegers *ints, int first, in
 			*known = decode_entry(chunk, codes[i], &arena, LEDGER_ARENA_PIECE);
 		values[i] = *known;
 	}
+}
+
+/* Would ledger_dict_decode give these values? */
+bool
+ledger_dict_matches(LedgerChunk *chunk, const LedgerIntegers *ints, int first, int count,
+					const int *rows, const Datum *values)
+{
+	uint64		codes[LEDGER_VECTOR_ROWS];
+	char		room[LEDGER_TEMPLATE_MAX];
+
+	ledger_integers_read(ints, first, count, codes);
+	for (int i = 0; i < count; i++)
+	{
+		if (!ledger_bytes_equal(ledger_datum_bytes(&chunk->type, values[rows[i]]),
+								get_entry(chunk, codes[i], room)))
+			return false;
+	}
+	return true;
 }

@@ -268,7 +268,27 @@ copy_stream(LedgerChunk *chunk, uint64 start, Size len, uint64 total, char *dst)
 	}
 }
 
-/* The same, without copying if it lies in one block. */
+/* Are the bytes of the stream these? */
+static bool
+stream_matches(LedgerChunk *chunk, uint64 start, uint64 total, LedgerBytes bytes)
+{
+	uint32		block_size = chunk->lz4->block_size;
+
+	while (bytes.len > 0)
+	{
+		uint32		within = start % block_size;
+		Size		some = Min(bytes.len, (Size) (block_size - within));
+
+		if (memcmp(bytes.data, load_block(chunk, start / block_size, total) + within, some) != 0)
+			return false;
+		bytes.data += some;
+		bytes.len -= some;
+		start += some;
+	}
+	return true;
+}
+
+/* The bytes of the stream, without copying if they lie in one block. */
 static const char *
 view_stream(LedgerChunk *chunk, uint64 start, Size len, uint64 total)
 {
@@ -375,4 +395,56 @@ ledger_lz4_decode(LedgerChunk *chunk, int first, int count, const int *rows,
 			copy_stream(chunk, start, len, total,
 						ledger_arena_value(&arena, &chunk->type, len, hint, &values[i]));
 	}
+}
+
+/* Is a value that may refer to its row's other values this one? */
+static bool
+referring_matches(LedgerChunk *chunk, uint64 start, Size len, uint64 total,
+				  const LedgerBytes *references, LedgerBytes value)
+{
+	const LedgerRowref *rowref = &chunk->lz4->rowref;
+	LedgerBytes stored;
+
+	if (len > LEDGER_ROWREF_VALUE_MAX + 2)
+	{
+		char		mark[2];
+
+		copy_stream(chunk, start, sizeof(mark), total, mark);
+		return (uint8) mark[0] == rowref->escape &&
+			(uint8) mark[1] == LEDGER_ROWREF_VERBATIM && len - sizeof(mark) == value.len &&
+			stream_matches(chunk, start + sizeof(mark), total, value);
+	}
+	stored.data = view_stream(chunk, start, len, total);
+	stored.len = len;
+	return ledger_rowref_matches(rowref, references, stored, value);
+}
+
+/* Would ledger_lz4_decode give these values?  Value i is values[rows[i]]. */
+bool
+ledger_lz4_matches(LedgerChunk *chunk, int first, int count, const int *rows,
+				   const LedgerDecoded *decoded, const Datum *values)
+{
+	LedgerLz4Reader *lz4 = chunk->lz4;
+	uint64		total = lz4->starts[chunk->ints.n];
+
+	for (int i = 0; i < count; i++)
+	{
+		LedgerBytes value = ledger_datum_bytes(&chunk->type, values[rows[i]]);
+		uint64		start = lz4->starts[first + i];
+		Size		len = lz4->starts[first + i + 1] - start;
+		bool		same;
+
+		if (lz4->rowref.ncolumns > 0)
+		{
+			LedgerBytes references[LEDGER_ROWREF_COLUMNS];
+
+			get_references(&lz4->rowref, decoded, rows[i], references);
+			same = referring_matches(chunk, start, len, total, references, value);
+		}
+		else
+			same = len == value.len && stream_matches(chunk, start, total, value);
+		if (!same)
+			return false;
+	}
+	return true;
 }

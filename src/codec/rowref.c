@@ -399,3 +399,44 @@ ledger_rowref_expand(const LedgerRowref *rowref, const LedgerBytes *references,
 		}
 	}
 }
+
+/* Is this what ledger_rowref_expand would write? */
+bool
+ledger_rowref_matches(const LedgerRowref *rowref, const LedgerBytes *references,
+					  LedgerBytes stored, LedgerBytes value)
+{
+	const char *p = stored.data;
+	const char *end = p + stored.len;
+	const char *v = value.data;
+	const char *v_end = v + value.len;
+
+	if (stored.len >= 2 && (uint8) p[0] == rowref->escape &&
+		(uint8) p[1] == LEDGER_ROWREF_VERBATIM)
+		return stored.len - 2 == value.len && memcmp(p + 2, v, value.len) == 0;
+	while (p < end)
+	{
+		const char *found = memchr(p, rowref->escape, end - p);
+		LedgerBytes piece = {p, (found ? found : end) - p};
+
+		if ((Size) (v_end - v) < piece.len || memcmp(v, piece.data, piece.len) != 0)
+			return false;
+		v += piece.len;
+		if (!found)
+			break;
+		if (end - found < 2 || (uint8) found[1] > rowref->ncolumns)
+			return false;
+		if (found[1] == 0)
+		{
+			piece.data = found;
+			piece.len = 1;
+		}
+		else
+			piece = references[(uint8) found[1] - 1];
+		if (piece.data == NULL || (Size) (v_end - v) < piece.len ||
+			memcmp(v, piece.data, piece.len) != 0)
+			return false;
+		v += piece.len;
+		p = found + 2;
+	}
+	return v == v_end;
+}

@@ -165,21 +165,7 @@ chunk_is_wrong(void *arg, const char *detail)
 			 errdetail_internal("%s", detail)));
 }
 
-static bool
-same_value(const LedgerColumnType *type, Datum a, Datum b)
-{
-	if (type->attbyval)
-		return a == b;
-	if (type->attlen > 0)
-		return memcmp(DatumGetPointer(a), DatumGetPointer(b), type->attlen) == 0;
-	if (type->attlen == -2)
-		return strcmp(DatumGetCString(a), DatumGetCString(b)) == 0;
-	return VARSIZE_ANY_EXHDR(DatumGetPointer(a)) == VARSIZE_ANY_EXHDR(DatumGetPointer(b)) &&
-		memcmp(VARDATA_ANY(DatumGetPointer(a)), VARDATA_ANY(DatumGetPointer(b)),
-			   VARSIZE_ANY_EXHDR(DatumGetPointer(a))) == 0;
-}
-
-/* Decode the chunk just written, and compare each value with what went in. */
+/* Read back the chunk just written, and compare each value with what went in. */
 static void
 verify_chunk(EncodeState *state, const LedgerColumnInput *columns, int self,
 			 uint64 start, uint64 length)
@@ -189,8 +175,6 @@ verify_chunk(EncodeState *state, const LedgerColumnInput *columns, int self,
 	MemoryContext vector_context = AllocSetContextCreate(CurrentMemoryContext,
 														 "ledger verify vector",
 														 ALLOCSET_DEFAULT_SIZES);
-	Datum		values[LEDGER_VECTOR_ROWS];
-	bool		isnull[LEDGER_VECTOR_ROWS];
 	LedgerDecoded *references;
 	const int  *referred;
 	LedgerChunk *chunk;
@@ -212,13 +196,9 @@ verify_chunk(EncodeState *state, const LedgerColumnInput *columns, int self,
 			references[i].values = columns[referred[i]].values + first;
 			references[i].isnull = columns[referred[i]].isnull + first;
 		}
-		ledger_chunk_decode(chunk, first, count, references, values, isnull);
-		for (int i = 0; i < count; i++)
-		{
-			if (isnull[i] != column->isnull[first + i] ||
-				(!isnull[i] && !same_value(&column->type, values[i], column->values[first + i])))
-				chunk_is_wrong(state, "a value did not come back as it went in");
-		}
+		if (!ledger_chunk_matches(chunk, first, count, references,
+								  column->values + first, column->isnull + first))
+			chunk_is_wrong(state, "a value did not come back as it went in");
 		MemoryContextSwitchTo(old);
 		MemoryContextReset(vector_context);
 	}

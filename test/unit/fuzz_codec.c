@@ -74,6 +74,9 @@ decode_all(LedgerChunk *chunk, const LedgerColumnInput *columns, int self)
 			decoded[k].values = columns[refs[k]].values + first;
 			decoded[k].isnull = columns[refs[k]].isnull + first;
 		}
+		if (RANDOM_BELOW(2))
+			(void) ledger_chunk_matches(chunk, first, count, decoded, input->values + first,
+										input->isnull + first);
 		ledger_chunk_decode(chunk, first, count, decoded, values, isnull);
 		for (int i = 0; i < count; i++)
 		{

@@ -6,6 +6,7 @@
 #include "column.h"
 
 #include "catalog/pg_type_d.h"
+#include "codec/codec_internal.h"
 
 static int	passed;
 static int	failed;
@@ -33,6 +34,69 @@ count_encoding(const char *name)
 		encodings[i] += strcmp(names[i], name) == 0;
 }
 
+/* A value that differs a little from the one given; none has "x" alike. */
+static Datum
+other_value(const LedgerColumnType *type, Datum value, char **room)
+{
+	LedgerBytes bytes;
+	char	   *data;
+
+	*room = NULL;
+	if (type->attbyval)
+		return value ^ 1;
+	bytes = ledger_datum_bytes(type, value);
+	*room = data = malloc(bytes.len + VARHDRSZ + 2);
+	if (type->attlen == -1)
+	{
+		bool		longer = bytes.len == 0 || RANDOM_BELOW(4) == 0;
+
+		SET_VARSIZE(data, bytes.len + longer + VARHDRSZ);
+		memcpy(VARDATA(data), bytes.data, bytes.len);
+		if (longer)
+			VARDATA(data)[bytes.len] = 'x';
+		else
+			VARDATA(data)[RANDOM_BELOW(bytes.len)] ^= 1;
+	}
+	else
+	{
+		memcpy(data, bytes.data, bytes.len);
+		data[bytes.len] = '\0';
+		if (type->attlen > 0 || bytes.len == 0)
+			data[type->attlen > 0 ? RANDOM_BELOW(bytes.len) : 0] ^= 1;
+		else
+			data[bytes.len - 1] ^= data[bytes.len - 1] == 1 ? 2 : 1;
+		if (type->attlen == -2)
+			data[bytes.len + (bytes.len == 0)] = '\0';
+	}
+	return PointerGetDatum(data);
+}
+
+/* The values match, and no longer do after a change to one of them. */
+static bool
+matching_right(LedgerChunk *chunk, const LedgerColumnInput *input, int first, int count,
+			   const LedgerDecoded *decoded)
+{
+	Datum	   *values = malloc(sizeof(Datum) * count + 1);
+	bool	   *isnull = malloc(count + 1);
+	int			changed = count > 0 ? RANDOM_BELOW(count) : 0;
+	char	   *room = NULL;
+	bool		right;
+
+	memcpy(values, input->values + first, sizeof(Datum) * count);
+	memcpy(isnull, input->isnull + first, count);
+	right = ledger_chunk_matches(chunk, first, count, decoded, values, isnull);
+	if (count > 0 && (isnull[changed] || RANDOM_BELOW(4) == 0))
+		isnull[changed] = !isnull[changed];
+	else if (count > 0)
+		values[changed] = other_value(&input->type, values[changed], &room);
+	if (count > 0 && ledger_chunk_matches(chunk, first, count, decoded, values, isnull))
+		right = false;
+	free(values);
+	free(isnull);
+	free(room);
+	return right;
+}
+
 /* Decode a range and compare; "columns" has the references. */
 static bool
 range_same(LedgerChunk *chunk, const LedgerColumnInput *columns, int self, int first, int count)
@@ -54,6 +118,7 @@ range_same(LedgerChunk *chunk, const LedgerColumnInput *columns, int self, int f
 	ledger_chunk_decode(chunk, first, count, decoded, values, isnull);
 	for (int i = 0; i < count && same; i++)
 		same = column_same(&columns[self], first + i, values[i], isnull[i]);
+	same = same && matching_right(chunk, &columns[self], first, count, decoded);
 	free(values);
 	free(isnull);
 	return same;
