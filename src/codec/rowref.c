@@ -24,6 +24,7 @@
 #define SAVING_MIN			4
 
 #define GRAM				4
+#define SHORT_STEP			8
 #define GRAM_SLOTS			2048
 
 /*
@@ -186,33 +187,40 @@ ledger_rowref_finder(const LedgerColumnInput *columns, const LedgerRowref *rowre
 	return finder;
 }
 
-/*
- * Enter the row's references into the slots; returns the length of the
- * shortest, or 0 if there is none.
- */
+/* Get the row's references; returns the length of the shortest, or 0. */
 static Size
-enter_references(LedgerRowrefFinder *finder, int row, LedgerBytes *references)
+get_references(const LedgerRowrefFinder *finder, int row, LedgerBytes *references)
 {
 	Size		shortest = 0;
 
 	for (int k = 0; k < finder->rowref.ncolumns; k++)
 	{
-		LedgerBytes reference = reference_value(&finder->columns[finder->rowref.columns[k]], row);
+		references[k] = reference_value(&finder->columns[finder->rowref.columns[k]], row);
+		if (references[k].len > 0 && (shortest == 0 || references[k].len < shortest))
+			shortest = references[k].len;
+	}
+	return shortest;
+}
 
-		references[k] = reference;
-		if (reference.len == 0)
+/* Enter each reference's first "ngrams" substrings into the slots. */
+static void
+enter_references(LedgerRowrefFinder *finder, int row, const LedgerBytes *references,
+				 int ngrams)
+{
+	for (int k = 0; k < finder->rowref.ncolumns; k++)
+	{
+		if (references[k].len == 0)
 			continue;
-		shortest = shortest == 0 ? reference.len : Min(shortest, reference.len);
-		for (Size i = 0; i + GRAM <= reference.len; i++)
+		Assert(references[k].len >= ngrams + GRAM - 1);
+		for (int i = 0; i < ngrams; i++)
 		{
-			GramSlot   *slot = &finder->slots[gram_slot(gram_at(reference.data + i))];
+			GramSlot   *slot = &finder->slots[gram_slot(gram_at(references[k].data + i))];
 
 			slot->row = row + 1;
 			slot->reference = k;
 			slot->offset = i;
 		}
 	}
-	return shortest;
 }
 
 /* Copy bytes, doubling the escape byte's meaning; NULL if dst gets full. */
@@ -287,15 +295,16 @@ verbatim(LedgerRowrefFinder *finder, LedgerBytes value)
  * The value of a row, at most LEDGER_ROWREF_VALUE_MAX bytes, as it is stored.
  * The result is good until the next call.
  *
- * An occurrence covers at least one of any (shortest - GRAM + 1) positions in
- * a row, so only every so-manyth position is looked up; half that distance
- * makes up for references whose substrings share a slot.
+ * With every "step"th position looked up, an occurrence's first "step"
+ * substrings have one among them; twice as many make up for references whose
+ * substrings share a slot.  Short values have short steps, as it takes as long
+ * to enter a substring as to look one up.
  */
 LedgerBytes
 ledger_rowref_apply(LedgerRowrefFinder *finder, int row, LedgerBytes value)
 {
 	LedgerBytes references[LEDGER_ROWREF_COLUMNS];
-	Size		shortest = enter_references(finder, row, references);
+	Size		shortest = get_references(finder, row, references);
 	const char *end = value.data + value.len;
 	const char *from = value.data;	/* copied up to here */
 	char	   *dst = finder->room;
@@ -306,8 +315,10 @@ ledger_rowref_apply(LedgerRowrefFinder *finder, int row, LedgerBytes value)
 	Assert(value.len <= LEDGER_ROWREF_VALUE_MAX);
 	if (shortest > 0)
 	{
-		Size		step = Max((shortest - GRAM + 1) / 2, 1);
+		Size		step = Min((shortest - GRAM + 1) / 2, Max(value.len / 64, SHORT_STEP));
 		const char *p = from;
+
+		enter_references(finder, row, references, 2 * step);
 
 		while (end - p >= GRAM)
 		{
