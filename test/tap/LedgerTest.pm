@@ -206,6 +206,7 @@ sub query
 	my $mark = 'mark-' . ++$self->{n};
 	$self->{err} = '';
 	$self->{out} = '';
+	$self->{timer}->start(300);
 	$self->{in} .= "$sql\n;\n\\echo $mark\n\\warn $mark\n";
 	eval {
 		$self->{run}->pump until ($self->{out} =~ /^$mark$/m && $self->{err} =~ /$mark/) || !$self->{run}->pumpable;
