@@ -264,7 +264,7 @@ ledger_page_tuple(Relation rel, BlockNumber block, Page page, OffsetNumber offse
 	if (!ItemIdIsUsed(itemid))
 		return NULL;
 	*len = ItemIdGetLength(itemid);
-	if (!ItemIdIsNormal(itemid) || start != MAXALIGN(start) ||
+	if (!ItemIdIsNormal(itemid) || *len < SizeofHeapTupleHeader || start != MAXALIGN(start) ||
 		start < SizeOfPageHeaderData ||
 		start + *len > BLCKSZ - MAXALIGN(sizeof(LedgerTag)))
 		ledger_corrupt(rel, block, "line pointer %u is damaged", offset);

@@ -111,6 +111,10 @@ ledger_lock_meta_if_any(Relation rel, int mode)
 	if (PageIsNew(BufferGetPage(buffer)))
 	{
 		UnlockReleaseBuffer(buffer);
+
+		/* no other block is ever added before the metapage is made */
+		if (RelationGetNumberOfBlocks(rel) > 1)
+			ledger_corrupt(rel, 0, "the metapage is empty");
 		return InvalidBuffer;
 	}
 	return buffer;

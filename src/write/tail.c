@@ -28,7 +28,8 @@ typedef enum LaneResult
 {
 	LANE_GOT_PAGE,
 	LANE_CONTENDED,				/* somebody holds its page's lock */
-	LANE_CHANGED				/* look at the metapage again */
+	LANE_CHANGED,				/* somebody added a page: look again */
+	LANE_GONE					/* its run is not there as an open one */
 } LaneResult;
 
 /* The lane that this backend inserts by, in any relation. */
@@ -349,7 +350,7 @@ try_lane(Relation rel, int number, const LedgerLane *lane, Size len, bool wait,
 	RunEnd		end;
 
 	if (!read_run_end(rel, lane, &end))
-		return LANE_CHANGED;
+		return LANE_GONE;
 
 	if (end.nitems > 0)
 	{
@@ -365,7 +366,7 @@ try_lane(Relation rel, int number, const LedgerLane *lane, Size len, bool wait,
 						   end.nrows, 0))
 		{
 			UnlockReleaseBuffer(buffer);
-			return LANE_CHANGED;
+			return LANE_GONE;
 		}
 		if (page_has_room(BufferGetPage(buffer), len))
 		{
@@ -391,6 +392,8 @@ get_page(Relation rel, Size len)
 {
 	BlockNumber target = RelationGetTargetBlock(rel);
 	int			contended = 0;
+	int			gone = 0;
+	LedgerLane	gone_lane = {LEDGER_NO_SLOT, InvalidBlockNumber};
 	Buffer		buffer;
 
 	if (target != InvalidBlockNumber)
@@ -442,6 +445,19 @@ get_page(Relation rel, Size len)
 				}
 				break;
 			case LANE_CHANGED:
+				break;
+			case LANE_GONE:
+
+				/*
+				 * The run has been closed since we looked at the metapage,
+				 * which then no longer names it; else something is wrong.
+				 */
+				gone = lane.slot == gone_lane.slot ? gone + 1 : 0;
+				gone_lane = lane;
+				if (gone > 2)
+					ledger_corrupt(rel, lane.runmap,
+								   "the metapage names it as run map of slot %u, which is not open there",
+								   lane.slot);
 				break;
 		}
 	}
