@@ -81,6 +81,21 @@ ledger_segment_begin_at(Relation rel, LedgerSlotNumber primary, uint64 segment,
 	return writer;
 }
 
+/*
+ * The segment will not be finished: suggest the blocks that it has to the free
+ * space map.  They are free once no entry names the segment's id any more.
+ */
+void
+ledger_segment_abandon(LedgerSegmentWriter *writer)
+{
+	for (int i = 0; i < writer->nextents; i++)
+		for (uint32 j = 0; j < writer->extents[i].count; j++)
+			ledger_free_block(writer->rel, writer->extents[i].start + j);
+	while (writer->next_candidate < writer->ncandidates)
+		ledger_free_block(writer->rel, writer->candidates[writer->next_candidate++]);
+	FreeSpaceMapVacuum(writer->rel);
+}
+
 static int
 compare_blocks(const void *a, const void *b)
 {
@@ -100,17 +115,17 @@ extend_candidates(LedgerSegmentWriter *writer)
 
 	if (lock)
 		LockRelationForExtension(rel, ExclusiveLock);
+	writer->ncandidates = 0;
+	writer->next_candidate = 0;
 	for (int i = 0; i < count; i++)
 	{
 		Buffer		buffer = ReadBuffer(rel, P_NEW);
 
-		writer->candidates[i] = BufferGetBlockNumber(buffer);
+		writer->candidates[writer->ncandidates++] = BufferGetBlockNumber(buffer);
 		ReleaseBuffer(buffer);
 	}
 	if (lock)
 		UnlockRelationForExtension(rel, ExclusiveLock);
-	writer->ncandidates = count;
-	writer->next_candidate = 0;
 }
 
 /* Free blocks, lowest first, so that the file can shrink at its end. */

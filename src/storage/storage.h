@@ -431,6 +431,7 @@ extern void ledger_segment_write(LedgerSegmentWriter *writer, const void *data, 
 extern uint64 ledger_segment_offset(LedgerSegmentWriter *writer);
 extern void ledger_segment_read_back(LedgerSegmentWriter *writer, uint64 offset,
 									 size_t len, void *dst);
+extern void ledger_segment_abandon(LedgerSegmentWriter *writer);
 extern void ledger_segment_start_xmins(LedgerSegmentWriter *writer);
 extern BlockNumber ledger_segment_finish(LedgerSegmentWriter *writer, LedgerSegmentRoot *root,
 										 const LedgerSegmentSlot *slots, uint32 *nblocks);

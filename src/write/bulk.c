@@ -463,8 +463,9 @@ write_as_segment(Relation rel, LedgerBulkBuffer *buffer)
 	if (!one_cid)
 		rows.cids = buffer->cids;
 
-	root = ledger_write_segment(rel, buffer->desc, &rows, buffer->slots, buffer->nslots,
-								buffer->segment, &nblocks);
+	root = ledger_write_segment(rel, buffer->desc, &rows,
+								ledger_segment_begin(rel, buffer->slots[0].slot, buffer->segment),
+								buffer->slots, buffer->nslots, &nblocks);
 
 	memset(entries, 0, sizeof(entries));
 	for (int i = 0; i < buffer->nslots; i++)

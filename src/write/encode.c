@@ -345,8 +345,8 @@ raw_bytes(const LedgerRowSet *rows)
  */
 BlockNumber
 ledger_write_segment(Relation rel, TupleDesc desc, LedgerRowSet *rows,
-					 const LedgerSegmentSlot *slots, int nslots,
-					 uint64 segment, uint32 *nblocks)
+					 LedgerSegmentWriter *writer, const LedgerSegmentSlot *slots,
+					 int nslots, uint32 *nblocks)
 {
 	EncodeState state = {0};
 	LedgerSegmentRoot root = {0};
@@ -355,13 +355,13 @@ ledger_write_segment(Relation rel, TupleDesc desc, LedgerRowSet *rows,
 	state.rel = rel;
 	state.desc = desc;
 	state.rows = rows;
-	state.writer = ledger_segment_begin(rel, slots[0].slot, segment);
+	state.writer = writer;
 
 	write_columns(&state, directory);
 	write_gaps(&state, &root);
-	root.directory_offset = ledger_segment_offset(state.writer);
+	root.directory_offset = ledger_segment_offset(writer);
 	root.directory_crc = crc_of(directory, desc->natts * sizeof(LedgerColumnEntry));
-	ledger_segment_write(state.writer, directory, desc->natts * sizeof(LedgerColumnEntry));
+	ledger_segment_write(writer, directory, desc->natts * sizeof(LedgerColumnEntry));
 	write_xmins(&state);
 
 	rows->raw_bytes = raw_bytes(rows);
@@ -370,5 +370,5 @@ ledger_write_segment(Relation rel, TupleDesc desc, LedgerRowSet *rows,
 	root.nslots = nslots;
 	root.cid = rows->cid;
 	root.raw_bytes = rows->raw_bytes;
-	return ledger_segment_finish(state.writer, &root, slots, nblocks);
+	return ledger_segment_finish(writer, &root, slots, nblocks);
 }

@@ -19,6 +19,7 @@
 #include "storage/indexfsm.h"
 #include "storage/procarray.h"
 #include "utils/memutils.h"
+#include "utils/resowner.h"
 #include "write/write.h"
 
 /* The runs that become one segment. */
@@ -447,6 +448,36 @@ ledger_reserve_segment(Relation rel, LedgerSlotNumber primary)
 	return segment;
 }
 
+/* The segment that was to be written to is not: its blocks are free. */
+static void
+forget_pending(Relation rel, LedgerSlotNumber primary)
+{
+	LedgerSlotEntry entry;
+
+	if (!ledger_read_entry(rel, primary, &entry) || entry.pending == 0)
+		return;
+	entry.pending = 0;
+	ledger_change_entry(rel, primary, &entry, NULL, 0);
+}
+
+/*
+ * Forget segments that a crash has left half written.  There is no sealer at
+ * work but us.
+ */
+void
+ledger_forget_pending(Relation rel)
+{
+	LedgerMetaData meta;
+
+	if (!ledger_read_meta(rel, &meta))
+		return;
+	for (LedgerSlotNumber slot = meta.seal_from; slot < meta.next_slot; slot++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		forget_pending(rel, slot);
+	}
+}
+
 /* Nothing below "slot" is left to seal or settle. */
 static void
 advance_seal_from(Relation rel, LedgerSlotNumber slot)
@@ -573,6 +604,48 @@ publish(SealState *state, BlockNumber root, uint64 segment, uint32 nblocks)
 }
 
 /*
+ * Write the segment within a subtransaction, so that after an error (a full
+ * disk, above all) the blocks that it took can be given back: the next attempt,
+ * or an insertion, will need them.
+ */
+static BlockNumber
+write_safely(SealState *state, uint64 segment, uint32 *nblocks)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	LedgerSlotNumber primary = state->slots[0].slot;
+	LedgerSegmentWriter *writer = ledger_segment_begin(state->rel, primary, segment);
+	BlockNumber root = InvalidBlockNumber;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		root = ledger_write_segment(state->rel, RelationGetDescr(state->rel), &state->rows,
+									writer, state->slots, state->nslots, nblocks);
+		ReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(context);
+		CurrentResourceOwner = owner;
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(context);
+		CurrentResourceOwner = owner;
+		forget_pending(state->rel, primary);
+		ledger_segment_abandon(writer);
+		ReThrowError(error);
+	}
+	PG_END_TRY();
+	return root;
+}
+
+/*
  * Seal closed runs into one segment; if "only_full", only if there are enough
  * of them to fill it.  Returns the number of entries sealed, or -1 if there was
  * nothing to seal.
@@ -605,8 +678,7 @@ ledger_seal_some(Relation rel, bool only_full)
 		uint32		nblocks;
 		BlockNumber root;
 
-		root = ledger_write_segment(rel, RelationGetDescr(rel), &state.rows, state.slots,
-									state.nslots, segment, &nblocks);
+		root = write_safely(&state, segment, &nblocks);
 		publish(&state, root, segment, nblocks);
 		result = 0;
 		for (int i = 0; i < state.nslots; i++)

@@ -61,6 +61,7 @@ typedef struct VacuumState
 	int64		sealed_rows;	/* by this VACUUM */
 	BlockNumber nblocks;		/* before */
 	bool		moved;			/* segments, to lower blocks */
+	bool		swept;			/* every block's tag was looked at */
 } VacuumState;
 
 /* ---- freezing ---- */
@@ -576,9 +577,6 @@ sweep(VacuumState *state)
 	BlockNumber nblocks = RelationGetNumberOfBlocks(rel);
 	LedgerMetaData meta;
 	uint64		used;
-	Buffer		buffer;
-	GenericXLogState *xlog;
-	LedgerMetaData *change;
 
 	if (!ledger_read_meta(rel, &meta) ||
 		(meta.swept_segment == meta.next_segment && meta.swept_slot == meta.next_slot))
@@ -595,12 +593,20 @@ sweep(VacuumState *state)
 	}
 	IndexFreeSpaceMapVacuum(rel);
 
-	buffer = ledger_lock_meta(rel, BUFFER_LOCK_EXCLUSIVE);
-	xlog = GenericXLogStart(rel);
-	change = ledger_meta_of(rel, buffer, GenericXLogRegisterBuffer(xlog, buffer, 0));
-	change->swept_segment = meta.next_segment;
-	change->swept_slot = meta.next_slot;
-	ledger_meta_set_crc(change);
+	state->swept = true;
+}
+
+/* Another sweep is of no use until something more happens. */
+static void
+remember_sweep(Relation rel)
+{
+	Buffer		buffer = ledger_lock_meta(rel, BUFFER_LOCK_EXCLUSIVE);
+	GenericXLogState *xlog = GenericXLogStart(rel);
+	LedgerMetaData *meta = ledger_meta_of(rel, buffer, GenericXLogRegisterBuffer(xlog, buffer, 0));
+
+	meta->swept_segment = meta->next_segment;
+	meta->swept_slot = meta->next_slot;
+	ledger_meta_set_crc(meta);
 	GenericXLogFinish(xlog);
 	UnlockReleaseBuffer(buffer);
 }
@@ -724,14 +730,15 @@ ledger_relation_vacuum(Relation rel, VacuumParams *params, BufferAccessStrategy 
 	LedgerGetCutoffs(rel, params, &state.cutoffs, &aggressive);
 	state.failsafe = LedgerFailsafeNeeded(rel, &state.cutoffs);
 
+	freeze_tail(&state);
 	if (aggressive || state.failsafe)
-	{
-		freeze_tail(&state);
 		update_frozenxid(&state);
-	}
 	if (!state.failsafe)
 	{
+		/* find lost blocks first: sealing may need them */
 		ledger_settle_bulk(rel);
+		ledger_forget_pending(rel);
+		sweep(&state);
 		seal_all(&state);
 	}
 	freeze_segments(&state);
@@ -740,7 +747,8 @@ ledger_relation_vacuum(Relation rel, VacuumParams *params, BufferAccessStrategy 
 	{
 		if (rel->rd_rel->relhasindex)
 			vacuum_indexes(&state);
-		sweep(&state);
+		if (state.swept)
+			remember_sweep(rel);
 		truncate_relation(&state);
 	}
 	update_frozenxid(&state);

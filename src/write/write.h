@@ -89,10 +89,10 @@ typedef struct LedgerRowSet
 	uint64		raw_bytes;		/* filled in when written */
 } LedgerRowSet;
 
-extern BlockNumber ledger_write_segment(Relation rel, TupleDesc desc,
-										LedgerRowSet *rows,
+extern BlockNumber ledger_write_segment(Relation rel, TupleDesc desc, LedgerRowSet *rows,
+										LedgerSegmentWriter *writer,
 										const LedgerSegmentSlot *slots, int nslots,
-										uint64 segment, uint32 *nblocks);
+										uint32 *nblocks);
 
 /* ---- seal.c ---- */
 
@@ -100,6 +100,7 @@ extern int64 ledger_seal_some(Relation rel, bool only_full);
 extern void ledger_close_open_runs(Relation rel);
 extern void ledger_settle_bulk(Relation rel);
 
+extern void ledger_forget_pending(Relation rel);
 extern void ledger_forget_xmin_blocks(Relation rel, const LedgerSegment *segment);
 extern uint64 ledger_reserve_segment(Relation rel, LedgerSlotNumber primary);
 
