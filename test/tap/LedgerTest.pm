@@ -212,7 +212,7 @@ sub query
 		$self->{run}->pump until ($self->{out} =~ /^$mark$/m && $self->{err} =~ /$mark/) || !$self->{run}->pumpable;
 	};
 	(my $out = $self->{out}) =~ s/^$mark\n?//m;
-	($self->{error} = $self->{err}) =~ s/$mark\n?//;
+	($self->{error} = $self->{err}) =~ s/\s*$mark\s*//;
 	$out =~ s/\n$//;
 	return $out;
 }
