@@ -517,6 +517,21 @@ SELECT count(*) FROM returned r JOIN l ON l.ctid = r.tid AND l.id = r.id AND t =
 SELECT count(*) FROM l WHERE xmin::text = (pg_current_xact_id()::text::bigint % 4294967296)::text;
 COMMIT;
 
+TRUNCATE h, l;
+-- loaded after a rewrite in the same transaction, and not read in it
+BEGIN;
+ALTER TABLE h ALTER id TYPE bigint;
+ALTER TABLE l ALTER id TYPE bigint;
+CALL fill(400001, 3000);
+COMMIT;
+SELECT same();
+BEGIN;
+ALTER TABLE l SET ACCESS METHOD heap;
+ALTER TABLE l SET ACCESS METHOD ledger;
+CALL fill(410001, 3000);
+COMMIT;
+SELECT same();
+
 -- ANALYZE: what it learns is what it learns of a heap.
 TRUNCATE h, l;
 DROP TABLE h, l;
