@@ -137,7 +137,7 @@ seal_step(Oid relid, bool first, int64 *sealed)
 	if (first)
 	{
 		ledger_bulk_flush(rel);
-		ledger_close_open_runs(rel);
+		ledger_close_open_runs(rel, 0);
 		ledger_settle_bulk(rel);
 	}
 	rows = ledger_seal_some(rel, false);

@@ -113,7 +113,7 @@ copy_blocks(Relation from, Relation to)
 }
 
 /*
- * VACUUM FULL: seal what can be sealed, and copy.  Rows keep their TIDs and
+ * VACUUM FULL: seal what can be sealed, give free blocks back, and copy.  Rows keep their TIDs and
  * their xmins, so that old snapshots go on seeing just what they saw.
  */
 void
@@ -132,10 +132,11 @@ ledger_relation_copy_for_cluster(Relation from, Relation to, Relation index, boo
 				 errhint("To reclaim space, use VACUUM.")));
 
 	ledger_bulk_flush(from);
-	ledger_close_open_runs(from);
+	ledger_close_open_runs(from, 0);
 	ledger_settle_bulk(from);
 	while (ledger_seal_some(from, false) >= 0)
 		CHECK_FOR_INTERRUPTS();
+	ledger_shrink(from);
 	copy_blocks(from, to);
 
 	/* nothing was frozen */

@@ -138,6 +138,9 @@ extern void ledger_slot_show_nothing(TupleTableSlot *slot, Relation rel, LedgerR
 /* ---- visible.c ---- */
 
 /* By which rule rows are looked at. */
+StaticAssertDecl(MaxHeapTuplesPerPage <= LEDGER_VECTOR_ROWS,
+				 "a batch must have room for a page's rows");
+
 typedef enum LedgerRule
 {
 	LEDGER_RULE_SNAPSHOT,		/* the snapshot's */

@@ -122,16 +122,25 @@ ledger_claim_block(Relation rel, BlockNumber block)
 Buffer
 ledger_extend(Relation rel)
 {
-	Buffer		buffer;
 	bool		lock = !RELATION_IS_LOCAL(rel);
 
-	if (lock)
-		LockRelationForExtension(rel, ExclusiveLock);
-	buffer = ReadBuffer(rel, P_NEW);
-	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
-	if (lock)
-		UnlockRelationForExtension(rel, ExclusiveLock);
-	return buffer;
+	for (;;)
+	{
+		Buffer		buffer;
+
+		CHECK_FOR_INTERRUPTS();
+		if (lock)
+			LockRelationForExtension(rel, ExclusiveLock);
+		buffer = ReadBuffer(rel, P_NEW);
+		LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+		if (lock)
+			UnlockRelationForExtension(rel, ExclusiveLock);
+
+		/* the free space map may have told somebody of it who was quicker */
+		if (PageIsNew(BufferGetPage(buffer)))
+			return buffer;
+		UnlockReleaseBuffer(buffer);
+	}
 }
 
 /*

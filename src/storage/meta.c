@@ -110,11 +110,13 @@ ledger_lock_meta_if_any(Relation rel, int mode)
 	LockBuffer(buffer, mode);
 	if (PageIsNew(BufferGetPage(buffer)))
 	{
-		UnlockReleaseBuffer(buffer);
-
-		/* no other block is ever added before the metapage is made */
+		/*
+		 * No other block is ever added before the metapage is made, which
+		 * takes the lock that we have.
+		 */
 		if (RelationGetNumberOfBlocks(rel) > 1)
 			ledger_corrupt(rel, 0, "the metapage is empty");
+		UnlockReleaseBuffer(buffer);
 		return InvalidBuffer;
 	}
 	return buffer;

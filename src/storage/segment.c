@@ -23,7 +23,7 @@
 #define CANDIDATES	128
 
 /* With so few extents left, only fresh blocks from the end are taken. */
-#define SPARE_EXTENTS	50
+#define SPARE_EXTENTS	(CANDIDATES + 20)
 
 struct LedgerSegmentWriter
 {

@@ -546,34 +546,40 @@ static void
 write_as_tail(Relation rel, LedgerSegmentSlot *slot, HeapTuple *tuples)
 {
 	LedgerRunMap *map = palloc0(sizeof(LedgerRunMap));
+	HeapTuple  *stored = palloc(slot->nrows * sizeof(HeapTuple));
 	LedgerSlotEntry entry = {0};
+	LedgerMetaData meta;
 
 	map->closed = 1;
 	for (int i = 0; i < slot->nrows; i++)
 	{
+		stored[i] = tuples[i];
 		if (ledger_tuple_overflows(tuples[i]))
 		{
 			LedgerOverflowStub stub;
 
 			map->overflow_bytes += tuples[i]->t_len;
 			ledger_write_overflow(rel, slot->slot, tuples[i], &stub);
-			tuples[i] = ledger_make_stub(tuples[i], &stub);
+			stored[i] = ledger_make_stub(tuples[i], &stub);
 		}
 	}
 	for (int done = 0; done < slot->nrows;)
 	{
 		CHECK_FOR_INTERRUPTS();
-		done += write_tail_page(rel, slot->slot, tuples, done, slot->nrows, map);
+		done += write_tail_page(rel, slot->slot, stored, done, slot->nrows, map);
 	}
 
 	/*
-	 * BULK_OPEN becomes TAIL and at once CLOSED: nobody else could insert here
-	 * while this transaction may still abort the whole slot.
+	 * BULK_OPEN becomes CLOSED, without having been open as TAIL: nothing is
+	 * gained by letting others insert here.
 	 */
 	entry.state = LEDGER_SLOT_CLOSED;
 	entry.nrows = slot->nrows;
 	entry.home = write_runmap(rel, slot->slot, map);
 	ledger_change_entry(rel, slot->slot, &entry, NULL, 1);
+	if (ledger_read_meta(rel, &meta))
+		ledger_wake_sealer(rel, meta.closed_slots);
+	pfree(stored);
 	pfree(map);
 }
 

@@ -163,6 +163,18 @@ move_segment(Relation rel, const LedgerSlotEntry *primary, const LedgerSegment *
 	ledger_free_block(rel, segment->block);
 }
 
+/* Into how many extents the next blocks fall. */
+static int
+count_extents(const FreeBlocks *room, uint32 needed)
+{
+	int			result = 1;
+
+	for (uint32 i = 1; i < needed; i++)
+		if (room->blocks[room->next + i] != room->blocks[room->next + i - 1] + 1)
+			result++;
+	return result;
+}
+
 /* Blocks that the segment takes without xmins that nobody needs. */
 static uint32
 blocks_needed(const LedgerSlotEntry *entry, const LedgerSegment *segment)
@@ -214,7 +226,8 @@ move_pass(Relation rel, BlockNumber limit)
 		if (segment == NULL)
 			continue;
 		needed = blocks_needed(&entry, segment);
-		if (needed > room.nblocks - room.next)
+		if (needed > room.nblocks - room.next ||
+			count_extents(&room, needed) > LEDGER_SEGMENT_EXTENTS / 2)
 			continue;
 		move_segment(rel, &entry, segment, &room, needed);
 		written += needed;

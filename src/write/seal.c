@@ -471,7 +471,7 @@ ledger_forget_pending(Relation rel)
 
 	if (!ledger_read_meta(rel, &meta))
 		return;
-	for (LedgerSlotNumber slot = meta.seal_from; slot < meta.next_slot; slot++)
+	for (LedgerSlotNumber slot = 0; slot < meta.next_slot; slot++)
 	{
 		CHECK_FOR_INTERRUPTS();
 		forget_pending(rel, slot);
@@ -560,7 +560,8 @@ collect_runs(SealState *state)
 	}
 	if (settled > meta.seal_from)
 		advance_seal_from(rel, settled);
-	return full || state->rows.nrows > LEDGER_SEGMENT_ROWS - LEDGER_SLOT_ROWS;
+	return full || state->rows.nrows > LEDGER_SEGMENT_ROWS - LEDGER_SLOT_ROWS ||
+		state->nslots >= LEDGER_WAKE_AT_RUNS;
 }
 
 static void
@@ -693,15 +694,19 @@ ledger_seal_some(Relation rel, bool only_full)
 	return result;
 }
 
-/* Close the open runs of all lanes. */
+/*
+ * Close the open runs of the lanes, of those only whose slot is at least so
+ * many slots behind the newest.
+ */
 void
-ledger_close_open_runs(Relation rel)
+ledger_close_open_runs(Relation rel, uint32 behind)
 {
 	LedgerMetaData meta;
 
 	if (!ledger_read_meta(rel, &meta))
 		return;
 	for (int lane = 0; lane < meta.nlanes; lane++)
-		if (meta.lanes[lane].slot != LEDGER_NO_SLOT)
+		if (meta.lanes[lane].slot != LEDGER_NO_SLOT &&
+			meta.next_slot - meta.lanes[lane].slot > behind)
 			ledger_close_run(rel, lane, meta.lanes[lane].slot);
 }

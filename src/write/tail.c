@@ -602,7 +602,7 @@ reserve_raw_bytes(Relation rel, LedgerSlotNumber slot, uint64 bytes)
 		ledger_read_meta(rel, &meta);
 		for (int lane = 0; lane < meta.nlanes; lane++)
 			if (meta.lanes[lane].slot == slot)
-				ledger_close_run(rel, lane, slot);
+				ledger_wake_sealer(rel, ledger_close_run(rel, lane, slot));
 	}
 	return fits;
 }

@@ -29,6 +29,12 @@
 #include "utils/timestamp.h"
 #include "write/write.h"
 
+/* Each moves 64 MB or so. */
+#define MAX_SHRINK_PASSES	1000
+
+/* An open run so many slots behind the newest belongs to an idle lane. */
+#define IDLE_SLOTS			64
+
 /* Slots whose gaps are looked up at a time, 1 kB each. */
 #define GAP_SLOTS			4096
 
@@ -675,6 +681,56 @@ truncate_relation(VacuumState *state)
 	UnlockRelation(rel, AccessExclusiveLock);
 }
 
+/* Blocks of tail runs. */
+static uint64
+count_tail_blocks(Relation rel)
+{
+	LedgerSlotNumber count = ledger_slot_count(rel);
+	LedgerRunMap *map = palloc(sizeof(LedgerRunMap));
+	uint64		result = 0;
+
+	for (LedgerSlotNumber slot = 0; slot < count; slot++)
+	{
+		LedgerSlotEntry entry;
+
+		CHECK_FOR_INTERRUPTS();
+		if (ledger_read_entry(rel, slot, &entry) &&
+			(entry.state == LEDGER_SLOT_TAIL || entry.state == LEDGER_SLOT_CLOSED) &&
+			ledger_read_runmap(rel, slot, entry.home, map))
+			result += map->nitems + 1;
+	}
+	pfree(map);
+	return result;
+}
+
+/*
+ * Give all the free blocks back that can be, for VACUUM FULL, whose lock keeps
+ * everybody else out.
+ */
+void
+ledger_shrink(Relation rel)
+{
+	VacuumState state = {0};
+	BlockNumber used;
+
+	state.rel = rel;
+	if (RelationGetNumberOfBlocks(rel) == 0)
+		return;
+	ledger_forget_pending(rel);
+	state.tail_blocks = count_tail_blocks(rel);
+	sweep(&state);
+	for (int pass = 0; pass < MAX_SHRINK_PASSES; pass++)
+	{
+		bool		moved = ledger_move_segments_down(rel, expected_blocks(&state));
+
+		used = used_size(&state);
+		if (used < RelationGetNumberOfBlocks(rel))
+			RelationTruncate(rel, used);
+		if (!moved)
+			break;
+	}
+}
+
 /* ---- VACUUM ---- */
 
 static void
@@ -737,6 +793,7 @@ ledger_relation_vacuum(Relation rel, VacuumParams *params, BufferAccessStrategy 
 	{
 		/* find lost blocks first: sealing may need them */
 		ledger_settle_bulk(rel);
+		ledger_close_open_runs(rel, IDLE_SLOTS);
 		ledger_forget_pending(rel);
 		sweep(&state);
 		seal_all(&state);

@@ -24,9 +24,6 @@
 #include "utils/timestamp.h"
 #include "write/write.h"
 
-/* Closed runs of which a segment is made, if they are full. */
-#define WAKE_AT_RUNS		(65536 / LEDGER_SLOT_ROWS)
-
 /* A backend starts a worker for the same relation no more often. */
 #define WAKE_INTERVAL_MS	200
 
@@ -56,7 +53,7 @@ ledger_wake_sealer(Relation rel, uint32 closed_slots)
 	SealerTask	task = {MyDatabaseId, RelationGetRelid(rel)};
 	TimestampTz now;
 
-	if (closed_slots < WAKE_AT_RUNS || RelationUsesLocalBuffers(rel))
+	if (closed_slots < LEDGER_WAKE_AT_RUNS || RelationUsesLocalBuffers(rel))
 		return;
 	now = GetCurrentTimestamp();
 	if (last_relid == task.relation &&
@@ -108,7 +105,7 @@ seal_step(Oid relid)
 				ledger_settle_bulk(rel);
 				result = ledger_seal_some(rel, true);
 				if (result < 0 &&
-					(!ledger_read_meta(rel, &meta) || meta.closed_slots < WAKE_AT_RUNS))
+					(!ledger_read_meta(rel, &meta) || meta.closed_slots < LEDGER_WAKE_AT_RUNS))
 					result = -2;
 				SetUserIdAndSecContext(user, context);
 			}

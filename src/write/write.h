@@ -97,7 +97,7 @@ extern BlockNumber ledger_write_segment(Relation rel, TupleDesc desc, LedgerRowS
 /* ---- seal.c ---- */
 
 extern int64 ledger_seal_some(Relation rel, bool only_full);
-extern void ledger_close_open_runs(Relation rel);
+extern void ledger_close_open_runs(Relation rel, uint32 behind);
 extern void ledger_settle_bulk(Relation rel);
 
 extern void ledger_forget_pending(Relation rel);
@@ -110,10 +110,14 @@ extern bool ledger_move_segments_down(Relation rel, BlockNumber target);
 
 /* ---- worker.c ---- */
 
+/* Closed runs of which a segment is made. */
+#define LEDGER_WAKE_AT_RUNS		8
+
 extern void ledger_wake_sealer(Relation rel, uint32 closed_slots);
 
 /* ---- vacuum.c ---- */
 
+extern void ledger_shrink(Relation rel);
 extern void ledger_relation_vacuum(Relation rel, struct VacuumParams *params,
 								   BufferAccessStrategy bstrategy);
 
