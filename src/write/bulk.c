@@ -183,6 +183,10 @@ ledger_bulk_target(Relation rel, int nrows)
 		return NULL;
 
 	buffer = find_buffer(rel, subid);
+
+	/* an ALTER TABLE may have given the file to this relation meanwhile */
+	if (buffer != NULL)
+		buffer->relid = relid;
 	if (buffer == NULL || buffer->nrows == 0)
 	{
 		if (!indexes_permit(rel))
