@@ -409,4 +409,21 @@ SELECT count(*) FROM l WHERE t = 'failed';
 SELECT ledger.seal('l') >= 0 AS sealed;
 SELECT count(*) FROM l WHERE t = 'failed';
 
+-- Rows in memory of a table that is dropped, and brought back by a rollback to
+-- a savepoint, with a parallel plan in between, before which they are written.
+CREATE TABLE dropped (a int, b text) USING ledger;
+BEGIN;
+INSERT INTO dropped SELECT i, 'x' || i FROM generate_series(1, 5000) i;
+SAVEPOINT s;
+DROP TABLE dropped;
+SET LOCAL parallel_setup_cost = 0;
+SET LOCAL parallel_tuple_cost = 0;
+SET LOCAL min_parallel_table_scan_size = 0;
+SELECT count(*) > 0 AS some FROM pg_class;
+ROLLBACK TO s;
+COMMIT;
+SELECT count(*), sum(a) FROM dropped;
+VACUUM dropped;
+SELECT count(*), sum(a) FROM dropped;
+
 DROP SCHEMA xact CASCADE;

@@ -106,18 +106,11 @@ typedef struct LedgerTag
 	uint16		magic;
 	uint8		version;
 	uint8		kind;
-	uint16		flags;
-	uint16		unused;
+	uint32		unused;
 	uint32		slot;
 	uint32		position;
 	uint64		segment;
 } LedgerTag;
-
-/*
- * A tail page takes no more rows.  Set without WAL, like a hint: after a crash
- * no backend remembers a page other than its lane's last one.
- */
-#define LEDGER_TAG_FULL			0x0001
 
 #define LEDGER_PAGE_PAYLOAD \
 	(BLCKSZ - SizeOfPageHeaderData - MAXALIGN(sizeof(LedgerTag)))

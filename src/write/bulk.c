@@ -60,6 +60,7 @@ struct LedgerBulkBuffer
 	int			nslots;
 	LedgerSegmentSlot slots[LEDGER_SEGMENT_SLOTS];
 	uint64		segment;		/* id, of the first slot */
+	bool		attempted;		/* to write the segment */
 };
 
 /*
@@ -312,7 +313,10 @@ add_slot(Relation rel, LedgerBulkBuffer *buffer)
 	uint64		segment = publish_slot(rel, buffer, &slot->slot);
 
 	if (buffer->nslots == 0)
+	{
 		buffer->segment = segment;
+		buffer->attempted = false;
+	}
 	slot->first = buffer->nrows;
 	slot->nrows = 0;
 	buffer->nslots++;
@@ -363,21 +367,24 @@ biggest_buffer(void)
 	return result;
 }
 
+/*
+ * Write out a buffer whose relation is not at hand.  That relation may have
+ * been dropped by this very transaction: if "final", then for good, and the
+ * rows with it; else a rollback to a savepoint may still bring it back, and the
+ * rows stay in memory.
+ */
 static void
-write_out_by_id(LedgerBulkBuffer *buffer)
+write_out_by_id(LedgerBulkBuffer *buffer, bool final)
 {
 	Relation	rel;
 
 	if (buffer->nrows == 0)
 		return;
 	rel = try_relation_open(buffer->relid, RowExclusiveLock);
-	if (rel == NULL || !LedgerSameFile(LedgerFileOf(rel), buffer->file))
-	{
-		/* dropped, or rewritten, by this very transaction */
-		drop_rows(buffer);
-	}
-	else
+	if (rel != NULL && LedgerSameFile(LedgerFileOf(rel), buffer->file))
 		write_out(rel, buffer);
+	else if (final)
+		drop_rows(buffer);
 	if (rel != NULL)
 		relation_close(rel, NoLock);
 }
@@ -411,7 +418,11 @@ ledger_bulk_add(Relation rel, LedgerBulkBuffer *buffer, HeapTuple tuple, Command
 	if (buffer->nrows == LEDGER_SEGMENT_ROWS)
 		write_out(rel, buffer);
 	else if (buffered_bytes > BUFFERED_BYTES)
-		write_out_by_id(biggest_buffer());
+	{
+		write_out_by_id(biggest_buffer(), false);
+		if (buffered_bytes > BUFFERED_BYTES)
+			write_out(rel, buffer);
+	}
 	return row;
 }
 
@@ -467,6 +478,10 @@ write_as_segment(Relation rel, LedgerBulkBuffer *buffer)
 	if (!one_cid)
 		rows.cids = buffer->cids;
 
+	/* what a failed attempt has written stays its own */
+	if (buffer->attempted)
+		buffer->segment = ledger_renew_segment(rel, buffer->slots[0].slot);
+	buffer->attempted = true;
 	root = ledger_write_segment(rel, buffer->desc, &rows,
 								ledger_segment_begin(rel, buffer->slots[0].slot, buffer->segment),
 								buffer->slots, buffer->nslots, &nblocks);
@@ -505,7 +520,7 @@ write_tail_page(Relation rel, LedgerSlotNumber slot, HeapTuple *tuples, int firs
 
 	START_CRIT_SECTION();
 	ledger_page_init(page, LEDGER_BLOCK_TAIL, slot, first, 0);
-	ledger_page_tag(page)->flags |= LEDGER_TAG_FULL;
+	PageSetFull(page);
 	while (first + taken < nrows &&
 		   PageGetHeapFreeSpace(page) >= MAXALIGN(tuples[first + taken]->t_len))
 		RelationPutHeapTuple(rel, pagebuf, tuples[first + taken++], false);
@@ -597,7 +612,7 @@ write_out(Relation rel, LedgerBulkBuffer *buffer)
 	if (buffer->nrows == 0)
 		return;
 
-	work = AllocSetContextCreate(TopTransactionContext, "ledger bulk write",
+	work = AllocSetContextCreate(CurTransactionContext, "ledger bulk write",
 								 ALLOCSET_DEFAULT_SIZES);
 	old = MemoryContextSwitchTo(work);
 	if (buffer->nrows >= SEGMENT_MIN_ROWS || buffer->bytes >= SEGMENT_MIN_BYTES)
@@ -630,7 +645,7 @@ ledger_bulk_flush_all(void)
 	dlist_iter	iter;
 
 	dlist_foreach(iter, &buffers)
-		write_out_by_id(dlist_container(LedgerBulkBuffer, node, iter.cur));
+		write_out_by_id(dlist_container(LedgerBulkBuffer, node, iter.cur), committing);
 }
 
 /* Throw a buffer away; its slots stay BULK_OPEN of an aborted transaction. */
@@ -700,7 +715,7 @@ at_subxact_end(SubXactEvent event, SubTransactionId subid, SubTransactionId pare
 		if (buffer->subid != subid)
 			continue;
 		if (event == SUBXACT_EVENT_PRE_COMMIT_SUB)
-			write_out_by_id(buffer);
+			write_out_by_id(buffer, true);
 		discard(buffer);
 	}
 }

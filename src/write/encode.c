@@ -34,6 +34,7 @@ typedef struct EncodeState
 	LedgerSegmentWriter *writer;
 	uint64		chunk_start;	/* of the chunk being verified */
 	int			attribute;		/* being encoded */
+	uint64		excess;			/* bytes that compression saved in the rows */
 } EncodeState;
 
 /* ---- gathering ---- */
@@ -94,11 +95,15 @@ copy_value(const LedgerColumnType *type, Datum value, CopyRoom *room, Size *copi
 
 /* One value, with nothing compressed. */
 static inline Datum
-plain_value(Form_pg_attribute att, Datum value)
+plain_value(EncodeState *state, Form_pg_attribute att, Datum value)
 {
-	if (att->attlen == -1 && VARATT_IS_COMPRESSED(DatumGetPointer(value)))
-		return PointerGetDatum(detoast_attr((struct varlena *) DatumGetPointer(value)));
-	return value;
+	struct varlena *plain;
+
+	if (att->attlen != -1 || !VARATT_IS_COMPRESSED(DatumGetPointer(value)))
+		return value;
+	plain = detoast_attr((struct varlena *) DatumGetPointer(value));
+	state->excess += VARSIZE(plain) - VARSIZE(DatumGetPointer(value));
+	return PointerGetDatum(plain);
 }
 
 static void
@@ -122,7 +127,7 @@ gather_columns(EncodeState *state, int first, int ncolumns, LedgerColumnInput *c
 		{
 			Form_pg_attribute att = TupleDescAttr(desc, first + i);
 			bool		null = tuple == NULL || isnull[first + i] || att->attisdropped;
-			Datum		value = null ? (Datum) 0 : plain_value(att, values[first + i]);
+			Datum		value = null ? (Datum) 0 : plain_value(state, att, values[first + i]);
 
 			if (!null && !att->attbyval && att->attlen != -2)
 				value = copy_value(&columns[i].type, value, &rooms[i], &copied);
@@ -364,7 +369,7 @@ ledger_write_segment(Relation rel, TupleDesc desc, LedgerRowSet *rows,
 	ledger_segment_write(writer, directory, desc->natts * sizeof(LedgerColumnEntry));
 	write_xmins(&state);
 
-	rows->raw_bytes = raw_bytes(rows);
+	rows->raw_bytes = raw_bytes(rows) + state.excess;
 	root.ncolumns = desc->natts;
 	root.nrows = rows->nrows;
 	root.nslots = nslots;

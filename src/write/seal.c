@@ -258,6 +258,7 @@ load_run(SealState *state, LedgerSlotNumber number, const LedgerSlotEntry *entry
 	int			first = rows->nrows;
 	int			nfreed = state->nfreed;
 	uint64		bytes = state->bytes;
+	uint64		excess;
 	RunFate		fate = RUN_LOADED;
 
 	if (!ledger_read_runmap(state->rel, number, entry->home, map))
@@ -273,6 +274,7 @@ load_run(SealState *state, LedgerSlotNumber number, const LedgerSlotEntry *entry
 		if (!load_page(state, number, &map->items[i]))
 			fate = RUN_UNRESOLVED;
 	}
+	excess = map->overflow_bytes;
 	pfree(map);
 	if (fate == RUN_LOADED && rows->nrows - first != entry->nrows)
 		ledger_corrupt(state->rel, entry->home, "slot %u has %d rows, not %u",
@@ -291,6 +293,8 @@ load_run(SealState *state, LedgerSlotNumber number, const LedgerSlotEntry *entry
 
 	if (fate == RUN_LOADED)
 	{
+		/* what compressed values will take when they are not */
+		state->bytes += excess;
 		note_freed(state, entry->home);
 		state->nslots++;
 	}
@@ -422,12 +426,9 @@ ledger_settle_bulk(Relation rel)
 
 /* ---- sealing ---- */
 
-/*
- * Put a new segment's id in the entry of its primary slot: from here on its
- * blocks are in use.
- */
-uint64
-ledger_reserve_segment(Relation rel, LedgerSlotNumber primary)
+/* Allot a segment id and put it in the entry of the primary slot. */
+static uint64
+new_segment(Relation rel, LedgerSlotNumber primary, bool bulk)
 {
 	BlockNumber dirblock = ledger_directory_block(rel, primary);
 	Buffer		metabuf = ledger_lock_meta(rel, BUFFER_LOCK_EXCLUSIVE);
@@ -440,12 +441,32 @@ ledger_reserve_segment(Relation rel, LedgerSlotNumber primary)
 	uint64		segment = meta->next_segment++;
 
 	ledger_meta_set_crc(meta);
-	entry->pending = segment;
+	if (bulk)
+		entry->segment = segment;
+	else
+		entry->pending = segment;
 	ledger_entry_set_crc(entry, primary);
 	GenericXLogFinish(state);
 	UnlockReleaseBuffer(dirbuf);
 	UnlockReleaseBuffer(metabuf);
 	return segment;
+}
+
+/*
+ * Put a new segment's id in the entry of its primary slot: from here on its
+ * blocks are in use.
+ */
+uint64
+ledger_reserve_segment(Relation rel, LedgerSlotNumber primary)
+{
+	return new_segment(rel, primary, false);
+}
+
+/* Give a bulk writer's slot another segment id, for another attempt. */
+uint64
+ledger_renew_segment(Relation rel, LedgerSlotNumber primary)
+{
+	return new_segment(rel, primary, true);
 }
 
 /* The segment that was to be written to is not: its blocks are free. */

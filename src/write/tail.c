@@ -54,24 +54,27 @@ page_has_room(Page page, Size len)
 		return false;
 	tag = ledger_page_tag(page);
 	return tag != NULL && tag->version == LEDGER_FORMAT_VERSION &&
-		tag->kind == LEDGER_BLOCK_TAIL && (tag->flags & LEDGER_TAG_FULL) == 0 &&
+		tag->kind == LEDGER_BLOCK_TAIL && !PageIsFull(page) &&
 		PageGetHeapFreeSpace(page) >= MAXALIGN(len) &&
 		tag->position + PageGetMaxOffsetNumber(page) < LEDGER_SLOT_ROWS;
 }
 
 /*
  * Let no more rows into a run's last page, which is locked exclusively, and
- * return how many it has.  Not logged: see LEDGER_TAG_FULL.
+ * return how many it has.
+ *
+ * PD_PAGE_FULL is set without WAL, as the hint that it is to heap: after a
+ * crash no backend remembers a page other than its lane's last one.  (Checks
+ * of WAL consistency ignore it.)
  */
 static int
 mark_page_full(Relation rel, Buffer buffer)
 {
 	Page		page = BufferGetPage(buffer);
-	LedgerTag  *tag = ledger_page_tag(page);
 
-	if ((tag->flags & LEDGER_TAG_FULL) == 0)
+	if (!PageIsFull(page))
 	{
-		tag->flags |= LEDGER_TAG_FULL;
+		PageSetFull(page);
 		if (RelationNeedsWAL(rel))
 			MarkBufferDirtyHint(buffer, true);
 		else
@@ -269,13 +272,24 @@ ledger_close_run(Relation rel, int lane, LedgerSlotNumber slot)
 		metabuf = ledger_lock_meta(rel, BUFFER_LOCK_EXCLUSIVE);
 		state = GenericXLogStart(rel);
 		meta = ledger_meta_of(rel, metabuf, GenericXLogRegisterBuffer(state, metabuf, 0));
+		if (meta->lanes[lane].slot != slot)
+		{
+			/*
+			 * Closed by somebody else.  Its map may be sealed and gone, and
+			 * the block be claimed by somebody who waits for the metapage, so
+			 * it must not be locked now.
+			 */
+			GenericXLogAbort(state);
+			UnlockReleaseBuffer(metabuf);
+			return 0;
+		}
 		dirbuf = ledger_lock_directory(rel, dirblock, BUFFER_LOCK_EXCLUSIVE);
 		mapbuf = ledger_read_block(rel, where.runmap);
 		LockBuffer(mapbuf, BUFFER_LOCK_EXCLUSIVE);
 		mappage = GenericXLogRegisterBuffer(state, mapbuf, 0);
-		if (meta->lanes[lane].slot != slot || !run_end_is(rel, mapbuf, mappage, slot, &end))
+		if (!run_end_is(rel, mapbuf, mappage, slot, &end))
 		{
-			/* somebody added a page, or closed the run */
+			/* somebody added a page */
 			GenericXLogAbort(state);
 			UnlockReleaseBuffer(mapbuf);
 			UnlockReleaseBuffer(dirbuf);
@@ -318,10 +332,18 @@ extend_run(Relation rel, const LedgerLane *lane, const RunEnd *end)
 	Page		page;
 	LedgerRunMap *map;
 
-	LockBuffer(mapbuf, BUFFER_LOCK_EXCLUSIVE);
-	if (!run_end_is(rel, mapbuf, BufferGetPage(mapbuf), lane->slot, end))
+	bool		locked;
+
+	/*
+	 * If the run has been sealed meanwhile, the block may be anybody's, who may
+	 * be waiting for our new one: do not wait.
+	 */
+	locked = ConditionalLockBuffer(mapbuf);
+	if (!locked || !run_end_is(rel, mapbuf, BufferGetPage(mapbuf), lane->slot, end))
 	{
-		UnlockReleaseBuffer(mapbuf);
+		if (locked)
+			LockBuffer(mapbuf, BUFFER_LOCK_UNLOCK);
+		ReleaseBuffer(mapbuf);
 		UnlockReleaseBuffer(newbuf);
 		ledger_free_block(rel, newblock);
 		return InvalidBuffer;

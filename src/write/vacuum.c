@@ -67,7 +67,8 @@ typedef struct VacuumState
 	int64		sealed_rows;	/* by this VACUUM */
 	BlockNumber nblocks;		/* before */
 	bool		moved;			/* segments, to lower blocks */
-	bool		swept;			/* every block's tag was looked at */
+	bool		active;			/* something happened since the last VACUUM */
+	bool		lock_failed;	/* to give blocks back */
 } VacuumState;
 
 /* ---- freezing ---- */
@@ -91,6 +92,16 @@ log_conflict(Relation rel, uint64 newest)
 	XLogBeginInsert();
 	XLogRegisterData((char *) &record, SizeOfBtreeReusePage);
 	XLogInsert(RM_BTREE_ID, XLOG_BTREE_REUSE_PAGE);
+}
+
+/* The newest 64-bit xid that precedes "xid". */
+static uint64
+xid_before(TransactionId xid)
+{
+	FullTransactionId result = FullTransactionIdFromU64(ledger_full_xid(xid));
+
+	FullTransactionIdRetreat(&result);
+	return U64FromFullTransactionId(result);
 }
 
 static void
@@ -166,7 +177,7 @@ freeze_page(VacuumState *state, LedgerSlotNumber slot, const LedgerRunMapItem *i
 		GenericXLogState *xlog;
 
 		if (!state->conflict_logged)
-			log_conflict(rel, ledger_full_xid(state->cutoffs.FreezeLimit) - 1);
+			log_conflict(rel, xid_before(state->cutoffs.FreezeLimit));
 		state->conflict_logged = true;
 		xlog = GenericXLogStart(rel);
 		freeze_tuples(state, GenericXLogRegisterBuffer(xlog, buffer, GENERIC_XLOG_FULL_IMAGE));
@@ -584,8 +595,10 @@ sweep(VacuumState *state)
 	LedgerMetaData meta;
 	uint64		used;
 
-	if (!ledger_read_meta(rel, &meta) ||
-		(meta.swept_segment == meta.next_segment && meta.swept_slot == meta.next_slot))
+	if (!ledger_read_meta(rel, &meta))
+		return;
+	state->active = meta.swept_segment != meta.next_segment || meta.swept_slot != meta.next_slot;
+	if (!state->active)
 		return;
 	used = expected_blocks(state);
 	if (nblocks <= used + nblocks / SWEEP_SHARE)
@@ -599,7 +612,6 @@ sweep(VacuumState *state)
 	}
 	IndexFreeSpaceMapVacuum(rel);
 
-	state->swept = true;
 }
 
 /* Another sweep is of no use until something more happens. */
@@ -662,7 +674,7 @@ truncate_relation(VacuumState *state)
 	Relation	rel = state->rel;
 	BlockNumber nblocks = RelationGetNumberOfBlocks(rel);
 	uint64		expected = expected_blocks(state);
-	bool		move = nblocks > expected + nblocks / MOVE_SHARE;
+	bool		move = state->active && nblocks > expected + nblocks / MOVE_SHARE;
 	BlockNumber used;
 
 	if (state->params->truncate == VACOPTVALUE_DISABLED || nblocks == 0)
@@ -670,7 +682,10 @@ truncate_relation(VacuumState *state)
 	if (!worth_a_lock(nblocks, used_size(state)) && !(move && worth_a_lock(nblocks, expected)))
 		return;
 	if (!lock_for_truncation(rel))
+	{
+		state->lock_failed = true;
 		return;
+	}
 
 	/* nobody can claim blocks now; somebody may have before */
 	if (move)
@@ -804,9 +819,9 @@ ledger_relation_vacuum(Relation rel, VacuumParams *params, BufferAccessStrategy 
 	{
 		if (rel->rd_rel->relhasindex)
 			vacuum_indexes(&state);
-		if (state.swept)
-			remember_sweep(rel);
 		truncate_relation(&state);
+		if (state.active && !state.lock_failed)
+			remember_sweep(rel);
 	}
 	update_frozenxid(&state);
 	report(&state);

@@ -103,6 +103,7 @@ extern void ledger_settle_bulk(Relation rel);
 extern void ledger_forget_pending(Relation rel);
 extern void ledger_forget_xmin_blocks(Relation rel, const LedgerSegment *segment);
 extern uint64 ledger_reserve_segment(Relation rel, LedgerSlotNumber primary);
+extern uint64 ledger_renew_segment(Relation rel, LedgerSlotNumber primary);
 
 /* ---- move.c ---- */
 
