@@ -94,7 +94,7 @@ index_ok('sealed');
 	kill 'KILL', $pid;
 	$session->quit;
 	sleep 1;
-	$node->poll_query_until('postgres', 'SELECT true');
+	wait_up($node);
 	same_ok($node, 'same rows after kill -9 of a loading backend');
 }
 

@@ -155,7 +155,7 @@ for (my $i = 0; $i < @calls;)
 		if ($session->{error} =~ /connection to server was lost|terminating connection/)
 		{
 			# which of them it was, and on with the next
-			$node->poll_query_until('postgres', 'SELECT true');
+			wait_up($node);
 			$i++ while $i < $to && $node->safe_psql('postgres', "SELECT count(*) FROM results WHERE block = $calls[$i][0] AND pos = $calls[$i][1] AND how = '$calls[$i][2]' AND q = 4") > 0;
 			push @crashes, "block $calls[$i][0] position $calls[$i][1] $calls[$i][2] (" . ($calls[$i][1] < 0 ? 0 : $i) . ')';
 			$i++;

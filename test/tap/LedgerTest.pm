@@ -12,7 +12,7 @@ use Test::More;
 use Time::HiRes qw(usleep time);
 
 our @EXPORT = qw(ledger_node prepare_oracle same_ok digest no_crash_ok load_start load_stop
-  wait_for slurp_raw spew_raw data_path without_checksums);
+  wait_for wait_up slurp_raw spew_raw data_path without_checksums);
 
 # A cluster's init options: PostgreSQL 18 has data checksums unless told not to.
 sub without_checksums
@@ -154,6 +154,19 @@ sub wait_for
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	ok($node->poll_query_until('postgres', $query), $name);
 	return;
+}
+
+# Wait until a server that restarts after a crash answers.  (poll_query_until
+# dies of a broken pipe where psql has ended before it reads its query.)
+sub wait_up
+{
+	my ($node) = @_;
+	for (1 .. 1800)
+	{
+		return if system("psql -XAtq -h '" . $node->host . "' -p " . $node->port . " -d postgres -c 'SELECT 1' >/dev/null 2>&1") == 0;
+		usleep(100_000);
+	}
+	die 'the server does not come up';
 }
 
 sub slurp_raw
