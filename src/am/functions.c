@@ -137,6 +137,13 @@ seal_step(Oid relid, bool first, int64 *sealed)
 	if (first)
 	{
 		ledger_bulk_flush(rel);
+
+		/*
+		 * If the disk is full, fail now: with its open runs closed the table
+		 * would take no more rows, where there is room on their last pages.
+		 */
+		if (RelationGetNumberOfBlocks(rel) > 0)
+			ledger_provide_blocks(rel, LEDGER_PROVIDED_BLOCKS);
 		ledger_close_open_runs(rel, 0);
 		ledger_settle_bulk(rel);
 	}

@@ -14,6 +14,7 @@
 #include "postgres.h"
 
 #include "miscadmin.h"
+#include "storage/freespace.h"
 #include "storage/indexfsm.h"
 #include "storage/lmgr.h"
 #include "storage/storage.h"
@@ -161,6 +162,32 @@ ledger_alloc_block(Relation rel)
 		buffer = ledger_claim_block(rel, block);
 		if (BufferIsValid(buffer))
 			return buffer;
+	}
+}
+
+/*
+ * See to it that the free space map knows of "count" blocks, extending the file
+ * if need be, which is an error where the disk is full.
+ */
+void
+ledger_provide_blocks(Relation rel, int count)
+{
+	BlockNumber blocks[LEDGER_PROVIDED_BLOCKS];
+	int			found = 0;
+
+	Assert(count <= LEDGER_PROVIDED_BLOCKS);
+	while (found < count && (blocks[found] = GetFreeIndexPage(rel)) != InvalidBlockNumber)
+		found++;
+	for (int i = 0; i < found; i++)
+		ledger_free_block(rel, blocks[i]);
+	for (; found < count; found++)
+	{
+		Buffer		buffer = ledger_extend(rel);
+		BlockNumber block = BufferGetBlockNumber(buffer);
+
+		UnlockReleaseBuffer(buffer);
+		ledger_free_block(rel, block);
+		FreeSpaceMapVacuumRange(rel, block, block + 1);
 	}
 }
 

@@ -383,6 +383,8 @@ extern void ledger_forget_directory(Relation rel);
 
 extern Buffer ledger_alloc_block(Relation rel);
 extern Buffer ledger_extend(Relation rel);
+#define LEDGER_PROVIDED_BLOCKS	8
+extern void ledger_provide_blocks(Relation rel, int count);
 extern void ledger_free_block(Relation rel, BlockNumber block);
 extern bool ledger_block_is_free(Relation rel, const LedgerTag *tag);
 extern Buffer ledger_claim_block(Relation rel, BlockNumber block);
