@@ -372,11 +372,11 @@ sub questions_section
 	my $request = $s->run("SELECT request_id FROM src WHERE id >= $middle AND request_id IS NOT NULL ORDER BY id LIMIT 1");
 	my $newest = $s->run('SELECT max(ts) FROM t_heap');
 	my @questions = (
-		[ 'a time range, 10 s', "SELECT * FROM t WHERE ts >= timestamptz '$newest' - interval '40 s' AND ts < timestamptz '$newest' - interval '30 s' ORDER BY ts, entry_id" ],
-		[ 'one trace', "SELECT * FROM t WHERE trace_id = '$trace' ORDER BY ts, entry_id" ],
-		[ 'one thread, in order', "SELECT * FROM t WHERE thread_id = '$thread' ORDER BY ts, entry_id" ],
-		[ 'one request', "SELECT * FROM t WHERE request_id = '$request' ORDER BY ts, entry_id" ],
-		[ 'last 50 of an app', "SELECT * FROM t WHERE app_id = '$app' ORDER BY ts DESC, entry_id LIMIT 50" ],
+		[ 'a time range, 10 s', "SELECT * FROM t WHERE ts >= timestamptz '$newest' - interval '40 s' AND ts < timestamptz '$newest' - interval '30 s' ORDER BY ts, entry_id, type, data" ],
+		[ 'one trace', "SELECT * FROM t WHERE trace_id = '$trace' ORDER BY ts, entry_id, type, data" ],
+		[ 'one thread, in order', "SELECT * FROM t WHERE thread_id = '$thread' ORDER BY ts, entry_id, type, data" ],
+		[ 'one request', "SELECT * FROM t WHERE request_id = '$request' ORDER BY ts, entry_id, type, data" ],
+		[ 'last 50 of an app', "SELECT * FROM t WHERE app_id = '$app' ORDER BY ts DESC, entry_id, type, data LIMIT 50" ],
 		[ 'counts by type, 5 min', "SELECT type, count(*) FROM t WHERE ts >= timestamptz '$newest' - interval '5 min' GROUP BY type ORDER BY type" ],
 		[ 'text with a word', "SELECT count(*) FROM t WHERE data->>'text' LIKE '%refund%'" ],
 		[ 'status >= 500 by minute', "SELECT date_trunc('minute', ts) AS m, count(*) FROM t WHERE type = 'meya.http.entry.response' AND (data->>'status')::int >= 500 GROUP BY m ORDER BY m" ],
