@@ -10,6 +10,9 @@
 
 #include "postgres.h"
 
+#include "storage/bufmgr.h"
+#include "utils/rel.h"
+
 #if PG_VERSION_NUM < 150000 || PG_VERSION_NUM >= 190000
 #error "ledger builds for PostgreSQL 15 to 18"
 #endif
@@ -224,6 +227,30 @@ typedef struct LedgerVacuumCutoffs
 #else
 #define LEDGER_TUPLESORT_GETDATUM(sort, value, isnull) \
 	tuplesort_getdatum(sort, true, value, isnull, NULL)
+#endif
+
+/*
+ * 16 adds several blocks to a file at once.  The caller holds the extension
+ * lock; what comes is n buffers of consecutive zero pages, or fewer, pinned.
+ */
+#if PG_VERSION_NUM >= 160000
+static inline int
+ledger_add_blocks(Relation rel, int n, Buffer *buffers)
+{
+	uint32		added;
+
+	(void) ExtendBufferedRelBy(BMR_REL(rel), MAIN_FORKNUM, NULL, EB_SKIP_EXTENSION_LOCK,
+							   n, buffers, &added);
+	return added;
+}
+#else
+static inline int
+ledger_add_blocks(Relation rel, int n, Buffer *buffers)
+{
+	for (int i = 0; i < n; i++)
+		buffers[i] = ReadBuffer(rel, P_NEW);
+	return n;
+}
 #endif
 
 #endif							/* LEDGER_COMPAT_H */

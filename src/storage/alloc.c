@@ -13,11 +13,16 @@
  */
 #include "postgres.h"
 
+#include "compat.h"
 #include "miscadmin.h"
 #include "storage/freespace.h"
 #include "storage/indexfsm.h"
 #include "storage/lmgr.h"
 #include "storage/storage.h"
+
+/* Blocks added to the file for each backend that waits to add one, and at most. */
+#define EXTRA_PER_WAITER		20
+#define EXTRA_MAX				512
 
 /* Whether no directory entry reaches a block with this tag. */
 bool
@@ -60,73 +65,237 @@ ledger_block_is_free(Relation rel, const LedgerTag *tag)
 	return false;
 }
 
+/* A block that was found free, pinned */
+typedef struct FreeBlock
+{
+	Buffer		buffer;
+	bool		was_new;		/* a zero page */
+	LedgerTag	tag;			/* else */
+} FreeBlock;
+
+/* How many blocks a backend may pin at once. */
+static int
+alloc_limit(void)
+{
+	return Max(1, Min(LEDGER_ALLOC_MAX, NBuffers / MaxBackends / 2));
+}
+
 /*
- * Lock the block exclusively if it is free; the caller initialises and logs
- * it before releasing the lock.  Return InvalidBuffer if it is in use.
+ * Pin a block, and keep the pin if it is free.
  *
  * The directory is read without holding the block's lock: the free space map
  * may well suggest a live tail page or even a directory page, whose lock
  * somebody may hold while waiting for the directory's.
  */
+static bool
+examine_block(Relation rel, BlockNumber block, FreeBlock *found)
+{
+	Page		page;
+	LedgerTag  *tag;
+	bool		known;
+
+	if (block == 0 || block >= RelationGetNumberOfBlocks(rel))
+		return false;
+
+	found->buffer = ReadBuffer(rel, block);
+	page = BufferGetPage(found->buffer);
+	LockBuffer(found->buffer, BUFFER_LOCK_SHARE);
+	found->was_new = PageIsNew(page);
+	tag = found->was_new ? NULL : ledger_page_tag(page);
+	known = tag != NULL;
+	if (known)
+		found->tag = *tag;
+	LockBuffer(found->buffer, BUFFER_LOCK_UNLOCK);
+
+	if (found->was_new || (known && ledger_block_is_free(rel, &found->tag)))
+		return true;
+	ReleaseBuffer(found->buffer);
+	return false;
+}
+
+/* Whether a block found free, now locked exclusively, is still so. */
+static bool
+still_free(const FreeBlock *found)
+{
+	Page		page = BufferGetPage(found->buffer);
+	LedgerTag  *tag;
+
+	if (found->was_new || PageIsNew(page))
+		return found->was_new && PageIsNew(page);
+
+	/* a tail page's FULL flag does not matter */
+	tag = ledger_page_tag(page);
+	return tag != NULL && tag->version == found->tag.version &&
+		tag->kind == found->tag.kind && tag->slot == found->tag.slot &&
+		tag->position == found->tag.position && tag->segment == found->tag.segment;
+}
+
+/*
+ * Lock the block exclusively if it is free; the caller initialises and logs
+ * it before releasing the lock.  Return InvalidBuffer if it is in use.
+ */
 Buffer
 ledger_claim_block(Relation rel, BlockNumber block)
 {
-	Buffer		buffer;
-	Page		page;
-	LedgerTag  *tag;
-	LedgerTag	before = {0};
-	bool		was_new;
+	FreeBlock	found;
 
-	if (block == 0 || block >= RelationGetNumberOfBlocks(rel))
+	if (!examine_block(rel, block, &found))
 		return InvalidBuffer;
-
-	buffer = ReadBuffer(rel, block);
-	page = BufferGetPage(buffer);
-	LockBuffer(buffer, BUFFER_LOCK_SHARE);
-	was_new = PageIsNew(page);
-	if (!was_new)
-	{
-		tag = ledger_page_tag(page);
-		if (tag == NULL)
-		{
-			UnlockReleaseBuffer(buffer);
-			return InvalidBuffer;
-		}
-		before = *tag;
-	}
-	LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
-
-	if (was_new || ledger_block_is_free(rel, &before))
-	{
-		LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
-		if (was_new)
-		{
-			if (PageIsNew(page))
-				return buffer;
-		}
-		else
-		{
-			/* a tail page's FULL flag does not matter */
-			tag = ledger_page_tag(page);
-			if (tag != NULL && tag->version == before.version &&
-				tag->kind == before.kind && tag->slot == before.slot &&
-				tag->position == before.position && tag->segment == before.segment)
-				return buffer;
-		}
-		LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
-	}
-	ReleaseBuffer(buffer);
+	LockBuffer(found.buffer, BUFFER_LOCK_EXCLUSIVE);
+	if (still_free(&found))
+		return found.buffer;
+	UnlockReleaseBuffer(found.buffer);
 	return InvalidBuffer;
+}
+
+/* Look for up to n free blocks that the free space map knows of. */
+static int
+find_free(Relation rel, FreeBlock *found, int n)
+{
+	int			nfound = 0;
+
+	while (nfound < n)
+	{
+		BlockNumber block = GetFreeIndexPage(rel);
+
+		CHECK_FOR_INTERRUPTS();
+		if (block == InvalidBlockNumber)
+			break;
+		if (examine_block(rel, block, &found[nfound]))
+			nfound++;
+	}
+	return nfound;
+}
+
+/* Add about so many blocks to the file for the free space map to know of. */
+static void
+extend_for_others(Relation rel, int n)
+{
+	BlockNumber first = InvalidBlockNumber;
+	BlockNumber end = InvalidBlockNumber;
+
+	while (n > 0)
+	{
+		Buffer		buffers[LEDGER_ALLOC_MAX];
+		int			added = ledger_add_blocks(rel, Min(n, alloc_limit()), buffers);
+
+		if (first == InvalidBlockNumber)
+			first = BufferGetBlockNumber(buffers[0]);
+		for (int i = 0; i < added; i++)
+		{
+			end = BufferGetBlockNumber(buffers[i]) + 1;
+			ReleaseBuffer(buffers[i]);
+			ledger_free_block(rel, end - 1);
+		}
+		n -= added;
+	}
+	if (first != InvalidBlockNumber)
+		FreeSpaceMapVacuumRange(rel, first, end);
+}
+
+/*
+ * Add blocks to the end of the file: up to n for the caller, at least one.
+ * Where others wait to do the same, add some for them too, as heap does: else
+ * the passing of the lock from hand to hand is what limits insertion.
+ */
+static int
+extend(Relation rel, FreeBlock *found, int n)
+{
+	bool		lock = !RELATION_IS_LOCAL(rel);
+	Buffer		buffers[LEDGER_ALLOC_MAX];
+	int			extra = 0;
+
+	if (lock && !ConditionalLockRelationForExtension(rel, ExclusiveLock))
+	{
+		int			nfound;
+
+		LockRelationForExtension(rel, ExclusiveLock);
+		nfound = find_free(rel, found, n);
+		if (nfound > 0)
+		{
+			UnlockRelationForExtension(rel, ExclusiveLock);
+			return nfound;
+		}
+		extra = Min(EXTRA_MAX, RelationExtensionLockWaiterCount(rel) * EXTRA_PER_WAITER);
+	}
+	n = ledger_add_blocks(rel, n, buffers);
+	extend_for_others(rel, extra);
+	if (lock)
+		UnlockRelationForExtension(rel, ExclusiveLock);
+
+	for (int i = 0; i < n; i++)
+	{
+		found[i].buffer = buffers[i];
+		found[i].was_new = true;
+	}
+	return n;
+}
+
+/*
+ * Up to n blocks to write to, exclusively locked, with contents that nobody
+ * needs; at least one.  Must not be called with any buffer lock held.
+ *
+ * None is locked before all are found, and where there are several, a lock that
+ * cannot be had at once is not waited for: somebody else may be taking the same
+ * blocks in another order.
+ */
+int
+ledger_alloc_blocks(Relation rel, Buffer *buffers, int n)
+{
+	int			ntaken = 0;
+
+	n = Min(n, alloc_limit());
+	while (ntaken == 0)
+	{
+		FreeBlock	found[LEDGER_ALLOC_MAX];
+		int			nfound = find_free(rel, found, n);
+		int			nknown = nfound;
+
+		CHECK_FOR_INTERRUPTS();
+		if (nfound < n)
+			nfound += extend(rel, found + nfound, n - nfound);
+
+		for (int i = 0; i < nfound; i++)
+		{
+			Buffer		buffer = found[i].buffer;
+			BlockNumber block = BufferGetBlockNumber(buffer);
+
+			if (nfound == 1)
+				LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+			else if (!ConditionalLockBuffer(buffer))
+			{
+				/* it may just be being written to disk; the map has its page */
+				ReleaseBuffer(buffer);
+				if (i < nknown)
+					ledger_free_block(rel, block);
+				continue;
+			}
+			if (still_free(&found[i]))
+				buffers[ntaken++] = buffer;
+			else
+				UnlockReleaseBuffer(buffer);
+		}
+	}
+	return ntaken;
+}
+
+/* One such block */
+Buffer
+ledger_alloc_block(Relation rel)
+{
+	Buffer		buffer;
+
+	(void) ledger_alloc_blocks(rel, &buffer, 1);
+	return buffer;
 }
 
 /* Add a block to the end of the file; it comes exclusively locked. */
 Buffer
 ledger_extend(Relation rel)
 {
-	bool		lock = !RELATION_IS_LOCAL(rel);
-
 	for (;;)
 	{
+		bool		lock = !RELATION_IS_LOCAL(rel);
 		Buffer		buffer;
 
 		CHECK_FOR_INTERRUPTS();
@@ -141,27 +310,6 @@ ledger_extend(Relation rel)
 		if (PageIsNew(BufferGetPage(buffer)))
 			return buffer;
 		UnlockReleaseBuffer(buffer);
-	}
-}
-
-/*
- * A block to write to, exclusively locked, with contents that nobody needs.
- * Must not be called with any buffer lock held.
- */
-Buffer
-ledger_alloc_block(Relation rel)
-{
-	for (;;)
-	{
-		BlockNumber block = GetFreeIndexPage(rel);
-		Buffer		buffer;
-
-		CHECK_FOR_INTERRUPTS();
-		if (block == InvalidBlockNumber)
-			return ledger_extend(rel);
-		buffer = ledger_claim_block(rel, block);
-		if (BufferIsValid(buffer))
-			return buffer;
 	}
 }
 

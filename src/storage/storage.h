@@ -381,6 +381,8 @@ extern void ledger_forget_directory(Relation rel);
 
 /* ---- alloc.c ---- */
 
+#define LEDGER_ALLOC_MAX		16
+extern int	ledger_alloc_blocks(Relation rel, Buffer *buffers, int n);
 extern Buffer ledger_alloc_block(Relation rel);
 extern Buffer ledger_extend(Relation rel);
 #define LEDGER_PROVIDED_BLOCKS	8

@@ -120,7 +120,7 @@ gather_columns(EncodeState *state, int first, int ncolumns, LedgerColumnInput *c
 		HeapTuple	tuple = state->rows->tuples[row];
 
 		if (row % LEDGER_VECTOR_ROWS == 0)
-			CHECK_FOR_INTERRUPTS();
+			ledger_give_way();
 		if (tuple != NULL)
 			heap_deform_tuple(tuple, desc, values, isnull);
 		for (int i = 0; i < ncolumns; i++)
@@ -196,6 +196,7 @@ verify_chunk(EncodeState *state, const LedgerColumnInput *columns, int self,
 		int			count = Min(LEDGER_VECTOR_ROWS, column->nrows - first);
 		MemoryContext old = MemoryContextSwitchTo(vector_context);
 
+		ledger_give_way();
 		for (int i = 0; i < nreferred; i++)
 		{
 			references[i].values = columns[referred[i]].values + first;
@@ -215,6 +216,7 @@ static void
 write_bytes(void *arg, const void *data, size_t len)
 {
 	ledger_segment_write((LedgerSegmentWriter *) arg, data, len);
+	ledger_give_way();
 }
 
 /* Encode, write and verify one chunk; returns its length. */
@@ -258,7 +260,6 @@ write_columns(EncodeState *state, LedgerColumnEntry *directory)
 		{
 			LedgerColumnEntry *entry = &directory[first + i];
 
-			CHECK_FOR_INTERRUPTS();
 			state->attribute = first + i + 1;
 			entry->offset = ledger_segment_offset(state->writer);
 			entry->typid = columns[i].type.typid;

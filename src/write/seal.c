@@ -266,7 +266,7 @@ load_run(SealState *state, LedgerSlotNumber number, const LedgerSlotEntry *entry
 
 	for (uint32 i = 0; i < map->nitems && fate == RUN_LOADED; i++)
 	{
-		CHECK_FOR_INTERRUPTS();
+		ledger_give_way();
 		if (rows->nrows - first != map->items[i].first)
 			ledger_corrupt(state->rel, map->items[i].block,
 						   "slot %u has %d rows before this page, not %u",

@@ -19,6 +19,7 @@
 #include "access/xact.h"
 #include "access/xloginsert.h"
 #include "catalog/catalog.h"
+#include "catalog/pg_control.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "storage/predicate.h"
@@ -319,48 +320,72 @@ ledger_close_run(Relation rel, int lane, LedgerSlotNumber slot)
 }
 
 /*
- * Add a page to the end of a run that was seen to end at "end", and return it
- * locked; InvalidBuffer if the run has changed meanwhile.
+ * Lock the run map of a run that was seen to end at "end", if it still does,
+ * while new blocks are locked.
+ *
+ * If the run has been sealed meanwhile, the block may be anybody's, who may be
+ * waiting for one of our new ones: do not wait.
  */
-static Buffer
-extend_run(Relation rel, const LedgerLane *lane, const RunEnd *end)
+static LaneResult
+lock_run_end(Relation rel, const LedgerLane *lane, const RunEnd *end, Buffer *mapbuf)
 {
-	Buffer		newbuf = ledger_alloc_block(rel);
-	BlockNumber newblock = BufferGetBlockNumber(newbuf);
-	Buffer		mapbuf = ledger_read_block(rel, lane->runmap);
+	LaneResult	result = LANE_CONTENDED;
+
+	*mapbuf = ledger_read_block(rel, lane->runmap);
+	if (ConditionalLockBuffer(*mapbuf))
+	{
+		if (run_end_is(rel, *mapbuf, BufferGetPage(*mapbuf), lane->slot, end))
+			return LANE_GOT_PAGE;
+		LockBuffer(*mapbuf, BUFFER_LOCK_UNLOCK);
+		result = LANE_CHANGED;
+	}
+	ReleaseBuffer(*mapbuf);
+	return result;
+}
+
+/* Give back blocks that were not written to. */
+static void
+return_blocks(Relation rel, const Buffer *buffers, int n)
+{
+	for (int i = 0; i < n; i++)
+	{
+		BlockNumber block = BufferGetBlockNumber(buffers[i]);
+
+		UnlockReleaseBuffer(buffers[i]);
+		ledger_free_block(rel, block);
+	}
+}
+
+/* Add a page to the end of a run that was seen to end at "end", locked. */
+static LaneResult
+extend_run(Relation rel, const LedgerLane *lane, const RunEnd *end, Buffer *newbuf)
+{
+	Buffer		mapbuf;
 	GenericXLogState *state;
 	Page		page;
 	LedgerRunMap *map;
+	LaneResult	result;
 
-	bool		locked;
-
-	/*
-	 * If the run has been sealed meanwhile, the block may be anybody's, who may
-	 * be waiting for our new one: do not wait.
-	 */
-	locked = ConditionalLockBuffer(mapbuf);
-	if (!locked || !run_end_is(rel, mapbuf, BufferGetPage(mapbuf), lane->slot, end))
+	*newbuf = ledger_alloc_block(rel);
+	result = lock_run_end(rel, lane, end, &mapbuf);
+	if (result != LANE_GOT_PAGE)
 	{
-		if (locked)
-			LockBuffer(mapbuf, BUFFER_LOCK_UNLOCK);
-		ReleaseBuffer(mapbuf);
-		UnlockReleaseBuffer(newbuf);
-		ledger_free_block(rel, newblock);
-		return InvalidBuffer;
+		return_blocks(rel, newbuf, 1);
+		return result;
 	}
 	state = GenericXLogStart(rel);
-	ledger_page_init(GenericXLogRegisterBuffer(state, newbuf, GENERIC_XLOG_FULL_IMAGE),
+	ledger_page_init(GenericXLogRegisterBuffer(state, *newbuf, GENERIC_XLOG_FULL_IMAGE),
 					 LEDGER_BLOCK_TAIL, lane->slot, end->nrows, 0);
 	page = GenericXLogRegisterBuffer(state, mapbuf, 0);
 	map = (LedgerRunMap *) LedgerPageContents(page);
-	map->items[map->nitems].block = newblock;
+	map->items[map->nitems].block = BufferGetBlockNumber(*newbuf);
 	map->items[map->nitems].first = end->nrows;
 	map->items[map->nitems].unused = 0;
 	map->nitems++;
 	ledger_runmap_set_lower(page);
 	GenericXLogFinish(state);
 	UnlockReleaseBuffer(mapbuf);
-	return newbuf;
+	return LANE_GOT_PAGE;
 }
 
 /* Try to get a page of the lane's run that has room, exclusively locked. */
@@ -404,8 +429,7 @@ try_lane(Relation rel, int number, const LedgerLane *lane, Size len, bool wait,
 		ledger_wake_sealer(rel, ledger_close_run(rel, number, lane->slot));
 		return LANE_CHANGED;
 	}
-	*result = extend_run(rel, lane, &end);
-	return BufferIsValid(*result) ? LANE_GOT_PAGE : LANE_CHANGED;
+	return extend_run(rel, lane, &end, result);
 }
 
 /* Get an exclusively locked tail page with room for a tuple of that length. */
@@ -788,18 +812,202 @@ tuples_that_fit(Page page, HeapTuple *tuples, int ntuples)
 	return n;
 }
 
-/* Put tuples, made ready likewise, into the tail, a page at a time. */
+/* ---- whole pages ---- */
+
+/* How many pages tuples take, up to "limit", and how many tuples these hold. */
+static int
+pages_for(HeapTuple *tuples, int ntuples, int limit, int *nfit)
+{
+	Size		room = 0;
+	int			on_page = 0;
+	int			npages = 0;
+	int			n;
+
+	for (n = 0; n < ntuples; n++)
+	{
+		Size		size = MAXALIGN(tuples[n]->t_len) + sizeof(ItemIdData);
+
+		if (ledger_tuple_overflows(tuples[n]))
+			break;
+		if (size > room || on_page == MaxHeapTuplesPerPage)
+		{
+			if (npages == limit)
+				break;
+			npages++;
+			room = LEDGER_PAGE_PAYLOAD;
+			on_page = 0;
+		}
+		room -= size;
+		on_page++;
+	}
+	*nfit = n;
+	return npages;
+}
+
+/*
+ * Fill an empty page, locked exclusively, with the first of the tuples, and
+ * return how many it took; in a critical section.
+ */
+static int
+fill_page(Relation rel, Buffer buffer, LedgerSlotNumber slot, int first,
+		  HeapTuple *tuples, int ntuples)
+{
+	Page		page = BufferGetPage(buffer);
+	int			n = 0;
+
+	ledger_page_init(page, LEDGER_BLOCK_TAIL, slot, first, 0);
+	while (n < ntuples &&
+		   PageGetExactFreeSpace(page) >= MAXALIGN(tuples[n]->t_len) + sizeof(ItemIdData) &&
+		   n < MaxHeapTuplesPerPage)
+		RelationPutHeapTuple(rel, buffer, tuples[n++], false);
+	MarkBufferDirty(buffer);
+	return n;
+}
+
+/* Log pages as images, in the same critical section. */
+static void
+log_pages(Relation rel, const Buffer *buffers, int n)
+{
+	XLogRecPtr	lsn;
+
+	if (!RelationNeedsWAL(rel))
+		return;
+	XLogBeginInsert();
+	for (int i = 0; i < n; i++)
+		XLogRegisterBuffer(i, buffers[i], REGBUF_FORCE_IMAGE | REGBUF_STANDARD);
+	lsn = XLogInsert(RM_XLOG_ID, XLOG_FPI);
+	for (int i = 0; i < n; i++)
+		PageSetLSN(BufferGetPage(buffers[i]), lsn);
+}
+
+static void
+unlock_blocks(const Buffer *buffers, int n)
+{
+	for (int i = 0; i < n; i++)
+		UnlockReleaseBuffer(buffers[i]);
+}
+
+/*
+ * Add pages with the first of the tuples to the open run of "slot", and return
+ * how many tuples they took: none if the run has changed, or is about full, or
+ * if there are too few for two pages.
+ *
+ * The pages are logged as images before the run map names them: a crash between
+ * the two leaves blocks that nobody reaches.
+ */
+static int
+insert_pages(Relation rel, LedgerSlotNumber slot, HeapTuple *tuples, int ntuples,
+			 LedgerRow *rows)
+{
+	Buffer		buffers[LEDGER_ALLOC_MAX];
+	LedgerSlotEntry entry;
+	LedgerLane	lane = {slot, InvalidBlockNumber};
+	RunEnd		end;
+	Buffer		mapbuf;
+	GenericXLogState *state;
+	Page		page;
+	LedgerRunMap *map;
+	int			nfit,
+				npages,
+				done = 0;
+
+	if (RelationIsLogicallyLogged(rel) ||
+		pages_for(tuples, ntuples, LEDGER_ALLOC_MAX, &nfit) < 2 ||
+		!ledger_read_entry(rel, slot, &entry) || entry.state != LEDGER_SLOT_TAIL)
+		return 0;
+	lane.runmap = entry.home;
+	if (!read_run_end(rel, &lane, &end) || !fill_last_page(rel, slot, &end))
+		return 0;
+	npages = pages_for(tuples, Min(ntuples, LEDGER_SLOT_ROWS - end.nrows),
+					   Min(LEDGER_ALLOC_MAX, LEDGER_RUNMAP_ITEMS - end.nitems), &nfit);
+	if (npages < 2)
+		return 0;
+
+	XLogEnsureRecordSpace(LEDGER_ALLOC_MAX, 0);
+	npages = ledger_alloc_blocks(rel, buffers, npages);
+	if (lock_run_end(rel, &lane, &end, &mapbuf) != LANE_GOT_PAGE)
+	{
+		return_blocks(rel, buffers, npages);
+		my_lane++;
+		return 0;
+	}
+	CheckForSerializableConflictIn(rel, NULL, InvalidBlockNumber);
+	state = GenericXLogStart(rel);
+	page = GenericXLogRegisterBuffer(state, mapbuf, 0);
+	map = (LedgerRunMap *) LedgerPageContents(page);
+
+	START_CRIT_SECTION();
+	for (int i = 0; i < npages; i++)
+	{
+		LedgerRunMapItem *item = &map->items[map->nitems + i];
+		int			n = fill_page(rel, buffers[i], slot, end.nrows + done,
+								  tuples + done, nfit - done);
+
+		item->block = BufferGetBlockNumber(buffers[i]);
+		item->first = end.nrows + done;
+		item->unused = 0;
+		for (int j = 0; j < n; j++)
+			rows[done + j] = LedgerMakeRow(slot, end.nrows + done + j);
+		done += n;
+		if (i < npages - 1)
+			PageSetFull(BufferGetPage(buffers[i]));
+	}
+	log_pages(rel, buffers, npages);
+	END_CRIT_SECTION();
+
+	map->nitems += npages;
+	ledger_runmap_set_lower(page);
+	GenericXLogFinish(state);
+	UnlockReleaseBuffer(mapbuf);
+	RelationSetTargetBlock(rel, BufferGetBlockNumber(buffers[npages - 1]));
+	unlock_blocks(buffers, npages);
+	return done;
+}
+
+/* ---- many tuples ---- */
+
+/* Put tuples on the page with room for the first; returns how many it took. */
+static int
+insert_on_page(Relation rel, HeapTuple *tuples, int ntuples, int options,
+			   LedgerRow *rows, LedgerSlotNumber *slot)
+{
+	PGAlignedBlock scratch;
+	Buffer		buffer = get_page(rel, tuples[0]->t_len);
+	Page		page = BufferGetPage(buffer);
+	int			n = tuples_that_fit(page, tuples, ntuples);
+
+	Assert(n > 0);
+	CheckForSerializableConflictIn(rel, NULL, InvalidBlockNumber);
+
+	START_CRIT_SECTION();
+	for (int i = 0; i < n; i++)
+	{
+		RelationPutHeapTuple(rel, buffer, tuples[i], false);
+		rows[i] = row_on_page(page, ItemPointerGetOffsetNumber(&tuples[i]->t_self));
+	}
+	MarkBufferDirty(buffer);
+	if (RelationNeedsWAL(rel))
+		log_multi_insert(rel, buffer, tuples, n, options, n == ntuples, scratch.data);
+	END_CRIT_SECTION();
+
+	*slot = ledger_page_tag(page)->slot;
+	UnlockReleaseBuffer(buffer);
+	return n;
+}
+
+/*
+ * Put tuples, made ready likewise, into the tail: what fits on its last page
+ * there, then, if there is more than another page of it, whole pages at once.
+ */
 void
 ledger_tail_multi_insert(Relation rel, HeapTuple *tuples, const uint64 *excess,
 						 int ntuples, int options, LedgerRow *rows)
 {
-	PGAlignedBlock scratch;
+	LedgerSlotNumber slot = LEDGER_NO_SLOT;
 	int			done = 0;
 
 	while (done < ntuples)
 	{
-		Buffer		buffer;
-		Page		page;
 		int			n;
 
 		CHECK_FOR_INTERRUPTS();
@@ -810,25 +1018,10 @@ ledger_tail_multi_insert(Relation rel, HeapTuple *tuples, const uint64 *excess,
 			continue;
 		}
 
-		buffer = get_page(rel, tuples[done]->t_len);
-		page = BufferGetPage(buffer);
-		n = tuples_that_fit(page, tuples + done, ntuples - done);
-		Assert(n > 0);
-		CheckForSerializableConflictIn(rel, NULL, InvalidBlockNumber);
-
-		START_CRIT_SECTION();
-		for (int i = done; i < done + n; i++)
-		{
-			RelationPutHeapTuple(rel, buffer, tuples[i], false);
-			rows[i] = row_on_page(page, ItemPointerGetOffsetNumber(&tuples[i]->t_self));
-		}
-		MarkBufferDirty(buffer);
-		if (RelationNeedsWAL(rel))
-			log_multi_insert(rel, buffer, tuples + done, n, options,
-							 done + n == ntuples, scratch.data);
-		END_CRIT_SECTION();
-
-		UnlockReleaseBuffer(buffer);
+		n = slot == LEDGER_NO_SLOT ? 0 :
+			insert_pages(rel, slot, tuples + done, ntuples - done, rows + done);
+		if (n == 0)
+			n = insert_on_page(rel, tuples + done, ntuples - done, options, rows + done, &slot);
 		pgstat_count_heap_insert(rel, n);
 		for (int i = done; i < done + n; i++)
 			if (excess[i] > 0)

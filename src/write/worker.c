@@ -24,8 +24,14 @@
 #include "utils/timestamp.h"
 #include "write/write.h"
 
-/* A backend starts a worker for the same relation no more often. */
+/* A backend tries to start a worker for the same relation no more often. */
 #define WAKE_INTERVAL_MS	200
+
+/*
+ * What a relation's sealer holds a lock on, so that there is one: an object of
+ * the relation's, by a number that no column has.
+ */
+#define SEALER_SUBID		0xFFFF
 
 /* While the runs' transactions are in progress, wait from .. to so long. */
 #define WAIT_MIN_MS			50
@@ -39,6 +45,48 @@ typedef struct SealerTask
 } SealerTask;
 
 PGDLLEXPORT void ledger_sealer_main(Datum arg);
+
+static void
+set_sealer_tag(LOCKTAG *tag, const SealerTask *task)
+{
+	SET_LOCKTAG_OBJECT(*tag, task->database, RelationRelationId, task->relation, SEALER_SUBID);
+}
+
+/* Whether the relation has no sealer. */
+static bool
+is_without_sealer(const SealerTask *task)
+{
+	LOCKTAG		tag;
+
+	set_sealer_tag(&tag, task);
+	if (LockAcquire(&tag, ExclusiveLock, false, true) == LOCKACQUIRE_NOT_AVAIL)
+		return false;
+	LockRelease(&tag, ExclusiveLock, false);
+	return true;
+}
+
+static void
+retire(int code, Datum arg)
+{
+	LOCKTAG		tag;
+
+	AbortOutOfAnyTransaction();
+	set_sealer_tag(&tag, (SealerTask *) DatumGetPointer(arg));
+	LockRelease(&tag, ExclusiveLock, true);
+}
+
+/* Become the relation's sealer until the process ends; false if there is one. */
+static bool
+become_sealer(SealerTask *task)
+{
+	LOCKTAG		tag;
+
+	set_sealer_tag(&tag, task);
+	if (LockAcquire(&tag, ExclusiveLock, true, true) == LOCKACQUIRE_NOT_AVAIL)
+		return false;
+	before_shmem_exit(retire, PointerGetDatum(task));
+	return true;
+}
 
 /*
  * Start a sealer, if there is something for it to do.  If no worker is to be
@@ -61,6 +109,8 @@ ledger_wake_sealer(Relation rel, uint32 closed_slots)
 		return;
 	last_relid = task.relation;
 	last_time = now;
+	if (!is_without_sealer(&task))
+		return;
 
 	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
 	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
@@ -103,7 +153,12 @@ seal_step(Oid relid)
 				SetUserIdAndSecContext(rel->rd_rel->relowner,
 									   context | SECURITY_RESTRICTED_OPERATION);
 				ledger_settle_bulk(rel);
-				result = ledger_seal_some(rel, true);
+				if (ledger_read_meta(rel, &meta))
+				{
+					ledger_pace_begin(rel, meta.closed_slots);
+					result = ledger_seal_some(rel, true);
+					ledger_pace_end();
+				}
 				if (result < 0 &&
 					(!ledger_read_meta(rel, &meta) || meta.closed_slots < LEDGER_WAKE_AT_RUNS))
 					result = -2;
@@ -120,7 +175,7 @@ seal_step(Oid relid)
 void
 ledger_sealer_main(Datum arg)
 {
-	SealerTask	task;
+	static SealerTask task;
 	long		wait = WAIT_MIN_MS;
 	long		waited = 0;
 
@@ -129,6 +184,8 @@ ledger_sealer_main(Datum arg)
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	BackgroundWorkerUnblockSignals();
 	BackgroundWorkerInitializeConnectionByOid(task.database, InvalidOid, 0);
+	if (!become_sealer(&task))
+		proc_exit(0);
 
 	for (;;)
 	{

@@ -109,6 +109,12 @@ extern uint64 ledger_renew_segment(Relation rel, LedgerSlotNumber primary);
 
 extern bool ledger_move_segments_down(Relation rel, BlockNumber target);
 
+/* ---- pace.c ---- */
+
+extern void ledger_pace_begin(Relation rel, uint32 closed_slots);
+extern void ledger_pace_end(void);
+extern void ledger_give_way(void);
+
 /* ---- worker.c ---- */
 
 /* Closed runs of which a segment is made. */

@@ -1,0 +1,125 @@
+/*-------------------------------------------------------------------------
+ *
+ * pace.c
+ *	  How fast to seal: a sealer in the background takes the CPU that nobody
+ *	  else wants, and where there is none, a share that grows with what waits to
+ *	  be sealed.
+ *
+ * Whether others want the CPU shows in the time that a piece of work takes: it
+ * is longer than the CPU time spent on it.  (Waiting for a slow disk looks the
+ * same, and is as good a reason to give way.)
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <time.h>
+
+#include "compat.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "storage/latch.h"
+#include "storage/lmgr.h"
+#include "utils/snapmgr.h"
+#include "write/write.h"
+
+/* Look at the clocks after so much work. */
+#define PIECE_MS			10.0
+
+/* The machine is busy if a piece of work gets less of a CPU than this. */
+#define BUSY_SHARE			0.8
+
+/* A sealer's share of one CPU then: the least, and all of it from so many runs on. */
+#define LEAST_SHARE			(1.0 / 16)
+#define URGENT_RUNS			512
+
+/* One sleep is no longer. */
+#define SLEEP_MAX_MS		500.0
+
+typedef struct Clocks
+{
+	double		cpu;			/* ms */
+	double		wall;
+} Clocks;
+
+static Relation paced_rel = NULL;
+static double share;
+static Clocks piece_start;
+
+static double
+read_clock(clockid_t clock)
+{
+	struct timespec now;
+
+	if (clock_gettime(clock, &now) != 0)
+		return 0;
+	return now.tv_sec * 1000.0 + now.tv_nsec / 1000000.0;
+}
+
+static Clocks
+read_clocks(void)
+{
+	Clocks		result;
+
+	result.cpu = read_clock(CLOCK_PROCESS_CPUTIME_ID);
+	result.wall = read_clock(CLOCK_MONOTONIC);
+	return result;
+}
+
+/*
+ * Seal the relation, which has so many closed runs, with regard to others
+ * until ledger_pace_end().
+ */
+void
+ledger_pace_begin(Relation rel, uint32 closed_slots)
+{
+	paced_rel = rel;
+	share = LEAST_SHARE + (1.0 - LEAST_SHARE) * closed_slots / URGENT_RUNS;
+	piece_start = read_clocks();
+}
+
+void
+ledger_pace_end(void)
+{
+	paced_rel = NULL;
+}
+
+/* Sleep so long that the CPU time becomes our share, unless somebody wants our lock. */
+static void
+make_way(double cpu)
+{
+	double		sleep = Min(cpu / share - cpu, SLEEP_MAX_MS);
+
+	if (sleep < 1 || LockHasWaitersRelation(paced_rel, ShareUpdateExclusiveLock))
+		return;
+	InvalidateCatalogSnapshotConditionally();
+	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, (long) sleep,
+					 PG_WAIT_EXTENSION);
+	ResetLatch(MyLatch);
+}
+
+/*
+ * To be called often while sealing, where no buffer is locked.  VACUUM and
+ * ledger.seal(), which somebody waits for, are only held up by what VACUUM's
+ * own cost limits say.
+ */
+void
+ledger_give_way(void)
+{
+	double		cpu,
+				wall;
+
+	if (paced_rel == NULL)
+	{
+		vacuum_delay_point_compat();
+		return;
+	}
+	CHECK_FOR_INTERRUPTS();
+	wall = read_clock(CLOCK_MONOTONIC) - piece_start.wall;
+	if (wall < PIECE_MS)
+		return;
+	cpu = read_clock(CLOCK_PROCESS_CPUTIME_ID) - piece_start.cpu;
+	if (cpu < wall * BUSY_SHARE)
+		make_way(cpu);
+	piece_start = read_clocks();
+}
