@@ -654,5 +654,13 @@ sub memory_section
 	$holder->finish;
 	my $mb = peak_memory("SELECT ledger.seal('m_seal')");
 	report("ledger.seal of $ROWS entries, MB", { ledger => $mb }, [ 'ledger', $mb, @limit ]);
+
+	# values that compress a hundredfold: few pages, much to encode
+	$s->run('CREATE TABLE m_big (id int, body text) USING ledger');
+	$rows = int($ROWS / 1000);
+	$s->run("DO \$\$ BEGIN FOR i IN 1 .. $rows LOOP INSERT INTO m_big VALUES (i, repeat(md5(i::text), 10000)); COMMIT; END LOOP; END \$\$");
+	$mb = peak_memory("SELECT ledger.seal('m_big')");
+	report("ledger.seal of $rows rows of 320 kB, MB", { ledger => $mb }, [ 'ledger', $mb, @limit ]);
+	$s->run('DROP TABLE m_big');
 	$s->run('DROP TABLE m_heap, m_ledger, m_seal');
 }

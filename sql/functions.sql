@@ -103,6 +103,16 @@ SET ROLE regress_ledger_other;
 SELECT ledger.seal('functions.l') >= 0 AS sealed;
 RESET ROLE;
 
+-- of a partitioned table, the partitions that one may
+ALTER TABLE p OWNER TO regress_ledger_other;
+ALTER TABLE p22 OWNER TO regress_ledger_other;
+SET ROLE regress_ledger_other;
+\set VERBOSITY default
+SELECT ledger.seal('functions.p');
+\set VERBOSITY sqlstate
+RESET ROLE;
+SELECT relation, tail_entries FROM ledger.stats('p') ORDER BY relation::text;
+
 -- What is no ledger; a read-only transaction may look.
 BEGIN READ ONLY;
 SELECT count(*) FROM ledger.stats('l');

@@ -169,9 +169,19 @@ ledger_seal(PG_FUNCTION_ARGS)
 	check_may_seal(relid);
 	foreach(cell, ledgers)
 	{
+		Oid			leaf = lfirst_oid(cell);
 		bool		first = true;
 
-		while (seal_step(lfirst_oid(cell), first, &sealed))
+		/* as VACUUM does with partitions */
+		if (leaf != relid && !ledger_may_maintain(leaf, GetUserId()))
+		{
+			ereport(WARNING,
+					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+					 errmsg("permission denied to seal \"%s\", skipping it",
+							get_rel_name(leaf))));
+			continue;
+		}
+		while (seal_step(leaf, first, &sealed))
 		{
 			first = false;
 			CHECK_FOR_INTERRUPTS();

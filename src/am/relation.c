@@ -159,7 +159,9 @@ static double
 unsealed_rows(Relation rel, const LedgerMetaData *meta)
 {
 	LedgerSlotNumber first = meta->seal_from;
-	double		rows = 0;
+	double		open_rows = 0;
+	double		closed_rows = 0;
+	uint32		closed = 0;
 
 	if (meta->next_slot - first > ESTIMATE_SLOTS)
 		first = meta->next_slot - ESTIMATE_SLOTS;
@@ -170,17 +172,24 @@ unsealed_rows(Relation rel, const LedgerMetaData *meta)
 		if (!ledger_read_entry(rel, slot, &entry))
 			continue;
 		if (entry.state == LEDGER_SLOT_CLOSED)
-			rows += entry.nrows;
+		{
+			closed_rows += entry.nrows;
+			closed++;
+		}
 		else if (entry.state == LEDGER_SLOT_TAIL)
 		{
 			LedgerRunMap *map = palloc(sizeof(LedgerRunMap));
 
 			if (ledger_read_runmap(rel, slot, entry.home, map) && map->nitems > 0)
-				rows += Max(map->items[map->nitems - 1].first, 1);
+				open_rows += Max(map->items[map->nitems - 1].first, 1);
 			pfree(map);
 		}
 	}
-	return rows;
+
+	/* the closed runs that were not looked at are like those that were */
+	if (closed > 0 && meta->closed_slots > closed)
+		closed_rows *= (double) meta->closed_slots / closed;
+	return open_rows + closed_rows;
 }
 
 void

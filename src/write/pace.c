@@ -29,9 +29,13 @@
 /* The machine is busy if a piece of work gets less of a CPU than this. */
 #define BUSY_SHARE			0.8
 
-/* A sealer's share of one CPU then: the least, and all of it from so many runs on. */
-#define LEAST_SHARE			(1.0 / 16)
-#define URGENT_RUNS			512
+/*
+ * A sealer's share of one CPU then: this, plus the square of the closed runs'
+ * number by so many, so that it is little during a burst, and all of it in the
+ * end.
+ */
+#define LEAST_SHARE			(1.0 / 64)
+#define URGENT_RUNS			512.0
 
 /* One sleep is no longer. */
 #define SLEEP_MAX_MS		500.0
@@ -73,8 +77,10 @@ read_clocks(void)
 void
 ledger_pace_begin(Relation rel, uint32 closed_slots)
 {
+	double		urgency = closed_slots / URGENT_RUNS;
+
 	paced_rel = rel;
-	share = LEAST_SHARE + (1.0 - LEAST_SHARE) * closed_slots / URGENT_RUNS;
+	share = LEAST_SHARE + urgency * urgency;
 	piece_start = read_clocks();
 }
 

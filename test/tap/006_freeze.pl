@@ -88,6 +88,25 @@ $node->safe_psql('postgres', q(SELECT ledger.seal('l')));
 $node->safe_psql('postgres', 'SET vacuum_freeze_min_age = 1000000; SET vacuum_freeze_table_age = 2000000; VACUUM l');
 same_ok($node, 'same rows after VACUUM that need not freeze');
 
+# VACUUM locks out readers to give blocks back, but only if there are any: such
+# a lock is logged for standbys.
+{
+	my $locks = sub {
+		my ($sql) = @_;
+		my $from = $node->lsn('insert');
+		$node->safe_psql('postgres', $sql);
+		$node->safe_psql('postgres', 'SELECT pg_switch_wal()');
+		return $node->safe_psql('postgres', "SELECT count(*) FROM pg_get_wal_records_info('$from', '" . $node->lsn('flush') . "') WHERE resource_manager = 'Standby' AND record_type = 'LOCK'");
+	};
+	$node->safe_psql('postgres', 'CREATE EXTENSION pg_walinspect');
+	$node->safe_psql('postgres', q(CREATE TABLE v (i int, t text) USING ledger; INSERT INTO v SELECT i, md5(i::text) FROM generate_series(1, 900) i));
+	$node->safe_psql('postgres', q(INSERT INTO v SELECT i, md5(i::text) FROM generate_series(1, 900) i)) for 1 .. 40;
+	$node->safe_psql('postgres', q(SELECT ledger.seal('v')));
+	cmp_ok($locks->('VACUUM v'), '>', 0, 'VACUUM locks out readers when it gives blocks back');
+	is($locks->('VACUUM v'), '0', 'and does not when there is nothing to give');
+	$node->safe_psql('postgres', 'DROP TABLE v');
+}
+
 # Autovacuum against wraparound, with autovacuum off, and the rows left alone.
 $fill->();
 my $frozen = $node->safe_psql('postgres', "SELECT relfrozenxid FROM pg_class WHERE oid = 'l'::regclass");

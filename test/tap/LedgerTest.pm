@@ -60,7 +60,9 @@ CREATE TABLE h (k bigint, i int, t text, j jsonb$extra) USING heap;
 CREATE TABLE l (k bigint, i int, t text, j jsonb$extra) USING ledger;
 CREATE FUNCTION load(key bigint, n int) RETURNS void LANGUAGE sql AS \$\$
 	INSERT INTO h SELECT key, g, 'message ' || md5(key::text || g), jsonb_build_object('n', g, 'level', (ARRAY['info','warn'])[g % 2 + 1]) FROM generate_series(1, n) g;
-	INSERT INTO l SELECT key, g, 'message ' || md5(key::text || g), jsonb_build_object('n', g, 'level', (ARRAY['info','warn'])[g % 2 + 1]) FROM generate_series(1, n) g;
+	-- by turns as an INSERT, and as a batch, which fills whole pages
+	INSERT INTO l SELECT key, g, 'message ' || md5(key::text || g), jsonb_build_object('n', g, 'level', (ARRAY['info','warn'])[g % 2 + 1]) FROM generate_series(1, n) g WHERE key % 2 <> 0;
+	SELECT ledger.append('l', array_agg(ROW(key, g, 'message ' || md5(key::text || g), jsonb_build_object('n', g, 'level', (ARRAY['info','warn'])[g % 2 + 1])))) FROM generate_series(1, n) g HAVING key % 2 = 0;
 \$\$;
 CREATE FUNCTION singles(key bigint, n int) RETURNS void LANGUAGE plpgsql AS \$\$
 BEGIN
