@@ -37,8 +37,9 @@
 #define LEAST_SHARE			(1.0 / 64)
 #define URGENT_RUNS			512.0
 
-/* One sleep is no longer. */
+/* One sleep is no longer, with the lock and without. */
 #define SLEEP_MAX_MS		500.0
+#define REST_MAX_MS			10000.0
 
 typedef struct Clocks
 {
@@ -48,6 +49,7 @@ typedef struct Clocks
 
 static Relation paced_rel = NULL;
 static double share;
+static double slept;			/* ms since ledger_pace_begin() */
 static Clocks piece_start;
 
 static double
@@ -73,6 +75,9 @@ read_clocks(void)
 /*
  * Seal the relation, which has so many closed runs, with regard to others
  * until ledger_pace_end().
+ *
+ * Half of the sleep is for the caller to have afterwards, without the lock on
+ * the relation: autovacuum does not wait for that, and would never have it.
  */
 void
 ledger_pace_begin(Relation rel, uint32 closed_slots)
@@ -81,20 +86,26 @@ ledger_pace_begin(Relation rel, uint32 closed_slots)
 
 	paced_rel = rel;
 	share = LEAST_SHARE + urgency * urgency;
+	slept = 0;
 	piece_start = read_clocks();
 }
 
-void
+/* Returns for how many ms the caller is to sleep now. */
+long
 ledger_pace_end(void)
 {
 	paced_rel = NULL;
+	return (long) Min(slept, REST_MAX_MS);
 }
 
-/* Sleep so long that the CPU time becomes our share, unless somebody wants our lock. */
+/*
+ * Sleep half as long as would make the CPU time our share, unless somebody
+ * waits for our lock.
+ */
 static void
 make_way(double cpu)
 {
-	double		sleep = Min(cpu / share - cpu, SLEEP_MAX_MS);
+	double		sleep = Min((cpu / share - cpu) / 2, SLEEP_MAX_MS);
 
 	if (sleep < 1 || LockHasWaitersRelation(paced_rel, ShareUpdateExclusiveLock))
 		return;
@@ -102,6 +113,7 @@ make_way(double cpu)
 	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, (long) sleep,
 					 PG_WAIT_EXTENSION);
 	ResetLatch(MyLatch);
+	slept += sleep;
 }
 
 /*

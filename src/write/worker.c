@@ -126,15 +126,16 @@ ledger_wake_sealer(Relation rel, uint32 closed_slots)
 /*
  * One step, in a transaction of its own, so that the lock goes to whoever
  * waits for it.  Returns what ledger_seal_some does, or -2 if there is nothing
- * left to wait for.
+ * left to wait for; *rest becomes how many ms to leave to others then.
  */
 static int64
-seal_step(Oid relid)
+seal_step(Oid relid, long *rest)
 {
 	LedgerMetaData meta;
 	Relation	rel;
 	int64		result = -2;
 
+	*rest = 0;
 	StartTransactionCommand();
 	pgstat_report_activity(STATE_RUNNING, "ledger: sealing");
 
@@ -157,7 +158,7 @@ seal_step(Oid relid)
 				{
 					ledger_pace_begin(rel, meta.closed_slots);
 					result = ledger_seal_some(rel, true);
-					ledger_pace_end();
+					*rest = ledger_pace_end();
 				}
 				if (result < 0 &&
 					(!ledger_read_meta(rel, &meta) || meta.closed_slots < LEDGER_WAKE_AT_RUNS))
@@ -170,6 +171,15 @@ seal_step(Oid relid)
 	CommitTransactionCommand();
 	pgstat_report_activity(STATE_IDLE, NULL);
 	return result;
+}
+
+static void
+sleep_for(long ms)
+{
+	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, ms,
+					 PG_WAIT_EXTENSION);
+	ResetLatch(MyLatch);
+	CHECK_FOR_INTERRUPTS();
 }
 
 void
@@ -189,7 +199,8 @@ ledger_sealer_main(Datum arg)
 
 	for (;;)
 	{
-		int64		result = seal_step(task.relation);
+		long		rest;
+		int64		result = seal_step(task.relation, &rest);
 
 		if (result == -2)
 			break;
@@ -197,16 +208,15 @@ ledger_sealer_main(Datum arg)
 		{
 			wait = WAIT_MIN_MS;
 			waited = 0;
+			if (rest > 0)
+				sleep_for(rest);
 			continue;
 		}
 
 		/* the inserters of a closed run are still in progress */
 		if (waited >= WAIT_TOTAL_MS)
 			break;
-		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, wait,
-						 PG_WAIT_EXTENSION);
-		ResetLatch(MyLatch);
-		CHECK_FOR_INTERRUPTS();
+		sleep_for(wait);
 		waited += wait;
 		wait = Min(wait * 2, WAIT_MAX_MS);
 	}

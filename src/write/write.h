@@ -112,7 +112,7 @@ extern bool ledger_move_segments_down(Relation rel, BlockNumber target);
 /* ---- pace.c ---- */
 
 extern void ledger_pace_begin(Relation rel, uint32 closed_slots);
-extern void ledger_pace_end(void);
+extern long ledger_pace_end(void);
 extern void ledger_give_way(void);
 
 /* ---- worker.c ---- */
