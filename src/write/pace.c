@@ -13,6 +13,7 @@
  */
 #include "postgres.h"
 
+#include <sched.h>
 #include <time.h>
 
 #include "compat.h"
@@ -23,7 +24,10 @@
 #include "utils/snapmgr.h"
 #include "write/write.h"
 
-/* Look at the clocks after so much work. */
+/* Let others go first so often. */
+#define YIELD_MS			0.2
+
+/* See how much of a CPU we get after so much work. */
 #define PIECE_MS			10.0
 
 /* The machine is busy if a piece of work gets less of a CPU than this. */
@@ -117,23 +121,33 @@ make_way(double cpu)
 }
 
 /*
- * To be called often while sealing, where no buffer is locked.  VACUUM and
+ * To be called often while sealing, where no buffer is locked.
+ *
+ * Every sealer lets whoever waits for its CPU go first, so that an insertion
+ * need not wait for the end of a time slice.  Beyond that VACUUM and
  * ledger.seal(), which somebody waits for, are only held up by what VACUUM's
- * own cost limits say.
+ * cost limits say.
  */
 void
 ledger_give_way(void)
 {
+	static double last_yield = 0;
+	double		now = read_clock(CLOCK_MONOTONIC);
 	double		cpu,
 				wall;
 
+	if (now - last_yield >= YIELD_MS)
+	{
+		sched_yield();
+		last_yield = now;
+	}
 	if (paced_rel == NULL)
 	{
 		vacuum_delay_point_compat();
 		return;
 	}
 	CHECK_FOR_INTERRUPTS();
-	wall = read_clock(CLOCK_MONOTONIC) - piece_start.wall;
+	wall = now - piece_start.wall;
 	if (wall < PIECE_MS)
 		return;
 	cpu = read_clock(CLOCK_PROCESS_CPUTIME_ID) - piece_start.cpu;
