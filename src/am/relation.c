@@ -177,13 +177,7 @@ unsealed_rows(Relation rel, const LedgerMetaData *meta)
 			closed++;
 		}
 		else if (entry.state == LEDGER_SLOT_TAIL)
-		{
-			LedgerRunMap *map = palloc(sizeof(LedgerRunMap));
-
-			if (ledger_read_runmap(rel, slot, entry.home, map) && map->nitems > 0)
-				open_rows += Max(map->items[map->nitems - 1].first, 1);
-			pfree(map);
-		}
+			open_rows += ledger_runmap_rows_hint(rel, slot, entry.home);
 	}
 
 	/* the closed runs that were not looked at are like those that were */

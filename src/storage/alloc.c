@@ -69,6 +69,7 @@ ledger_block_is_free(Relation rel, const LedgerTag *tag)
 typedef struct FreeBlock
 {
 	Buffer		buffer;
+	bool		from_map;		/* that the free space map knew of */
 	bool		was_new;		/* a zero page */
 	LedgerTag	tag;			/* else */
 } FreeBlock;
@@ -162,7 +163,7 @@ find_free(Relation rel, FreeBlock *found, int n)
 		if (block == InvalidBlockNumber)
 			break;
 		if (examine_block(rel, block, &found[nfound]))
-			nfound++;
+			found[nfound++].from_map = true;
 	}
 	return nfound;
 }
@@ -226,6 +227,7 @@ extend(Relation rel, FreeBlock *found, int n)
 	for (int i = 0; i < n; i++)
 	{
 		found[i].buffer = buffers[i];
+		found[i].from_map = false;
 		found[i].was_new = true;
 	}
 	return n;
@@ -249,7 +251,6 @@ ledger_alloc_blocks(Relation rel, Buffer *buffers, int n)
 	{
 		FreeBlock	found[LEDGER_ALLOC_MAX];
 		int			nfound = find_free(rel, found, n);
-		int			nknown = nfound;
 
 		CHECK_FOR_INTERRUPTS();
 		if (nfound < n)
@@ -266,7 +267,7 @@ ledger_alloc_blocks(Relation rel, Buffer *buffers, int n)
 			{
 				/* it may just be being written to disk; the map has its page */
 				ReleaseBuffer(buffer);
-				if (i < nknown)
+				if (found[i].from_map)
 					ledger_free_block(rel, block);
 				continue;
 			}

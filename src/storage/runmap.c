@@ -33,17 +33,41 @@ ledger_read_runmap(Relation rel, LedgerSlotNumber slot, BlockNumber home,
 		   source->nitems * sizeof(LedgerRunMapItem));
 	UnlockReleaseBuffer(buffer);
 
+	/* a page without a row begins at the same offset as the next one */
 	for (uint32 i = 0; i < map->nitems; i++)
 	{
 		if (map->items[i].first >= LEDGER_SLOT_ROWS ||
 			(i == 0 ? map->items[i].first != 0 :
-			 map->items[i].first <= map->items[i - 1].first))
+			 map->items[i].first < map->items[i - 1].first))
 			ledger_corrupt(rel, home, "the run map of slot %u is out of order", slot);
 	}
 	return true;
 }
 
-/* Index of the item whose page holds the offset, or -1. */
+/*
+ * About how many rows an open run has, for an estimate, which no damage should
+ * keep from being made.
+ */
+int
+ledger_runmap_rows_hint(Relation rel, LedgerSlotNumber slot, BlockNumber home)
+{
+	int			result = 0;
+	Buffer		buffer;
+	LedgerRunMap *map;
+
+	if (home >= RelationGetNumberOfBlocks(rel))
+		return 0;
+	buffer = ReadBuffer(rel, home);
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	map = (LedgerRunMap *) LedgerPageContents(BufferGetPage(buffer));
+	if (ledger_tag_is(BufferGetPage(buffer), LEDGER_BLOCK_RUNMAP, slot, 0, 0) &&
+		map->nitems > 0 && map->nitems <= LEDGER_RUNMAP_ITEMS)
+		result = Min(Max(map->items[map->nitems - 1].first, 1), LEDGER_SLOT_ROWS);
+	UnlockReleaseBuffer(buffer);
+	return result;
+}
+
+/* Index of the last item whose page may hold the offset, or -1. */
 int
 ledger_runmap_find(const LedgerRunMap *map, int offset)
 {

@@ -395,6 +395,7 @@ extern Buffer ledger_claim_block(Relation rel, BlockNumber block);
 
 extern bool ledger_read_runmap(Relation rel, LedgerSlotNumber slot,
 							   BlockNumber home, LedgerRunMap *map);
+extern int	ledger_runmap_rows_hint(Relation rel, LedgerSlotNumber slot, BlockNumber home);
 extern void ledger_runmap_set_lower(Page page);
 extern int	ledger_runmap_find(const LedgerRunMap *map, int offset);
 

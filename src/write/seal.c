@@ -41,6 +41,7 @@ typedef enum RunFate
 {
 	RUN_LOADED,
 	RUN_UNRESOLVED,				/* an inserter is still in progress */
+	RUN_UNREADABLE,				/* damaged */
 	RUN_DEAD					/* every row is aborted */
 } RunFate;
 
@@ -77,6 +78,39 @@ row_fate(HeapTupleHeader header)
 	cached_xid = xmin;
 	cached_fate = TransactionIdDidCommit(xmin) ? ROW_COMMITTED : ROW_ABORTED;
 	return cached_fate;
+}
+
+/* ---- work that may fail ---- */
+
+/*
+ * Do a part of the work in a subtransaction, after whose end no lock or pin of
+ * it is left.  Returns NULL, or the error that it ended with.
+ */
+static ErrorData *
+try_work(void (*work) (void *arg), void *arg)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	ErrorData  *volatile error = NULL;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		work(arg);
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+	return error;
 }
 
 /* ---- loading runs ---- */
@@ -313,6 +347,55 @@ load_run(SealState *state, LedgerSlotNumber number, const LedgerSlotEntry *entry
 	return fate;
 }
 
+/* A run to be loaded */
+typedef struct LoadWork
+{
+	SealState  *state;
+	LedgerSlotNumber slot;
+	const LedgerSlotEntry *entry;
+	RunFate		fate;
+} LoadWork;
+
+static void
+load_run_work(void *arg)
+{
+	LoadWork   *work = arg;
+
+	work->fate = load_run(work->state, work->slot, work->entry);
+}
+
+/*
+ * Load a run, or say why it cannot be read and leave it as it is: the others
+ * must not wait for its repair.
+ */
+static RunFate
+load_safely(SealState *state, LedgerSlotNumber slot, const LedgerSlotEntry *entry)
+{
+	LoadWork	work = {state, slot, entry, RUN_UNREADABLE};
+	int			nrows = state->rows.nrows;
+	int			nfreed = state->nfreed;
+	uint64		bytes = state->bytes;
+	ErrorData  *error = try_work(load_run_work, &work);
+
+	if (error == NULL)
+		return work.fate;
+	if (error->sqlerrcode != ERRCODE_DATA_CORRUPTED &&
+		error->sqlerrcode != ERRCODE_INDEX_CORRUPTED &&
+		error->sqlerrcode != ERRCODE_IO_ERROR)
+		ReThrowError(error);
+
+	ereport(WARNING,
+			(errcode(error->sqlerrcode),
+			 errmsg("could not seal slot %u of ledger \"%s\": %s", slot,
+					RelationGetRelationName(state->rel), error->message),
+			 error->detail ? errdetail_internal("%s", error->detail) : 0));
+	FreeErrorData(error);
+	state->rows.nrows = nrows;
+	state->nfreed = nfreed;
+	state->bytes = bytes;
+	return RUN_UNREADABLE;
+}
+
 /* ---- bulk-written slots ---- */
 
 /* A segment's xmin blocks do not count as its own any more. */
@@ -525,6 +608,17 @@ mark_run_dead(Relation rel, LedgerSlotNumber slot, const LedgerSlotEntry *before
 	ledger_change_entry(rel, slot, &entry, NULL, -1);
 }
 
+/* Suggest to the free space map what was noted as free from "first" on. */
+static void
+free_blocks(SealState *state, int first)
+{
+	for (int i = first; i < state->nfreed; i++)
+		ledger_free_block(state->rel, state->freed[i]);
+	if (state->nfreed > first)
+		IndexFreeSpaceMapVacuum(state->rel);
+	state->nfreed = first;
+}
+
 /* Whether another run may join those that are loaded. */
 static bool
 has_room(const SealState *state, const LedgerSlotEntry *entry)
@@ -555,6 +649,7 @@ collect_runs(SealState *state)
 	{
 		LedgerSlotEntry entry;
 		bool		done = false;
+		int			nfreed;
 
 		CHECK_FOR_INTERRUPTS();
 		if (!ledger_read_entry(rel, slot, &entry))
@@ -566,9 +661,11 @@ collect_runs(SealState *state)
 				full = true;
 				break;
 			}
-			if (load_run(state, slot, &entry) == RUN_DEAD)
+			nfreed = state->nfreed;
+			if (load_safely(state, slot, &entry) == RUN_DEAD)
 			{
 				mark_run_dead(rel, slot, &entry);
+				free_blocks(state, nfreed);
 				done = true;
 			}
 		}
@@ -625,46 +722,47 @@ publish(SealState *state, BlockNumber root, uint64 segment, uint32 nblocks)
 						   &change, -state->nslots);
 }
 
+/* A segment to be written */
+typedef struct WriteWork
+{
+	SealState  *state;
+	LedgerSegmentWriter *writer;
+	BlockNumber root;
+	uint32		nblocks;
+} WriteWork;
+
+static void
+write_segment(void *arg)
+{
+	WriteWork  *work = arg;
+	SealState  *state = work->state;
+
+	work->root = ledger_write_segment(state->rel, RelationGetDescr(state->rel), &state->rows,
+									  work->writer, state->slots, state->nslots,
+									  &work->nblocks);
+}
+
 /*
- * Write the segment within a subtransaction, so that after an error (a full
- * disk, above all) the blocks that it took can be given back: the next attempt,
- * or an insertion, will need them.
+ * Write the segment; after an error (a full disk, above all) give back the
+ * blocks that it took: the next attempt, or an insertion, will need them.
  */
 static BlockNumber
 write_safely(SealState *state, uint64 segment, uint32 *nblocks)
 {
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
 	LedgerSlotNumber primary = state->slots[0].slot;
-	LedgerSegmentWriter *writer = ledger_segment_begin(state->rel, primary, segment);
-	BlockNumber root = InvalidBlockNumber;
+	WriteWork	work = {state};
+	ErrorData  *error;
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
+	work.writer = ledger_segment_begin(state->rel, primary, segment);
+	error = try_work(write_segment, &work);
+	if (error != NULL)
 	{
-		root = ledger_write_segment(state->rel, RelationGetDescr(state->rel), &state->rows,
-									writer, state->slots, state->nslots, nblocks);
-		ReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(context);
-		CurrentResourceOwner = owner;
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
-
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(context);
-		CurrentResourceOwner = owner;
 		forget_pending(state->rel, primary);
-		ledger_segment_abandon(writer);
+		ledger_segment_abandon(work.writer);
 		ReThrowError(error);
 	}
-	PG_END_TRY();
-	return root;
+	*nblocks = work.nblocks;
+	return work.root;
 }
 
 /*
@@ -706,10 +804,7 @@ ledger_seal_some(Relation rel, bool only_full)
 		for (int i = 0; i < state.nslots; i++)
 			result += state.entries[i].live;
 	}
-	for (int i = 0; i < state.nfreed; i++)
-		ledger_free_block(rel, state.freed[i]);
-	if (state.nfreed > 0)
-		IndexFreeSpaceMapVacuum(rel);
+	free_blocks(&state, 0);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
 	return result;

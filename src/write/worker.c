@@ -38,6 +38,12 @@
 #define WAIT_MAX_MS			5000
 #define WAIT_TOTAL_MS		60000
 
+/* After an error, the next attempt is no sooner. */
+#define ERROR_REST_MS		10000
+
+#define LOCK_ATTEMPTS		3
+#define LOCK_RETRY_MS		10
+
 typedef struct SealerTask
 {
 	Oid			database;
@@ -45,6 +51,15 @@ typedef struct SealerTask
 } SealerTask;
 
 PGDLLEXPORT void ledger_sealer_main(Datum arg);
+
+static void
+sleep_for(long ms)
+{
+	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, ms,
+					 PG_WAIT_EXTENSION);
+	ResetLatch(MyLatch);
+	CHECK_FOR_INTERRUPTS();
+}
 
 static void
 set_sealer_tag(LOCKTAG *tag, const SealerTask *task)
@@ -59,20 +74,18 @@ is_without_sealer(const SealerTask *task)
 	LOCKTAG		tag;
 
 	set_sealer_tag(&tag, task);
-	if (LockAcquire(&tag, ExclusiveLock, false, true) == LOCKACQUIRE_NOT_AVAIL)
+	if (LockAcquire(&tag, ShareLock, false, true) == LOCKACQUIRE_NOT_AVAIL)
 		return false;
-	LockRelease(&tag, ExclusiveLock, false);
+	LockRelease(&tag, ShareLock, false);
 	return true;
 }
 
+/* At the end of the process, which core does not release such locks at. */
 static void
 retire(int code, Datum arg)
 {
-	LOCKTAG		tag;
-
 	AbortOutOfAnyTransaction();
-	set_sealer_tag(&tag, (SealerTask *) DatumGetPointer(arg));
-	LockRelease(&tag, ExclusiveLock, true);
+	LockReleaseAll(DEFAULT_LOCKMETHOD, true);
 }
 
 /* Become the relation's sealer until the process ends; false if there is one. */
@@ -82,10 +95,18 @@ become_sealer(SealerTask *task)
 	LOCKTAG		tag;
 
 	set_sealer_tag(&tag, task);
-	if (LockAcquire(&tag, ExclusiveLock, true, true) == LOCKACQUIRE_NOT_AVAIL)
-		return false;
-	before_shmem_exit(retire, PointerGetDatum(task));
-	return true;
+	for (int i = 0; i < LOCK_ATTEMPTS; i++)
+	{
+		if (LockAcquire(&tag, ExclusiveLock, true, true) != LOCKACQUIRE_NOT_AVAIL)
+		{
+			before_shmem_exit(retire, (Datum) 0);
+			return true;
+		}
+
+		/* a backend may just be looking whether there is a sealer */
+		sleep_for(LOCK_RETRY_MS);
+	}
+	return false;
 }
 
 /*
@@ -133,15 +154,16 @@ seal_step(Oid relid, long *rest)
 {
 	LedgerMetaData meta;
 	Relation	rel;
-	int64		result = -2;
+	int64		result = -1;
 
 	*rest = 0;
 	StartTransactionCommand();
 	pgstat_report_activity(STATE_RUNNING, "ledger: sealing");
 
-	/* another sealer, VACUUM or a change of the table: theirs to do */
+	/* VACUUM, ANALYZE or a change of the table has it: they go first */
 	if (ConditionalLockRelationOid(relid, ShareUpdateExclusiveLock))
 	{
+		result = -2;
 		rel = try_relation_open(relid, NoLock);
 		if (rel != NULL)
 		{
@@ -173,34 +195,17 @@ seal_step(Oid relid, long *rest)
 	return result;
 }
 
+/* Seal until there is nothing left to do, or to wait for. */
 static void
-sleep_for(long ms)
+seal_relation(Oid relid)
 {
-	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, ms,
-					 PG_WAIT_EXTENSION);
-	ResetLatch(MyLatch);
-	CHECK_FOR_INTERRUPTS();
-}
-
-void
-ledger_sealer_main(Datum arg)
-{
-	static SealerTask task;
 	long		wait = WAIT_MIN_MS;
 	long		waited = 0;
-
-	memcpy(&task, MyBgworkerEntry->bgw_extra, sizeof(task));
-	pqsignal(SIGTERM, die);
-	pqsignal(SIGHUP, SignalHandlerForConfigReload);
-	BackgroundWorkerUnblockSignals();
-	BackgroundWorkerInitializeConnectionByOid(task.database, InvalidOid, 0);
-	if (!become_sealer(&task))
-		proc_exit(0);
 
 	for (;;)
 	{
 		long		rest;
-		int64		result = seal_step(task.relation, &rest);
+		int64		result = seal_step(relid, &rest);
 
 		if (result == -2)
 			break;
@@ -220,5 +225,40 @@ ledger_sealer_main(Datum arg)
 		waited += wait;
 		wait = Min(wait * 2, WAIT_MAX_MS);
 	}
+}
+
+void
+ledger_sealer_main(Datum arg)
+{
+	static SealerTask task;
+
+	memcpy(&task, MyBgworkerEntry->bgw_extra, sizeof(task));
+	pqsignal(SIGTERM, die);
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	BackgroundWorkerUnblockSignals();
+	BackgroundWorkerInitializeConnectionByOid(task.database, InvalidOid, 0);
+	if (!become_sealer(&task))
+		proc_exit(0);
+
+	/*
+	 * After an error (a full disk, say) stay for a while, so that backends do
+	 * not start one sealer after the other in vain.
+	 */
+	PG_TRY();
+	{
+		seal_relation(task.relation);
+	}
+	PG_CATCH();
+	{
+		HOLD_INTERRUPTS();
+		EmitErrorReport();
+		(void) ledger_pace_end();
+		AbortCurrentTransaction();
+		FlushErrorState();
+		RESUME_INTERRUPTS();
+		if (become_sealer(&task))
+			sleep_for(ERROR_REST_MS);
+	}
+	PG_END_TRY();
 	proc_exit(0);
 }

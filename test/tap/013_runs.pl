@@ -1,0 +1,113 @@
+# Tail runs with pages that have no row, and runs that cannot be read.
+use strict;
+use warnings;
+use FindBin;
+use lib $FindBin::RealBin;
+use LedgerTest;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = ledger_node('runs', init => { extra => without_checksums() }, conf => "autovacuum = off\n");
+prepare_oracle($node);
+my $fill = q(INSERT INTO h SELECT 1, i, repeat('s', 700), NULL FROM generate_series(%1$d, %2$d) i; INSERT INTO l SELECT 1, i, repeat('s', 700), NULL FROM generate_series(%1$d, %2$d) i);
+
+# Changes some bytes of a table's file with the server down.
+sub change_file
+{
+	my ($table, $change) = @_;
+	my $path = data_path($node, $table);
+	$node->stop;
+	my $data = slurp_raw($path);
+	$data = $change->($data);
+	spew_raw($path, $data);
+	$node->start;
+	return;
+}
+
+# The blocks of the kind, by the tag at their end: (number, offset in the slot)...
+sub blocks_of
+{
+	my ($data, $kind) = @_;
+	return map { [ $_, unpack('L', substr($data, $_ * 8192 + 8192 - 12, 4)) ] }
+	  grep { unpack('C', substr($data, $_ * 8192 + 8192 - 21, 1)) == $kind } 0 .. length($data) / 8192 - 1;
+}
+
+# An insertion that has to add a page and then fails to serialize leaves the page
+# without a row.
+$node->safe_psql('postgres', 'CREATE TABLE other (i int); ALTER TABLE l ALTER t SET STORAGE external');
+$node->safe_psql('postgres', sprintf($fill, 1, 110));
+my ($s1, $s2) = (LedgerSession->new($node), LedgerSession->new($node));
+$s1->query('BEGIN ISOLATION LEVEL SERIALIZABLE; SELECT count(*) FROM other');
+$s2->query('BEGIN ISOLATION LEVEL SERIALIZABLE; SELECT count(*) FROM l; INSERT INTO other VALUES (1); COMMIT');
+$s1->query(q(INSERT INTO l VALUES (2, 0, repeat('x', 7000))));
+like($s1->{error}, qr/could not serialize/, 'an insertion fails after it has added a page');
+$s1->query('ROLLBACK');
+$_->quit foreach $s1, $s2;
+
+# If that page is then marked full, which is a hint that may reach the disk alone
+# before a crash, the next one begins at the same offset.
+change_file('l', sub {
+	my ($data) = @_;
+	my ($last) = sort { $b->[1] <=> $a->[1] } blocks_of($data, 5);
+	my $at = $last->[0] * 8192;
+	is(unpack('S', substr($data, $at + 12, 2)), 24, 'its last page has no row');
+	substr($data, $at + 10, 2) = pack('S', unpack('S', substr($data, $at + 10, 2)) | 2);
+	return $data;
+});
+$node->safe_psql('postgres', sprintf($fill, 200, 260));
+same_ok($node, 'same rows after more of them');
+$node->safe_psql('postgres', q(CREATE INDEX ON l (i)));
+is($node->safe_psql('postgres', 'SET enable_seqscan = off; SELECT count(*), sum(i) FROM l WHERE i > 0'), $node->safe_psql('postgres', 'SELECT count(*), sum(i) FROM h'), 'by index');
+is($node->safe_psql('postgres', 'SELECT count(*) FROM l WHERE ctid = ANY (ARRAY(SELECT ctid FROM l))'), '171', 'by TID');
+$node->safe_psql('postgres', 'ANALYZE l; VACUUM (FREEZE) l');
+same_ok($node, 'same rows, frozen in place');
+$node->safe_psql('postgres', q(SELECT ledger.seal('l')));
+same_ok($node, 'same rows, sealed');
+
+# Big rows, whose blocks are written between two looks at the run, beside batches
+# that fill whole pages, and seals that close the run.
+$node->safe_psql('postgres', 'TRUNCATE h, l');
+my $load = load_start($node, 24,
+	big => [ 5, "\\set k random(1, 1000000)\nBEGIN;\nINSERT INTO h VALUES (:k, 0, repeat('B', 100000));\nINSERT INTO l VALUES (:k, 0, repeat('B', 100000));\nCOMMIT;\n" ],
+	batch => [ 5, "\\set k random(1, 1000000)\nBEGIN;\nINSERT INTO h SELECT :k, i, repeat('s', 772) FROM generate_series(1, 300) i;\nSELECT ledger.append('l', array_agg(ROW(:k::bigint, i, repeat('s', 772)))) FROM generate_series(1, 300) i;\nCOMMIT;\n" ],
+	seal => [ 1, "SELECT ledger.seal('l');\n" ]);
+sleep 12;
+unlike(load_stop($load), qr/ERROR/, 'big rows and batches: no error');
+$node->poll_query_until('postgres', "SELECT count(*) = 0 FROM pg_stat_activity WHERE application_name = 'pgbench'");
+cmp_ok(same_ok($node, 'big rows and batches: same rows'), '>', 1000, 'which are many');
+$node->safe_psql('postgres', q(SELECT ledger.seal('l')));
+same_ok($node, 'the same, sealed');
+
+# A run that cannot be read: the others are sealed, and nobody is told too often.
+$node->safe_psql('postgres', q(
+	CREATE TABLE d (i int, t text) USING ledger;
+	CREATE PROCEDURE fill_d(n int) LANGUAGE plpgsql AS $$ BEGIN FOR i IN 1 .. n LOOP INSERT INTO d SELECT j, 'row' FROM generate_series(1, 900) j; COMMIT; END LOOP; END $$;
+	BEGIN; LOCK TABLE d IN SHARE UPDATE EXCLUSIVE MODE; COMMIT));
+my $holder = LedgerSession->new($node);
+$holder->query('BEGIN; LOCK TABLE d IN SHARE UPDATE EXCLUSIVE MODE');
+$node->safe_psql('postgres', 'CALL fill_d(40)');
+$holder->query('COMMIT');
+$holder->quit;
+change_file('d', sub {
+	my ($data) = @_;
+	my ($first) = blocks_of($data, 4);
+	substr($data, $first->[0] * 8192 + 24, 4) = pack('L', 60000);
+	return $data;
+});
+my ($rc, $out, $err) = $node->psql('postgres', q(SELECT ledger.seal('d') > 20000, tail_entries FROM ledger.seal('d') AS first, LATERAL (SELECT 0 AS tail_entries) t));
+is($rc, 0, 'a run that cannot be read does not stop ledger.seal()');
+like($err, qr/WARNING:  could not seal slot 0 of ledger "d": ledger "d" is corrupted in block \d+/, 'which warns of it');
+($rc, $out, $err) = $node->psql('postgres', q(SELECT sum(entries) FROM ledger.segments('d')));
+is($out, 40 * 900 - 8192, 'and seals the others');
+($rc, $out, $err) = $node->psql('postgres', 'SELECT count(*) FROM d');
+like($err, qr/is corrupted in block/, 'a query that needs the run says so');
+is(scalar $node->psql('postgres', 'EXPLAIN SELECT * FROM d WHERE i = 1'), 0, 'planning goes on');
+my $before = () = slurp_file($node->logfile) =~ /could not seal slot 0/g;
+$node->safe_psql('postgres', 'CALL fill_d(200)');
+wait_for($node, q(SELECT sum(entries) > 60000 FROM ledger.segments('d')), 'the worker seals the others');
+my $after = () = slurp_file($node->logfile) =~ /could not seal slot 0/g;
+cmp_ok($after - $before, '<', 60, 'with few attempts at it');
+
+no_crash_ok($node);
+$node->stop;
+done_testing();
