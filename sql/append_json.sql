@@ -174,4 +174,73 @@ SELECT try($$SELECT ledger.append_ndjson('noted', E'{"n": 6}\n\n{"n": 101}\n{"n"
 SELECT try($$SELECT ledger.append_json('noted', '[{"n": 6}, {"n": 101}, {"n": 7}]')$$) ~ '^23514 .* entry 2$';
 SELECT try($$SELECT ledger.append_json('noted', '[{"n": 6}, {"x": 101}, {"n": 7}]')$$);
 
+-- The lines' own parser makes the jsonb that the server's does, or leaves it to
+-- that to refuse: random documents, also with a character changed.
+CREATE TABLE built (d jsonb) USING ledger;
+CREATE FUNCTION one_of(VARIADIC choices text[]) RETURNS text LANGUAGE sql VOLATILE AS $$ SELECT choices[1 + floor(random() * cardinality(choices))::int] $$;
+CREATE FUNCTION random_json(depth int) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	n int := floor(random() * 4);
+	space text := one_of('', '', '', ' ', E'\t ');
+	kind float := random();
+	parts text[] := '{}';
+BEGIN
+	IF depth <= 0 OR kind < 0.5 THEN
+		RETURN space || one_of('1', '0', '-0', '-12', '1.50', '-0.0', '1e5', '2E-3', '12345678901234567890123', '123456789012345678', '-123456789012345678', '999999999999999999',
+			'0.000000000000000000001', '1.5e+10', 'true', 'false', 'null', '""', '"plain"', '"longer than eight bytes, plain"', '"quo\"te"', '"\\\\ \/ \b\f\n\r\t"', '"caf\u00e9"', '"\ud83d\ude00"',
+			'"caf' || U&'\00e9' || '"', '"1234567\""', '"12345678\\"', 'truth', 'nul', '01', '1.', '.5', '+1', '-', '1e', '1e400000', '"\u0000"', '"\x"', E'"tab\t"', '"open', 'NaN') || space;
+	END IF;
+	FOR i IN 1 .. n LOOP
+		parts := parts || (CASE WHEN kind < 0.8 THEN space || one_of('"a"', '"b"', '"key"', '"longer key"', '"a"', '"\"', '""', '"\u0041"', 'x') || space || ':' ELSE '' END || random_json(depth - 1));
+	END LOOP;
+	RETURN CASE WHEN kind < 0.8 THEN '{' || space || array_to_string(parts, ',') || '}' ELSE '[' || array_to_string(parts, ',') || space || ']' END;
+END $$;
+CREATE FUNCTION compare_parsers(docs int, OUT accepted bool, OUT refused bool, OUT different int) LANGUAGE plpgsql AS $$
+DECLARE
+	doc text;
+	at int;
+	wanted text;
+	got text;
+	nok int := 0;
+	nbad int := 0;
+BEGIN
+	different := 0;
+	FOR i IN 1 .. docs LOOP
+		doc := '{"d":' || random_json(4) || '}';
+		IF i % 3 = 0 THEN
+			at := 6 + floor(random() * (length(doc) - 6));
+			doc := left(doc, at - 1) || one_of('', '"', ',', '}', ']', '\', ' ', '0', ':', E'\x01', 'e') || substr(doc, at + 1);
+		END IF;
+		BEGIN
+			wanted := doc::jsonb;
+			CONTINUE WHEN wanted::jsonb - 'd' <> '{}' OR NOT wanted::jsonb ? 'd';
+			nok := nok + 1;
+		EXCEPTION WHEN OTHERS THEN
+			wanted := 'error';
+			nbad := nbad + 1;
+		END;
+		TRUNCATE built;
+		BEGIN
+			PERFORM ledger.append_ndjson('built', doc);
+			SELECT jsonb_build_object('d', d) INTO got FROM built;
+			IF (SELECT d IS NULL FROM built) <> (doc::jsonb -> 'd' = 'null') THEN got := 'null?'; END IF;
+		EXCEPTION WHEN OTHERS THEN
+			got := 'error';
+		END;
+		IF got IS DISTINCT FROM wanted THEN
+			different := different + 1;
+			RAISE WARNING '% gives %, not %', doc, got, wanted;
+		END IF;
+	END LOOP;
+	accepted := nok > docs / 4;
+	refused := nbad > docs / 10;
+END $$;
+SELECT setseed(0.5);
+SELECT * FROM compare_parsers(2000);
+-- deep, and wide
+SELECT try(format('SELECT ledger.append_ndjson(''built'', %L)', '{"d":' || repeat('[', 100000) || repeat(']', 100000) || '}')) ~ '^54001 ';
+TRUNCATE built;
+SELECT ledger.append_ndjson('built', '{"d": {' || string_agg(format('"k%s": [%s, "%s"]', i, i, repeat('x', i)), ', ') || '}}') FROM generate_series(1, 1000) i;
+SELECT d = (SELECT jsonb_object_agg('k' || i, jsonb_build_array(i, repeat('x', i))) FROM generate_series(1, 1000) i) FROM built;
+
 DROP SCHEMA append_json_test CASCADE;

@@ -183,6 +183,7 @@ extern AppendSource *ndjson_source(const char *lines, int len);
 extern bool json_scan_begin(AppendJsonScan *scan, const char *text, int len);
 extern bool json_scan_next(AppendJsonScan *scan, AppendJsonToken *key,
 						   AppendJsonToken *value, bool *done);
+extern Jsonb *json_scan_jsonb(const char *text, int len);
 
 /* store.c */
 extern bool store_entries(AppendCall *call, AppendSource *source,

@@ -242,6 +242,10 @@ parse_line(const char *line, int len)
 static Jsonb *
 parse_jsonb(const char *text, int len)
 {
+	Jsonb	   *jb = json_scan_jsonb(text, len);
+
+	if (jb != NULL)
+		return jb;
 	return DatumGetJsonbP(DirectFunctionCall1(jsonb_in,
 											  CStringGetDatum(pnstrdup(text, len))));
 }

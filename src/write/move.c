@@ -31,44 +31,28 @@ typedef struct FreeBlocks
 	int			next;			/* not used yet */
 } FreeBlocks;
 
-static int
-compare_blocks(const void *a, const void *b)
-{
-	BlockNumber x = *(const BlockNumber *) a;
-	BlockNumber y = *(const BlockNumber *) b;
-
-	return x < y ? -1 : x > y;
-}
-
 /*
- * Take free blocks below the limit from the free space map; give the others
- * back.
+ * Take blocks that the free space map has as free, from *next up to the limit,
+ * lowest first; *next becomes where to go on.
+ *
+ * The map's own search would not do: it finds any free blocks, and where most
+ * of the file is free, hardly ever the low ones.
  */
 static void
-take_free_blocks(Relation rel, BlockNumber limit, FreeBlocks *result)
+take_free_blocks(Relation rel, BlockNumber *next, BlockNumber limit, FreeBlocks *result)
 {
-	int			capacity = MOVE_BLOCKS;
-	BlockNumber *above = palloc(capacity * sizeof(BlockNumber));
-	int			nabove = 0;
-
-	result->blocks = palloc(capacity * sizeof(BlockNumber));
+	result->blocks = palloc(MOVE_BLOCKS * sizeof(BlockNumber));
 	result->nblocks = result->next = 0;
-	while (result->nblocks < capacity && nabove < capacity)
+	limit = Min(limit, RelationGetNumberOfBlocks(rel));
+	for (; *next < limit && result->nblocks < MOVE_BLOCKS; (*next)++)
 	{
-		BlockNumber block = GetFreeIndexPage(rel);
-
-		CHECK_FOR_INTERRUPTS();
-		if (block == InvalidBlockNumber)
-			break;
-		if (block < limit)
-			result->blocks[result->nblocks++] = block;
-		else
-			above[nabove++] = block;
+		if (*next % 1024 == 0)
+			CHECK_FOR_INTERRUPTS();
+		if (GetRecordedFreeSpace(rel, *next) <= BLCKSZ / 2)
+			continue;
+		RecordUsedIndexPage(rel, *next);
+		result->blocks[result->nblocks++] = *next;
 	}
-	for (int i = 0; i < nabove; i++)
-		ledger_free_block(rel, above[i]);
-	pfree(above);
-	qsort(result->blocks, result->nblocks, sizeof(BlockNumber), compare_blocks);
 }
 
 static bool
@@ -206,16 +190,17 @@ find_victim(Relation rel, LedgerSlotNumber slot, BlockNumber limit, LedgerSlotEn
 }
 
 /*
- * Move what reaches beyond "limit" below it, as far as free blocks there and
- * the bound on what is written go.  Returns the number of blocks written.
+ * Move what reaches beyond "limit" below it, as far as free blocks there, from
+ * *next on, and the bound on what is written go.  Returns the number of blocks
+ * written; *next becomes where free blocks are left.
  */
 static uint32
-move_pass(Relation rel, BlockNumber limit)
+move_pass(Relation rel, BlockNumber *next, BlockNumber limit)
 {
 	FreeBlocks	room;
 	uint32		written = 0;
 
-	take_free_blocks(rel, limit, &room);
+	take_free_blocks(rel, next, limit, &room);
 	for (LedgerSlotNumber slot = ledger_slot_count(rel); slot-- > 0 && room.next < room.nblocks;)
 	{
 		LedgerSlotEntry entry;
@@ -232,6 +217,8 @@ move_pass(Relation rel, BlockNumber limit)
 		move_segment(rel, &entry, segment, &room, needed);
 		written += needed;
 	}
+	if (room.next < room.nblocks)
+		*next = room.blocks[room.next];
 	while (room.next < room.nblocks)
 		ledger_free_block(rel, room.blocks[room.next++]);
 	if (written > 0)
@@ -241,14 +228,15 @@ move_pass(Relation rel, BlockNumber limit)
 
 /*
  * Move segments that reach beyond "target", the size that the file would have
- * without free blocks, down.  Returns whether any has been moved.
+ * without free blocks, down.  Returns whether any has been moved, and if so
+ * may be called again.  *next is 0 at first.
  *
  * Below the target there may be room for a part of a segment only; with that
  * of the biggest one added, there is room for any.  What is then just beyond
  * the target moves on if it can.
  */
 bool
-ledger_move_segments_down(Relation rel, BlockNumber target)
+ledger_move_segments_down(Relation rel, BlockNumber target, BlockNumber *next)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "ledger move",
 												  ALLOCSET_DEFAULT_SIZES);
@@ -266,9 +254,13 @@ ledger_move_segments_down(Relation rel, BlockNumber target)
 		if (segment != NULL)
 			biggest = Max(biggest, blocks_needed(&entry, segment));
 	}
-	written = move_pass(rel, target + biggest);
+	written = move_pass(rel, next, target + biggest);
 	if (written < MOVE_BLOCKS / 2)
-		written += move_pass(rel, target);
+	{
+		/* moving has freed other blocks */
+		*next = 0;
+		written += move_pass(rel, next, target);
+	}
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
 	return written > 0;

@@ -55,6 +55,7 @@ static Relation paced_rel = NULL;
 static double share;
 static double slept;			/* ms since ledger_pace_begin() */
 static Clocks piece_start;
+static double last_leave_check;
 
 static double
 read_clock(clockid_t clock)
@@ -92,6 +93,7 @@ ledger_pace_begin(Relation rel, uint32 closed_slots)
 	share = LEAST_SHARE + urgency * urgency;
 	slept = 0;
 	piece_start = read_clocks();
+	last_leave_check = piece_start.wall;
 }
 
 /* Returns for how many ms the caller is to sleep now. */
@@ -150,6 +152,11 @@ ledger_give_way(void)
 	wall = now - piece_start.wall;
 	if (wall < PIECE_MS)
 		return;
+	if (now - last_leave_check >= LEDGER_LEAVE_CHECK_MS)
+	{
+		ledger_leave_unwanted();
+		last_leave_check = now;
+	}
 	cpu = read_clock(CLOCK_PROCESS_CPUTIME_ID) - piece_start.cpu;
 	if (cpu < wall * BUSY_SHARE)
 		make_way(cpu);

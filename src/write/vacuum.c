@@ -664,36 +664,55 @@ worth_a_lock(BlockNumber nblocks, uint64 used)
 }
 
 /*
+ * Move segments down a bit, if "move", and cut off what is free at the file's
+ * end.  Returns whether segments were moved.
+ */
+static bool
+shrink_once(VacuumState *state, bool move, BlockNumber *next)
+{
+	Relation	rel = state->rel;
+	bool		moved = move && ledger_move_segments_down(rel, expected_blocks(state), next);
+	BlockNumber used = used_size(state);
+
+	if (used < RelationGetNumberOfBlocks(rel))
+		RelationTruncate(rel, used);
+	return moved;
+}
+
+/*
  * Give free blocks back: those at the end of the file, and, where much of it is
  * free, those that segments at the end can be moved to first.  Nobody reads
- * while we hold the lock, so it is held for a bounded number of blocks only.
+ * while we hold the lock, so it is held for a bounded number of blocks at a
+ * time.
  */
 static void
 truncate_relation(VacuumState *state)
 {
 	Relation	rel = state->rel;
-	BlockNumber nblocks = RelationGetNumberOfBlocks(rel);
-	uint64		expected = expected_blocks(state);
-	bool		move = state->active && nblocks > expected + nblocks / MOVE_SHARE;
-	BlockNumber used;
+	BlockNumber next = 0;
+	bool		moved = true;
 
-	if (state->params->truncate == VACOPTVALUE_DISABLED || nblocks == 0)
+	if (state->params->truncate == VACOPTVALUE_DISABLED)
 		return;
-	if (!worth_a_lock(nblocks, used_size(state)) && !(move && worth_a_lock(nblocks, expected)))
-		return;
-	if (!lock_for_truncation(rel))
+	for (int pass = 0; pass < MAX_SHRINK_PASSES && moved; pass++)
 	{
-		state->lock_failed = true;
-		return;
-	}
+		BlockNumber nblocks = RelationGetNumberOfBlocks(rel);
+		uint64		expected = expected_blocks(state);
+		bool		move = state->active && nblocks > expected + nblocks / MOVE_SHARE;
 
-	/* nobody can claim blocks now; somebody may have before */
-	if (move)
-		state->moved = ledger_move_segments_down(rel, expected);
-	used = used_size(state);
-	if (used < RelationGetNumberOfBlocks(rel))
-		RelationTruncate(rel, used);
-	UnlockRelation(rel, AccessExclusiveLock);
+		if (nblocks == 0 ||
+			(!worth_a_lock(nblocks, used_size(state)) && !(move && worth_a_lock(nblocks, expected))))
+			return;
+		if (!lock_for_truncation(rel))
+		{
+			state->lock_failed = true;
+			return;
+		}
+		/* nobody can claim blocks now; somebody may have before */
+		moved = shrink_once(state, move, &next);
+		state->moved |= moved;
+		UnlockRelation(rel, AccessExclusiveLock);
+	}
 }
 
 /* Blocks of tail runs. */
@@ -726,7 +745,7 @@ void
 ledger_shrink(Relation rel)
 {
 	VacuumState state = {0};
-	BlockNumber used;
+	BlockNumber next = 0;
 
 	state.rel = rel;
 	if (RelationGetNumberOfBlocks(rel) == 0)
@@ -735,15 +754,8 @@ ledger_shrink(Relation rel)
 	state.tail_blocks = count_tail_blocks(rel);
 	sweep(&state);
 	for (int pass = 0; pass < MAX_SHRINK_PASSES; pass++)
-	{
-		bool		moved = ledger_move_segments_down(rel, expected_blocks(&state));
-
-		used = used_size(&state);
-		if (used < RelationGetNumberOfBlocks(rel))
-			RelationTruncate(rel, used);
-		if (!moved)
+		if (!shrink_once(&state, true, &next))
 			break;
-	}
 }
 
 /* ---- VACUUM ---- */

@@ -11,6 +11,7 @@
 #include "access/relation.h"
 #include "access/xact.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_database.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
@@ -52,13 +53,41 @@ typedef struct SealerTask
 
 PGDLLEXPORT void ledger_sealer_main(Datum arg);
 
+/*
+ * End the process if somebody wants the database for himself.  DROP DATABASE
+ * and its like hold a lock on it that no newcomer gets past, and wait for five
+ * seconds until those who are there have gone.
+ */
+void
+ledger_leave_unwanted(void)
+{
+	LOCKTAG		tag;
+
+	SET_LOCKTAG_OBJECT(tag, InvalidOid, DatabaseRelationId, MyDatabaseId, 0);
+	if (LockAcquire(&tag, RowExclusiveLock, true, true) != LOCKACQUIRE_NOT_AVAIL)
+	{
+		LockRelease(&tag, RowExclusiveLock, true);
+		return;
+	}
+	ProcDiePending = true;
+	InterruptPending = true;
+	CHECK_FOR_INTERRUPTS();
+}
+
 static void
 sleep_for(long ms)
 {
-	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, ms,
-					 PG_WAIT_EXTENSION);
-	ResetLatch(MyLatch);
-	CHECK_FOR_INTERRUPTS();
+	while (ms > 0)
+	{
+		long		part = Min(ms, LEDGER_LEAVE_CHECK_MS);
+
+		ledger_leave_unwanted();
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, part,
+						 PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+		ms -= part;
+	}
 }
 
 static void

@@ -107,7 +107,7 @@ extern uint64 ledger_renew_segment(Relation rel, LedgerSlotNumber primary);
 
 /* ---- move.c ---- */
 
-extern bool ledger_move_segments_down(Relation rel, BlockNumber target);
+extern bool ledger_move_segments_down(Relation rel, BlockNumber target, BlockNumber *next);
 
 /* ---- pace.c ---- */
 
@@ -121,6 +121,10 @@ extern void ledger_give_way(void);
 #define LEDGER_WAKE_AT_RUNS		8
 
 extern void ledger_wake_sealer(Relation rel, uint32 closed_slots);
+
+/* How often a sealer looks whether it must leave its database. */
+#define LEDGER_LEAVE_CHECK_MS	500
+extern void ledger_leave_unwanted(void);
 
 /* ---- vacuum.c ---- */
 

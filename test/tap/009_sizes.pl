@@ -87,6 +87,25 @@ $node->safe_psql('postgres', q(CREATE TABLE w USING ledger AS SELECT g, noise(20
 is($node->safe_psql('postgres', q(SELECT count(*), sum(length(a)), sum(length(b)), sum(length(c)) FROM w)), '6|12000000|18000000|30000000', 'several wide columns');
 $node->safe_psql('postgres', q(SELECT ledger.seal('w')));
 is($node->safe_psql('postgres', q(SELECT count(*), sum(length(a)), sum(length(b)), sum(length(c)) FROM w)), '6|12000000|18000000|30000000', 'several wide columns, sealed');
+# A file whose first half is free, and more than is moved at a time in the
+# second, shrinks to what is in use in one VACUUM.
+$node->safe_psql('postgres', q(
+	CREATE TABLE big (k int, t text) USING ledger;
+	CREATE PROCEDURE fill_big(n int) LANGUAGE plpgsql AS $$ BEGIN FOR i IN 1 .. n LOOP INSERT INTO big SELECT i * 1000 + j, repeat(chr(97 + i % 26), 600) FROM generate_series(1, 900) j; COMMIT; END LOOP; END $$));
+my $holder = LedgerSession->new($node);
+$holder->query('BEGIN; LOCK TABLE big IN SHARE UPDATE EXCLUSIVE MODE');
+$node->safe_psql('postgres', 'SET synchronous_commit = off; CALL fill_big(300)');
+$node->safe_psql('postgres', q(INSERT INTO big SELECT i, encode(sha512(i::text::bytea) || sha512((-i)::text::bytea) || sha512((i / 7.0)::text::bytea), 'hex') FROM generate_series(1, 450000) i));
+$holder->query('COMMIT');
+$holder->quit;
+$node->safe_psql('postgres', q(SELECT ledger.seal('big')));
+my $digest = digest($node, 'big');
+$node->safe_psql('postgres', 'VACUUM big');
+my ($size, $stored) = split /\|/, $node->safe_psql('postgres', q(SELECT pg_relation_size('big'), stored_bytes FROM ledger.stats('big')));
+cmp_ok($stored, '>', 80_000_000, 'much is stored');
+cmp_ok($size, '<', 1.1 * $stored + 2_000_000, 'after VACUUM, little more than what is stored');
+is(digest($node, 'big'), $digest, 'with the same rows');
+
 no_crash_ok($node);
 $node->stop;
 done_testing();

@@ -14,8 +14,8 @@ my $fill = q(INSERT INTO h SELECT 1, i, repeat('s', 700), NULL FROM generate_ser
 # Changes some bytes of a table's file with the server down.
 sub change_file
 {
-	my ($table, $change) = @_;
-	my $path = data_path($node, $table);
+	my ($table, $change, $database) = @_;
+	my $path = data_path($node, $table, $database);
 	$node->stop;
 	my $data = slurp_raw($path);
 	$data = $change->($data);
@@ -107,6 +107,25 @@ $node->safe_psql('postgres', 'CALL fill_d(200)');
 wait_for($node, q(SELECT sum(entries) > 60000 FROM ledger.segments('d')), 'the worker seals the others');
 my $after = () = slurp_file($node->logfile) =~ /could not seal slot 0/g;
 cmp_ok($after - $before, '<', 60, 'with few attempts at it');
+
+# A sealer that waits leaves a database that is to be dropped.
+$node->safe_psql('postgres', 'CREATE DATABASE x');
+$node->safe_psql('x', q(
+	CREATE EXTENSION ledger;
+	CREATE TABLE d (i int, t text) USING ledger;
+	CREATE PROCEDURE fill_d(n int) LANGUAGE plpgsql AS $$ BEGIN FOR i IN 1 .. n LOOP INSERT INTO d SELECT j, 'row' FROM generate_series(1, 900) j; COMMIT; END LOOP; END $$));
+$node->safe_psql('x', 'CALL fill_d(70)');
+change_file('d', sub {
+	my ($data) = @_;
+	my @closed = grep { unpack('L', substr($data, $_->[0] * 8192 + 28, 4)) == 1 } blocks_of($data, 4);
+	is(scalar @closed, 7, 'seven runs are closed');
+	substr($data, $_->[0] * 8192 + 24, 4) = pack('L', 60000) foreach @closed;
+	return $data;
+}, 'x');
+$node->safe_psql('x', 'CALL fill_d(30)');
+wait_for($node, q(SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'ledger sealer' AND datname = 'x'), 'a sealer waits');
+is($node->safe_psql('postgres', 'DROP DATABASE x'), '', 'its database can be dropped');
+is($node->safe_psql('postgres', q(SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'ledger sealer')), '0', 'and it is gone');
 
 no_crash_ok($node);
 $node->stop;

@@ -194,8 +194,8 @@ sub spew_raw
 
 sub data_path
 {
-	my ($node, $table) = @_;
-	return $node->data_dir . '/' . $node->safe_psql('postgres', "SELECT pg_relation_filepath('$table')");
+	my ($node, $table, $database) = @_;
+	return $node->data_dir . '/' . $node->safe_psql($database // 'postgres', "SELECT pg_relation_filepath('$table')");
 }
 
 # A psql that stays, for sessions with a state.
