@@ -31,7 +31,7 @@
 #define PIECE_MS			10.0
 
 /* The machine is busy if a piece of work gets less of a CPU than this. */
-#define BUSY_SHARE			0.8
+#define BUSY_SHARE			0.9
 
 /*
  * A sealer's share of one CPU then: this, plus the square of the closed runs'
