@@ -424,7 +424,7 @@ build_bare(const char *at, const char *end, JsonbValue *value)
 	at = scan_bare(at, end, &token);
 	if (at == NULL)
 		return NULL;
-	if (token.kind == APPEND_JSON_NULL)
+	if (is_word(&token, "null"))
 		value->type = jbvNull;
 	else if (is_word(&token, "true") || is_word(&token, "false"))
 	{
