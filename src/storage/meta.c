@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "access/generic_xlog.h"
+#include "access/xlog.h"
 #include "storage/lmgr.h"
 #include "storage/smgr.h"
 #include "storage/storage.h"
@@ -84,9 +85,18 @@ create_meta(Relation rel)
 	/* A crash may have left an extended but empty block. */
 	if (PageIsNew(BufferGetPage(buffer)))
 	{
+		XLogRecPtr	lsn;
+
 		state = GenericXLogStart(rel);
 		init_meta_page(GenericXLogRegisterBuffer(state, buffer, GENERIC_XLOG_FULL_IMAGE));
-		GenericXLogFinish(state);
+		lsn = GenericXLogFinish(state);
+
+		/*
+		 * The blocks that follow are in the file as soon as it is extended,
+		 * with or without a crash.  The metapage must not be missing then.
+		 */
+		if (RelationNeedsWAL(rel))
+			XLogFlush(lsn);
 	}
 	UnlockReleaseBuffer(buffer);
 }
@@ -111,8 +121,8 @@ ledger_lock_meta_if_any(Relation rel, int mode)
 	if (PageIsNew(BufferGetPage(buffer)))
 	{
 		/*
-		 * No other block is ever added before the metapage is made, which
-		 * takes the lock that we have.
+		 * No other block is ever added before the metapage is made and its
+		 * WAL flushed, under the lock that we have.
 		 */
 		if (RelationGetNumberOfBlocks(rel) > 1)
 			ledger_corrupt(rel, 0, "the metapage is empty");

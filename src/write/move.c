@@ -32,7 +32,7 @@ typedef struct FreeBlocks
 } FreeBlocks;
 
 /*
- * Take blocks that the free space map has as free, from *next up to the limit,
+ * Take free blocks that the free space map knows of, from *next up to the limit,
  * lowest first; *next becomes where to go on.
  *
  * The map's own search would not do: it finds any free blocks, and where most
@@ -46,11 +46,19 @@ take_free_blocks(Relation rel, BlockNumber *next, BlockNumber limit, FreeBlocks 
 	limit = Min(limit, RelationGetNumberOfBlocks(rel));
 	for (; *next < limit && result->nblocks < MOVE_BLOCKS; (*next)++)
 	{
+		Buffer		buffer;
+
 		if (*next % 1024 == 0)
 			CHECK_FOR_INTERRUPTS();
 		if (GetRecordedFreeSpace(rel, *next) <= BLCKSZ / 2)
 			continue;
 		RecordUsedIndexPage(rel, *next);
+
+		/* the map may be wrong; nobody can take the block after this */
+		buffer = ledger_claim_block(rel, *next);
+		if (!BufferIsValid(buffer))
+			continue;
+		UnlockReleaseBuffer(buffer);
 		result->blocks[result->nblocks++] = *next;
 	}
 }
