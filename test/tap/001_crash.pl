@@ -101,24 +101,6 @@ index_ok('sealed');
 # Free space maps that lie.  The map's file is changed with the server down.
 sub fsm_path { return data_path($node, 'l') . '_fsm'; }
 
-# A map that calls every block free: three levels, all bytes 255.
-sub lie_all_free
-{
-	my ($path) = @_;
-	my $data = -e $path ? slurp_raw($path) : '';
-	$data .= "\0" x (3 * 8192 - length $data) if length $data < 3 * 8192;
-	for (my $b = 0; $b < length($data) / 8192; $b++)
-	{
-		my $page = substr($data, $b * 8192, 8192);
-		# an initialized page: pd_lower, pd_upper, pd_special, size and version
-		substr($page, 12, 8) = pack('SSSS', 24, 8192, 8192, 8192 | 4) if unpack('S', substr($page, 14, 2)) == 0;
-		substr($page, 28) = chr(255) x (8192 - 28);
-		substr($data, $b * 8192, 8192) = $page;
-	}
-	spew_raw($path, $data);
-	return;
-}
-
 sub use_more
 {
 	my ($name) = @_;
@@ -171,17 +153,6 @@ lie_all_free($fsm);
 $node->start;
 same_ok($node, 'same rows after a crash under a lying map');
 use_more('a lying map and a crash');
-
-# A map that lies does not make VACUUM FULL move segments to new blocks.
-$node->safe_psql('postgres', 'VACUUM FULL l; SELECT load(nextval($$s$$), 30000)');
-$fsm = fsm_path();
-my $size = $node->safe_psql('postgres', q(SELECT pg_relation_size('l')));
-$node->stop;
-lie_all_free($fsm);
-$node->start;
-$node->safe_psql('postgres', 'VACUUM FULL l');
-cmp_ok($node->safe_psql('postgres', q(SELECT pg_relation_size('l'))), '<=', $size, 'VACUUM FULL makes no file bigger');
-same_ok($node, 'same rows after VACUUM FULL under a lying map');
 
 # A crash before the WAL of a ledger's first row is flushed.
 $node->safe_psql('postgres', q(ALTER SYSTEM SET wal_writer_delay = '10s'; SELECT pg_reload_conf()));

@@ -12,7 +12,7 @@ use Test::More;
 use Time::HiRes qw(usleep time);
 
 our @EXPORT = qw(ledger_node prepare_oracle same_ok digest no_crash_ok load_start load_stop
-  wait_for wait_up slurp_raw spew_raw data_path without_checksums);
+  wait_for wait_up slurp_raw spew_raw lie_all_free data_path without_checksums);
 
 # A cluster's init options: PostgreSQL 18 has data checksums unless told not to.
 sub without_checksums
@@ -196,6 +196,24 @@ sub data_path
 {
 	my ($node, $table, $database) = @_;
 	return $node->data_dir . '/' . $node->safe_psql($database // 'postgres', "SELECT pg_relation_filepath('$table')");
+}
+
+# Makes a free space map call every block free: three levels, all bytes 255.
+sub lie_all_free
+{
+	my ($path) = @_;
+	my $data = -e $path ? slurp_raw($path) : '';
+	$data .= "\0" x (3 * 8192 - length $data) if length $data < 3 * 8192;
+	for (my $b = 0; $b < length($data) / 8192; $b++)
+	{
+		my $page = substr($data, $b * 8192, 8192);
+		# an initialized page: pd_lower, pd_upper, pd_special, size and version
+		substr($page, 12, 8) = pack('SSSS', 24, 8192, 8192, 8192 | 4) if unpack('S', substr($page, 14, 2)) == 0;
+		substr($page, 28) = chr(255) x (8192 - 28);
+		substr($data, $b * 8192, 8192) = $page;
+	}
+	spew_raw($path, $data);
+	return;
 }
 
 # A psql that stays, for sessions with a state.
