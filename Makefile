@@ -43,6 +43,13 @@ PG_CONFIG = pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
 
+# Nobody is to replace the library's functions by others of the same names, so
+# let them be called directly and inlined.
+ifeq ($(PORTNAME),linux)
+override CFLAGS += -fno-semantic-interposition
+SHLIB_LINK += -Wl,-Bsymbolic-functions
+endif
+
 # PGXS does not track headers
 $(OBJS): $(wildcard src/*.h src/*/*.h)
 

@@ -270,10 +270,10 @@ sub insert_run
 sub insert_section
 {
 	my %r;
-	for my $run (1 .. $RUNS + 2)
+	push @{ $r{heap4} }, insert_run('heap4', "-T $SECONDS")->{tps} for 1 .. $RUNS;
+	for my $run (1 .. 3 * $RUNS)
 	{
-		my @kinds = qw(heap4 heap ledger);
-		for my $kind ($run % 2 ? @kinds : reverse @kinds)
+		for my $kind ($run % 2 ? qw(heap ledger) : qw(ledger heap))
 		{
 			push @{ $r{$kind} }, insert_run($kind, "-T $SECONDS")->{tps};
 		}

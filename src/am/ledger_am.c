@@ -51,7 +51,7 @@ ledger_tuple_update(Relation rel, ItemPointer otid, TupleTableSlot *slot, Comman
 
 /* ---- insertion, with what RETURNING may ask for ---- */
 
-static void
+pg_attribute_hot static void
 insert_tuple(Relation rel, TupleTableSlot *slot, CommandId cid, int options,
 			 BulkInsertState bistate)
 {
@@ -150,7 +150,7 @@ static const TableAmRoutine routine = {
 	.scan_sample_next_tuple = ledger_scan_sample_next_tuple
 };
 
-const TableAmRoutine *
+pg_attribute_hot const TableAmRoutine *
 ledger_routine(void)
 {
 	return &routine;

@@ -42,11 +42,27 @@ stop_prefetch(PlanState *planstate, void *context)
 	return planstate_tree_walker(planstate, stop_prefetch, context);
 }
 
+/* Whether a plan can have a bitmap scan of a ledger. */
+pg_attribute_hot static bool
+has_indexed_ledger(const EState *estate)
+{
+	for (Index i = 0; i < estate->es_range_table_size; i++)
+	{
+		Relation	rel = estate->es_relations[i];
+
+		if (rel != NULL && rel->rd_tableam == ledger_routine() && rel->rd_rel->relhasindex)
+			return true;
+	}
+	return false;
+}
+
 static void
 stop_all_prefetch(QueryDesc *queryDesc)
 {
 	ListCell   *lc;
 
+	if (!has_indexed_ledger(queryDesc->estate))
+		return;
 	if (queryDesc->planstate != NULL)
 		stop_prefetch(queryDesc->planstate, NULL);
 	foreach(lc, queryDesc->estate->es_subplanstates)
@@ -117,7 +133,7 @@ avoid_bitmap_scans(PlannerInfo *root, Oid relid, bool inhparent, RelOptInfo *rel
 
 #endif							/* LEDGER_CORE_PREFETCHES_BITMAP */
 
-static void
+pg_attribute_hot static void
 executor_start(QueryDesc *queryDesc, int eflags)
 {
 	/* Workers cannot read what is in the leader's memory. */

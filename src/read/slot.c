@@ -23,7 +23,7 @@
 #include "utils/memutils.h"
 #include "utils/relcache.h"
 
-static void
+pg_attribute_hot static void
 tts_ledger_init(TupleTableSlot *slot)
 {
 	LedgerTupleTableSlot *lslot = (LedgerTupleTableSlot *) slot;
@@ -36,7 +36,7 @@ tts_ledger_init(TupleTableSlot *slot)
 }
 
 /* Let go of what the slot holds, except for values that are its own. */
-static void
+pg_attribute_hot static void
 drop_row(LedgerTupleTableSlot *lslot)
 {
 	LedgerBatch *batch = lslot->batch;
@@ -51,7 +51,7 @@ drop_row(LedgerTupleTableSlot *lslot)
 		pfree(tuple);
 }
 
-static void
+pg_attribute_hot static void
 tts_ledger_clear(TupleTableSlot *slot)
 {
 	LedgerTupleTableSlot *lslot = (LedgerTupleTableSlot *) slot;
@@ -66,7 +66,7 @@ tts_ledger_clear(TupleTableSlot *slot)
 	ItemPointerSetInvalid(&slot->tts_tid);
 }
 
-static void
+pg_attribute_hot static void
 tts_ledger_release(TupleTableSlot *slot)
 {
 	/* ExecClearTuple has been called before, unless memory is just reset */
@@ -439,7 +439,7 @@ is_expanded(Form_pg_attribute att, Datum value)
 }
 
 /* Copy the values by reference into one piece of the slot's own memory. */
-static void
+pg_attribute_hot static void
 own_values(TupleTableSlot *slot)
 {
 	LedgerTupleTableSlot *lslot = (LedgerTupleTableSlot *) slot;
@@ -490,7 +490,7 @@ own_values(TupleTableSlot *slot)
 	}
 }
 
-static void
+pg_attribute_hot static void
 tts_ledger_materialize(TupleTableSlot *slot)
 {
 	LedgerTupleTableSlot *lslot = (LedgerTupleTableSlot *) slot;
@@ -512,7 +512,7 @@ tts_ledger_materialize(TupleTableSlot *slot)
 }
 
 /* dst is one of ours; src may be anything. */
-static void
+pg_attribute_hot static void
 tts_ledger_copyslot(TupleTableSlot *dst, TupleTableSlot *src)
 {
 	LedgerTupleTableSlot *lslot = (LedgerTupleTableSlot *) dst;
@@ -541,7 +541,7 @@ tts_ledger_copyslot(TupleTableSlot *dst, TupleTableSlot *src)
 	own_values(dst);
 }
 
-static HeapTuple
+pg_attribute_hot static HeapTuple
 tts_ledger_copy_heap_tuple(TupleTableSlot *slot)
 {
 	HeapTuple	tuple;
@@ -587,7 +587,7 @@ const TupleTableSlotOps LedgerSlotOps = {
  * The slot's row has just been inserted: let RETURNING show its system
  * columns.  Of another kind of slot, nothing is known to say.
  */
-void
+pg_attribute_hot void
 ledger_slot_set_inserted(TupleTableSlot *slot, TransactionId xmin, CommandId cid)
 {
 	LedgerTupleTableSlot *lslot = (LedgerTupleTableSlot *) slot;
@@ -599,7 +599,7 @@ ledger_slot_set_inserted(TupleTableSlot *slot, TransactionId xmin, CommandId cid
 	lslot->cid = cid;
 }
 
-const TupleTableSlotOps *
+pg_attribute_hot const TupleTableSlotOps *
 ledger_slot_callbacks(Relation rel)
 {
 	return &LedgerSlotOps;

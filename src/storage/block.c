@@ -34,7 +34,7 @@ ledger_page_init(Page page, LedgerBlockKind kind, LedgerSlotNumber slot,
  * The page's tag, or NULL if the page is not one of a ledger's.  A tag of a
  * version that we do not know is returned too: it must not be overwritten.
  */
-LedgerTag *
+pg_attribute_hot LedgerTag *
 ledger_page_tag(Page page)
 {
 	LedgerTag  *tag;

@@ -18,7 +18,7 @@
 
 #define OVERFLOW_BYTES	(LEDGER_PAGE_PAYLOAD - sizeof(LedgerOverflowHeader))
 
-bool
+pg_attribute_hot bool
 ledger_tuple_overflows(HeapTuple tuple)
 {
 	return MAXALIGN(tuple->t_len) > LEDGER_MAX_TAIL_TUPLE;

@@ -160,7 +160,7 @@ static void write_out(Relation rel, LedgerBulkBuffer *buffer);
  * The buffer that the next rows go to, or NULL if they go to the tail.
  * "nrows" counts towards the rows that the tail gets first.
  */
-LedgerBulkBuffer *
+pg_attribute_hot LedgerBulkBuffer *
 ledger_bulk_target(Relation rel, int nrows)
 {
 	Oid			relid = RelationGetRelid(rel);
@@ -675,7 +675,7 @@ ledger_bulk_forget(Relation rel)
 
 /* ---- transaction ends ---- */
 
-static void
+pg_attribute_hot static void
 at_xact_end(XactEvent event, void *arg)
 {
 	switch (event)

@@ -41,7 +41,7 @@ value_is_foreign(const void *value, bool plain)
  * none compressed; in CurrentMemoryContext.  *excess becomes the number of
  * bytes that compression saves.
  */
-static HeapTuple
+pg_attribute_hot static HeapTuple
 form_tuple(Relation rel, TupleTableSlot *slot, bool plain, uint64 *excess)
 {
 	TupleDesc	desc = RelationGetDescr(rel);
@@ -83,7 +83,7 @@ form_tuple(Relation rel, TupleTableSlot *slot, bool plain, uint64 *excess)
 	return tuple;
 }
 
-static void
+pg_attribute_hot static void
 set_header(Relation rel, HeapTuple tuple, TransactionId xid, CommandId cid)
 {
 	HeapTupleHeader header = tuple->t_data;
@@ -168,7 +168,7 @@ compress_tuple(Relation rel, HeapTuple tuple, uint64 *excess)
 /*
  * Make a row ready for the tail, in CurrentMemoryContext.
  */
-static HeapTuple
+pg_attribute_hot static HeapTuple
 prepare_for_tail(Relation rel, TupleTableSlot *slot, CommandId cid, uint64 *excess)
 {
 	HeapTuple	tuple = form_tuple(rel, slot, false, excess);
@@ -207,7 +207,7 @@ forbid_in_worker(void)
 				 errmsg("cannot insert tuples in a parallel worker")));
 }
 
-static void
+pg_attribute_hot static void
 set_tid(Relation rel, TupleTableSlot *slot, LedgerRow row)
 {
 	slot->tts_tableOid = RelationGetRelid(rel);
@@ -215,7 +215,7 @@ set_tid(Relation rel, TupleTableSlot *slot, LedgerRow row)
 }
 
 /* A context for tuples under way, reset after each call. */
-static MemoryContext
+pg_attribute_hot static MemoryContext
 scratch_context(void)
 {
 	static MemoryContext context = NULL;
@@ -228,7 +228,7 @@ scratch_context(void)
 
 /* ---- callbacks ---- */
 
-static void
+pg_attribute_hot static void
 insert_one(Relation rel, TupleTableSlot *slot, CommandId cid, int options)
 {
 	LedgerBulkBuffer *buffer = ledger_bulk_target(rel, 1);
@@ -254,7 +254,7 @@ insert_one(Relation rel, TupleTableSlot *slot, CommandId cid, int options)
 	set_tid(rel, slot, row);
 }
 
-void
+pg_attribute_hot void
 ledger_tuple_insert(Relation rel, TupleTableSlot *slot, CommandId cid, int options,
 					BulkInsertState bistate)
 {

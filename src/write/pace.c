@@ -7,14 +7,19 @@
  *
  * Whether others want the CPU shows in the time that a piece of work takes: it
  * is longer than the CPU time spent on it.  (Waiting for a slow disk looks the
- * same, and is as good a reason to give way.)
+ * same, and is as good a reason to give way.)  That comes late where sessions
+ * wait for each other or the disk: they leave a CPU idle now and then, and are
+ * slower for every bit of it that we take.  So the sealer also looks, while it
+ * sleeps, how much the machine has to spare.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
+#include <fcntl.h>
 #include <sched.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "compat.h"
 #include "miscadmin.h"
@@ -30,8 +35,15 @@
 /* See how much of a CPU we get after so much work. */
 #define PIECE_MS			10.0
 
-/* The machine is busy if a piece of work gets less of a CPU than this. */
+/* The machine is busy if a piece of work gets less of a CPU than this, ... */
 #define BUSY_SHARE			0.9
+
+/* ... or if it had fewer CPUs idle while we slept for so long at least. */
+#define SPARE_CPUS			0.75
+#define PROBE_MS			100.0
+
+/* Sleep for that purpose so often. */
+#define PROBE_INTERVAL_MS	1000.0
 
 /*
  * A sealer's share of one CPU then: this, plus the square of the closed runs'
@@ -57,6 +69,10 @@ static double slept;			/* ms since ledger_pace_begin() */
 static Clocks piece_start;
 static double last_leave_check;
 
+/* Whether the machine had CPU to spare when we last slept, and when. */
+static bool spare = false;
+static double last_probe = 0;
+
 static double
 read_clock(clockid_t clock)
 {
@@ -75,6 +91,47 @@ read_clocks(void)
 	result.cpu = read_clock(CLOCK_PROCESS_CPUTIME_ID);
 	result.wall = read_clock(CLOCK_MONOTONIC);
 	return result;
+}
+
+/*
+ * How long the machine's CPUs have been idle, in ms of them all together, or
+ * -1 if the system does not say.
+ */
+static double
+read_idle(void)
+{
+	char		text[64];
+	double		up,
+				idle = -1;
+	int			fd = open("/proc/uptime", O_RDONLY | O_CLOEXEC);
+	ssize_t		n;
+
+	if (fd < 0)
+		return -1;
+	n = read(fd, text, sizeof(text) - 1);
+	(void) close(fd);
+	if (n <= 0)
+		return -1;
+	text[n] = '\0';
+	return sscanf(text, "%lf %lf", &up, &idle) == 2 ? idle * 1000.0 : -1;
+}
+
+/* Wait on the latch, and see meanwhile what the machine has to spare. */
+void
+ledger_pace_sleep(long ms)
+{
+	double		idle = read_idle();
+	double		start = read_clock(CLOCK_MONOTONIC);
+	double		now;
+
+	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, ms,
+					 PG_WAIT_EXTENSION);
+	ResetLatch(MyLatch);
+	now = read_clock(CLOCK_MONOTONIC);
+	if (now - start < PROBE_MS)
+		return;
+	spare = idle < 0 || read_idle() - idle >= (now - start) * SPARE_CPUS;
+	last_probe = now;
 }
 
 /*
@@ -104,22 +161,14 @@ ledger_pace_end(void)
 	return (long) Min(slept, REST_MAX_MS);
 }
 
-/*
- * Sleep half as long as would make the CPU time our share, unless somebody
- * waits for our lock.
- */
+/* Sleep, unless somebody waits for our lock. */
 static void
-make_way(double cpu)
+make_way(double ms)
 {
-	double		sleep = Min((cpu / share - cpu) / 2, SLEEP_MAX_MS);
-
-	if (sleep < 1 || LockHasWaitersRelation(paced_rel, ShareUpdateExclusiveLock))
+	if (ms < 1 || LockHasWaitersRelation(paced_rel, ShareUpdateExclusiveLock))
 		return;
 	InvalidateCatalogSnapshotConditionally();
-	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, (long) sleep,
-					 PG_WAIT_EXTENSION);
-	ResetLatch(MyLatch);
-	slept += sleep;
+	ledger_pace_sleep((long) ms);
 }
 
 /*
@@ -158,7 +207,15 @@ ledger_give_way(void)
 		last_leave_check = now;
 	}
 	cpu = read_clock(CLOCK_PROCESS_CPUTIME_ID) - piece_start.cpu;
-	if (cpu < wall * BUSY_SHARE)
-		make_way(cpu);
+	if (!spare || cpu < wall * BUSY_SHARE)
+	{
+		/* half as long as would make the CPU time our share */
+		double		ms = Max(0, Min((cpu / share - cpu) / 2, SLEEP_MAX_MS));
+
+		make_way(ms);
+		slept += ms;
+	}
+	else if (now - last_probe >= PROBE_INTERVAL_MS)
+		make_way(PROBE_MS);
 	piece_start = read_clocks();
 }

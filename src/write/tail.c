@@ -46,7 +46,7 @@ static uint32 my_lane = 0;
 /* ---- pages ---- */
 
 /* Whether a locked page is open, of whichever run, and has room. */
-static bool
+pg_attribute_hot static bool
 page_has_room(Page page, Size len)
 {
 	LedgerTag  *tag;
@@ -433,7 +433,7 @@ try_lane(Relation rel, int number, const LedgerLane *lane, Size len, bool wait,
 }
 
 /* Get an exclusively locked tail page with room for a tuple of that length. */
-static Buffer
+pg_attribute_hot static Buffer
 get_page(Relation rel, Size len)
 {
 	BlockNumber target = RelationGetTargetBlock(rel);
@@ -509,7 +509,7 @@ get_page(Relation rel, Size len)
 	}
 }
 
-static LedgerRow
+pg_attribute_hot static LedgerRow
 row_on_page(Page page, OffsetNumber offset)
 {
 	LedgerTag  *tag = ledger_page_tag(page);
@@ -519,7 +519,7 @@ row_on_page(Page page, OffsetNumber offset)
 
 /* ---- records ---- */
 
-static uint8
+pg_attribute_hot static uint8
 insert_flags(Relation rel, int options, HeapTuple tuple)
 {
 	uint8		flags = 0;
@@ -532,7 +532,7 @@ insert_flags(Relation rel, int options, HeapTuple tuple)
 }
 
 /* Log one tuple as heap_insert does, in the caller's critical section. */
-static void
+pg_attribute_hot static void
 log_insert(Relation rel, Buffer buffer, HeapTuple tuple, int options)
 {
 	xl_heap_insert xlrec;
@@ -696,7 +696,7 @@ write_big_row(Relation rel, HeapTuple tuple, uint64 excess, LedgerSlotNumber *sl
 
 /* ---- insertion ---- */
 
-static void
+pg_attribute_hot static void
 insert_tuple(Relation rel, Buffer buffer, HeapTuple tuple, int options, bool speculative,
 			 LedgerRow *row)
 {
@@ -750,7 +750,7 @@ note_excess(Relation rel, LedgerSlotNumber slot, uint64 excess)
  * "excess" is how many bytes more it would have if none of its values were
  * compressed.  tuple->t_self becomes its place on the page.
  */
-void
+pg_attribute_hot void
 ledger_tail_insert(Relation rel, HeapTuple tuple, uint64 excess, int options,
 				   bool speculative, LedgerRow *row)
 {

@@ -760,11 +760,17 @@ ledger_shrink(Relation rel)
 
 /* ---- VACUUM ---- */
 
+/*
+ * Autovacuum leaves it to the relation's sealer, where there is one, which
+ * takes care not to slow down those who insert.
+ */
 static void
 seal_all(VacuumState *state)
 {
 	int64		rows;
 
+	if (MyBackendType == B_AUTOVAC_WORKER && ledger_has_sealer(state->rel))
+		return;
 	while ((rows = ledger_seal_some(state->rel, false)) >= 0)
 	{
 		CHECK_FOR_INTERRUPTS();

@@ -82,9 +82,7 @@ sleep_for(long ms)
 		long		part = Min(ms, LEDGER_LEAVE_CHECK_MS);
 
 		ledger_leave_unwanted();
-		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, part,
-						 PG_WAIT_EXTENSION);
-		ResetLatch(MyLatch);
+		ledger_pace_sleep(part);
 		CHECK_FOR_INTERRUPTS();
 		ms -= part;
 	}
@@ -96,17 +94,18 @@ set_sealer_tag(LOCKTAG *tag, const SealerTask *task)
 	SET_LOCKTAG_OBJECT(*tag, task->database, RelationRelationId, task->relation, SEALER_SUBID);
 }
 
-/* Whether the relation has no sealer. */
-static bool
-is_without_sealer(const SealerTask *task)
+/* Whether the relation has a sealer. */
+bool
+ledger_has_sealer(Relation rel)
 {
+	SealerTask	task = {MyDatabaseId, RelationGetRelid(rel)};
 	LOCKTAG		tag;
 
-	set_sealer_tag(&tag, task);
+	set_sealer_tag(&tag, &task);
 	if (LockAcquire(&tag, ShareLock, false, true) == LOCKACQUIRE_NOT_AVAIL)
-		return false;
+		return true;
 	LockRelease(&tag, ShareLock, false);
-	return true;
+	return false;
 }
 
 /* At the end of the process, which core does not release such locks at. */
@@ -159,7 +158,7 @@ ledger_wake_sealer(Relation rel, uint32 closed_slots)
 		return;
 	last_relid = task.relation;
 	last_time = now;
-	if (!is_without_sealer(&task))
+	if (ledger_has_sealer(rel))
 		return;
 
 	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;

@@ -113,6 +113,7 @@ extern bool ledger_move_segments_down(Relation rel, BlockNumber target, BlockNum
 
 extern void ledger_pace_begin(Relation rel, uint32 closed_slots);
 extern long ledger_pace_end(void);
+extern void ledger_pace_sleep(long ms);
 extern void ledger_give_way(void);
 
 /* ---- worker.c ---- */
@@ -121,6 +122,7 @@ extern void ledger_give_way(void);
 #define LEDGER_WAKE_AT_RUNS		8
 
 extern void ledger_wake_sealer(Relation rel, uint32 closed_slots);
+extern bool ledger_has_sealer(Relation rel);
 
 /* How often a sealer looks whether it must leave its database. */
 #define LEDGER_LEAVE_CHECK_MS	500
