@@ -162,5 +162,31 @@ SELECT relname, reltuples FROM pg_class WHERE relname IN ('p1', 'p2') AND relnam
 VACUUM (FREEZE);
 SELECT count(*), sum(id) FROM p;
 SELECT * FROM frozen;
+-- A segment whose slots are on two pages of the directory moves down as well.
+CREATE TABLE straddle (id int, t text) USING ledger;
+BEGIN;
+INSERT INTO straddle SELECT i, md5(i::text) || md5((i + 1)::text) FROM generate_series(1, 300000) i;
+ROLLBACK;
+SELECT slots_used AS dead FROM ledger.stats('straddle') \gset
+DO $$ BEGIN
+	FOR i IN 1 .. 122 - (SELECT slots_used FROM ledger.stats('straddle')) LOOP
+		INSERT INTO straddle VALUES (i, 'single');
+		COMMIT;
+		PERFORM ledger.seal('straddle');
+		COMMIT;
+	END LOOP;
+END $$;
+INSERT INTO straddle SELECT i, md5(i::text) || md5((i + 1)::text) FROM generate_series(1, 60000) i;
+SELECT :dead > 30 AS dead, min(first_row) / 8192 < 126 AS on_first, max(first_row + entries) / 8192 >= 126 AS on_second
+	FROM ledger.segments('straddle') WHERE entries > 10000;
+SELECT pg_relation_size('straddle') AS before \gset
+VACUUM straddle;
+SELECT pg_relation_size('straddle') < 0.6 * :before AS low;
+SELECT count(*), sum(id), md5(string_agg(t, '' ORDER BY id, t)) = (SELECT md5(string_agg(t, '' ORDER BY id, t)) FROM
+	(SELECT i AS id, md5(i::text) || md5((i + 1)::text) AS t FROM generate_series(1, 60000) i
+	 UNION ALL SELECT i, 'single' FROM generate_series(1, 122 - :dead) i) x) AS same
+	FROM straddle;
+DROP TABLE straddle;
+
 DROP SCHEMA vac CASCADE;
 DROP EXTENSION amcheck;

@@ -6,7 +6,7 @@
  * The caller holds AccessExclusiveLock: a reader that has a segment open
  * relies on its blocks.  A moved segment is a new one, with an id of its own;
  * its slots' entries change in one record, so a segment whose slots are on more
- * than one directory page stays where it is.
+ * directory pages than that has room for stays where it is.
  *
  *-------------------------------------------------------------------------
  */
@@ -78,12 +78,13 @@ lies_beyond(const LedgerSegment *segment, BlockNumber target)
 static bool
 is_movable(Relation rel, const LedgerSegment *segment)
 {
+	if (!ledger_publishes_at_once(segment->slots, segment->root.nslots))
+		return false;
 	for (int i = 0; i < segment->root.nslots; i++)
 	{
 		LedgerSlotEntry entry;
 
-		if (!ledger_same_directory(segment->slots[0].slot, segment->slots[i].slot) ||
-			!ledger_read_entry(rel, segment->slots[i].slot, &entry))
+		if (!ledger_read_entry(rel, segment->slots[i].slot, &entry))
 			return false;
 		/* a slot that a crash has left out of it is not the segment's */
 		if (entry.segment == segment->root.segment && entry.state != LEDGER_SLOT_SEALED)

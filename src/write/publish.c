@@ -37,39 +37,80 @@ add_totals(LedgerMetaData *meta, const LedgerTotals *change, int closed_change)
 	ledger_meta_set_crc(meta);
 }
 
+/* As many directory pages as fit in a record beside the metapage. */
+#define PAGES_AT_ONCE	(MAX_GENERIC_XLOG_PAGES - 1)
+
+/* The first of the slots from "first" on that one record has no room for. */
+static int
+end_of_record(const LedgerSegmentSlot *slots, int nslots, int first)
+{
+	int			npages = 1;
+	int			end;
+
+	for (end = first + 1; end < nslots; end++)
+		if (!ledger_same_directory(slots[end - 1].slot, slots[end].slot) &&
+			++npages > PAGES_AT_ONCE)
+			break;
+	return end;
+}
+
+/* Whether one record can change the entries of all these slots. */
+bool
+ledger_publishes_at_once(const LedgerSegmentSlot *slots, int nslots)
+{
+	return end_of_record(slots, nslots, 0) == nslots;
+}
+
 /*
- * Put the entries of slots[first .. end - 1], which are on one directory page,
- * in place, in one record with the change of the totals.
+ * Put the entries of slots[first .. end - 1] in place, in one record with the
+ * change of the totals.
  */
 static void
-publish_page(Relation rel, const LedgerSegmentSlot *slots, const LedgerSlotEntry *entries,
+publish_some(Relation rel, const LedgerSegmentSlot *slots, const LedgerSlotEntry *entries,
 			 int first, int end, const LedgerTotals *change, int closed_change)
 {
-	BlockNumber dirblock = ledger_directory_block(rel, slots[first].slot);
-	Buffer		metabuf = ledger_lock_meta(rel, BUFFER_LOCK_EXCLUSIVE);
-	Buffer		dirbuf = ledger_lock_directory(rel, dirblock, BUFFER_LOCK_EXCLUSIVE);
-	GenericXLogState *state = GenericXLogStart(rel);
-	Page		page = GenericXLogRegisterBuffer(state, dirbuf, 0);
+	BlockNumber dirblocks[PAGES_AT_ONCE];
+	Buffer		dirbufs[PAGES_AT_ONCE];
+	int			npages = 0;
+	int			at = -1;
+	Buffer		metabuf;
+	GenericXLogState *state;
+	Page		page = NULL;
 
+	for (int i = first; i < end; i++)
+		if (i == first || !ledger_same_directory(slots[i - 1].slot, slots[i].slot))
+			dirblocks[npages++] = ledger_directory_block(rel, slots[i].slot);
+
+	metabuf = ledger_lock_meta(rel, BUFFER_LOCK_EXCLUSIVE);
+	state = GenericXLogStart(rel);
 	add_totals(ledger_meta_of(rel, metabuf, GenericXLogRegisterBuffer(state, metabuf, 0)),
 			   change, closed_change);
 	for (int i = first; i < end; i++)
 	{
-		LedgerSlotEntry *entry = ledger_entry_of(rel, dirbuf, page, slots[i].slot);
+		LedgerSlotEntry *entry;
 
+		if (i == first || !ledger_same_directory(slots[i - 1].slot, slots[i].slot))
+		{
+			at++;
+			dirbufs[at] = ledger_lock_directory(rel, dirblocks[at], BUFFER_LOCK_EXCLUSIVE);
+			page = GenericXLogRegisterBuffer(state, dirbufs[at], 0);
+		}
+		entry = ledger_entry_of(rel, dirbufs[at], page, slots[i].slot);
 		*entry = entries[i];
 		ledger_entry_set_crc(entry, slots[i].slot);
 	}
 	GenericXLogFinish(state);
-	UnlockReleaseBuffer(dirbuf);
+	for (int i = 0; i < npages; i++)
+		UnlockReleaseBuffer(dirbufs[i]);
 	UnlockReleaseBuffer(metabuf);
 }
 
 /*
  * Put new entries in place, slots in ascending order, the first of which is
  * the primary one: once its entry names the segment, the segment's blocks are
- * in use, and a crash before the other pages are changed leaves those slots
- * as they were, with rows that the segment holds in vain.
+ * in use.  All change in one record, unless they are on more directory pages
+ * than that has room for; then a crash between the first and the next leaves
+ * the other slots as they were, with rows that the segment holds in vain.
  */
 void
 ledger_publish_segment(Relation rel, const LedgerSegmentSlot *slots, int nslots,
@@ -77,17 +118,12 @@ ledger_publish_segment(Relation rel, const LedgerSegmentSlot *slots, int nslots,
 					   int closed_change)
 {
 	const LedgerTotals none = {0};
-	int			first = 0;
 
-	while (first < nslots)
+	for (int first = 0, end; first < nslots; first = end)
 	{
-		int			end = first + 1;
-
-		while (end < nslots && ledger_same_directory(slots[first].slot, slots[end].slot))
-			end++;
-		publish_page(rel, slots, entries, first, end, first == 0 ? change : &none,
+		end = end_of_record(slots, nslots, first);
+		publish_some(rel, slots, entries, first, end, first == 0 ? change : &none,
 					 first == 0 ? closed_change : 0);
-		first = end;
 	}
 }
 

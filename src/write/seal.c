@@ -619,14 +619,21 @@ free_blocks(SealState *state, int first)
 	state->nfreed = first;
 }
 
-/* Whether another run may join those that are loaded. */
+/*
+ * Whether another run may join those that are loaded.  One record must do to
+ * publish them, or to move the segment later.
+ */
 static bool
-has_room(const SealState *state, const LedgerSlotEntry *entry)
+has_room(SealState *state, LedgerSlotNumber slot, const LedgerSlotEntry *entry)
 {
-	return state->nslots == 0 ||
-		(state->nslots < LEDGER_SEGMENT_SLOTS &&
-		 state->rows.nrows + entry->nrows <= LEDGER_SEGMENT_ROWS &&
-		 state->bytes + state->bytes / state->nslots <= LEDGER_SEGMENT_RAW_BYTES);
+	if (state->nslots == 0)
+		return true;
+	if (state->nslots == LEDGER_SEGMENT_SLOTS)
+		return false;
+	state->slots[state->nslots].slot = slot;
+	return ledger_publishes_at_once(state->slots, state->nslots + 1) &&
+		state->rows.nrows + entry->nrows <= LEDGER_SEGMENT_ROWS &&
+		state->bytes + state->bytes / state->nslots <= LEDGER_SEGMENT_RAW_BYTES;
 }
 
 /*
@@ -656,7 +663,7 @@ collect_runs(SealState *state)
 			break;
 		if (entry.state == LEDGER_SLOT_CLOSED)
 		{
-			if (!has_room(state, &entry))
+			if (!has_room(state, slot, &entry))
 			{
 				full = true;
 				break;

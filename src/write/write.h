@@ -67,6 +67,7 @@ extern void ledger_bulk_init(void);
 /* ---- publish.c ---- */
 
 extern uint64 ledger_full_xid(TransactionId xid);
+extern bool ledger_publishes_at_once(const LedgerSegmentSlot *slots, int nslots);
 extern void ledger_publish_segment(Relation rel, const LedgerSegmentSlot *slots, int nslots,
 								   const LedgerSlotEntry *entries,
 								   const LedgerTotals *change, int closed_change);
