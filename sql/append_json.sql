@@ -93,6 +93,11 @@ SELECT try($$SELECT ledger.append_ndjson('entries', E'{}\n{"name": "\t"}')$$);
 SELECT try($$SELECT ledger.append_ndjson('entries', E'{}\n{"amount": 01}')$$);
 SELECT try($$SELECT ledger.append_ndjson('entries', E'{}\n{"data": {"a": 01}}')$$);
 SELECT try($$SELECT ledger.append_ndjson('entries', E'{}\n{"data": {"a": [1}}')$$);
+-- a value is JSON even if another for the same key follows
+SELECT try($$SELECT ledger.append_ndjson('entries', E'{}\n{"name": {bad}, "name": "b"}')$$);
+SELECT try($$SELECT ledger.append_ndjson('entries', E'{}\n{"name": "\\u0000", "name": "b"}')$$);
+SELECT try($$SELECT ledger.append_ndjson('entries', E'{}\n{"id": 01, "id": 1}')$$);
+SELECT try($$SELECT ledger.append_ndjson('entries', '{"name": ' || repeat('9', 140000) || '}')$$);
 SELECT try($$SELECT ledger.append_ndjson('entries', E'{}\n{"data": nul}')$$);
 SELECT try($$SELECT ledger.append_ndjson('entries', E'{}\n{"data" 1}')$$);
 SELECT try($$SELECT ledger.append_ndjson('entries', E'{}\n{name: 1}')$$);

@@ -251,8 +251,9 @@ parse_jsonb(const char *text, int len)
 }
 
 /*
- * Find what the line gives each column; of duplicate keys the last counts, as
- * in jsonb.  False if the line needs the server's parser.
+ * Find what the line gives each column.  False if the line needs the server's
+ * parser, as one with a key twice does: of these the last counts, but both
+ * must be JSON.
  */
 static bool
 scan_line(JsonSource *source, AppendCall *call, const char *line, int len)
@@ -282,6 +283,8 @@ scan_line(JsonSource *source, AppendCall *call, const char *line, int len)
 		key.val.string.val = unconstify(char *, name.start);
 		key.val.string.len = name.len;
 		column = find_column(call, &key, place);
+		if (source->given[column - columns])
+			return false;
 		source->given[column - columns] = true;
 		source->tokens[column - columns] = value;
 	}

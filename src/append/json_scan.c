@@ -24,6 +24,9 @@
 /* So many digits fit in an int64, whatever they are. */
 #define INT64_SAFE_DIGITS	18
 
+/* No number of so many digits is too large for numeric, as jsonb has them. */
+#define PLAIN_DIGITS_MAX	1000
+
 /* A longer string is not allowed in jsonb. */
 #define MAX_JSONB_STRING	JENTRY_OFFLENMASK
 
@@ -243,7 +246,8 @@ scan_bare(const char *at, const char *end, AppendJsonToken *value)
 		value->kind = APPEND_JSON_NULL;
 	else if (is_word(value, "true") || is_word(value, "false"))
 		value->kind = APPEND_JSON_LITERAL;
-	else if (digits == value->len && (digits == 1 || *value->start != '0'))
+	else if (digits == value->len && digits <= PLAIN_DIGITS_MAX &&
+			 (digits == 1 || *value->start != '0'))
 		value->kind = APPEND_JSON_LITERAL;
 	return at;
 }
