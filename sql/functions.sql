@@ -97,6 +97,16 @@ SELECT count(*) FROM ledger.stats('functions.l');
 SELECT count(*) > 0 AS some FROM ledger.segments('functions.l');
 SELECT count(*) > 0 AS some FROM ledger.chunks('functions.l');
 RESET ROLE;
+-- from 17 on, MAINTAIN will do
+DO $$ BEGIN
+	IF current_setting('server_version_num')::int >= 170000 THEN
+		GRANT MAINTAIN ON functions.l TO regress_ledger_other;
+		SET LOCAL ROLE regress_ledger_other;
+		ASSERT ledger.seal('functions.l') >= 0;
+		RESET ROLE;
+		REVOKE MAINTAIN ON functions.l FROM regress_ledger_other;
+	END IF;
+END $$;
 ALTER TABLE l OWNER TO regress_ledger_other;
 GRANT CREATE ON SCHEMA functions TO regress_ledger_other;
 SET ROLE regress_ledger_other;

@@ -36,16 +36,18 @@ sub index_ok
 	return;
 }
 
+sub stop_now { return shift->stop('immediate'); }
+
 my @rounds = (
-	[ 'single rows', 4, [qw(single few abort)], 1.0 ],
-	[ 'bulk loads', 3, [qw(bulk bulkabort mixed)], 1.3 ],
-	[ 'everything', 5, [ keys %scripts ], 1.7 ],
-	[ 'everything, without full page writes', 5, [ keys %scripts ], 1.2 ],
-	[ 'everything, soon after the last crash', 5, [ keys %scripts ], 0.5 ]);
+	[ 'single rows', 4, [qw(single few abort)], 1.0, \&kill_all ],
+	[ 'bulk loads', 3, [qw(bulk bulkabort mixed)], 1.3, \&kill_all ],
+	[ 'everything', 5, [ keys %scripts ], 1.7, \&stop_now ],
+	[ 'everything, without full page writes', 5, [ keys %scripts ], 1.2, \&kill_all ],
+	[ 'everything, soon after the last crash', 5, [ keys %scripts ], 0.5, \&stop_now ]);
 my $rows = 0;
 foreach my $round (@rounds)
 {
-	my ($name, $clients, $which, $seconds) = @$round;
+	my ($name, $clients, $which, $seconds, $crash) = @$round;
 	if ($name =~ /without/)
 	{
 		$node->append_conf('postgresql.conf', 'full_page_writes = off');
@@ -54,7 +56,7 @@ foreach my $round (@rounds)
 	my $load = load_start($node, $clients, map { $_ => $scripts{$_} } @$which);
 	$node->poll_query_until('postgres', "SELECT count(*) > $rows FROM h");
 	usleep($seconds * 1_000_000);
-	$node->stop('immediate');
+	$crash->($node);
 	my $said = load_stop($load);
 	unlike($said, qr/ERROR:/, "$name: no errors before the crash");
 	$node->start;
@@ -75,7 +77,7 @@ foreach my $point (0.01, 0.05, 0.12, 0.25, 0.5)
 	$session->query('SELECT 1');
 	$session->send(q(SELECT ledger.seal('l')));
 	usleep($point * 1_000_000);
-	$node->stop('immediate');
+	kill_all($node);
 	$session->quit;
 	$node->start;
 	same_ok($node, "same rows after a crash $point s into a seal");

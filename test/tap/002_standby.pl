@@ -24,6 +24,11 @@ same_ok($standby, 'same rows at first');
 is($standby->safe_psql('postgres', 'SHOW transaction_read_only'), 'on', 'standby is one');
 my ($rc, $out, $err) = $standby->psql('postgres', "\\set VERBOSITY sqlstate\nINSERT INTO l VALUES (1)");
 like($err, qr/25006/, 'no insert on a standby');
+foreach my $append (q(append('l', ROW(1))), q(append('l', ARRAY[ROW(1)])), q(append_json('l', '{"i": 1}')), q(append_ndjson('l', '{"i": 1}')))
+{
+	($rc, $out, $err) = $standby->psql('postgres', "\\set VERBOSITY sqlstate\nSELECT ledger.$append");
+	like($err, qr/25006/, "no $append on a standby");
+}
 ($rc, $out, $err) = $standby->psql('postgres', "SELECT ledger.seal('l')");
 isnt($rc, 0, 'no seal on a standby');
 like($err, qr/recovery|read-only/, 'and it says why');

@@ -39,7 +39,7 @@ sub flush_ok
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	my $end = $opt{end} || 'COMMIT';
 	my $seen = $other->query('SELECT count(*) FROM h');
-	$me->query("BEGIN; SELECT many(); SELECT load(nextval('s'), 3)");
+	$me->query(($opt{begin} || 'BEGIN') . "; SELECT many(); SELECT load(nextval('s'), 3)");
 	my $said = $me->query($sql);
 	is($me->{error}, '', "$name: no error") unless $opt{error};
 	like($me->{error}, $opt{error}, "$name: its error") if $opt{error};
@@ -91,7 +91,7 @@ flush_ok('ANALYZE', 'ANALYZE l', any => 1);
 flush_ok('INSERT ... SELECT from itself', 'INSERT INTO h SELECT k + 1000000, i, t, j FROM h WHERE k > (SELECT last_value - 2 FROM s); INSERT INTO l SELECT k + 1000000, i, t, j FROM l WHERE k > (SELECT last_value - 2 FROM s)');
 flush_ok('CREATE TABLE AS', 'CREATE TABLE c USING ledger AS SELECT * FROM l; SELECT compare(\'c\', \'h\') LIKE \'same%\'; DROP TABLE c', says => 't');
 flush_ok('materialized view', 'CREATE MATERIALIZED VIEW m USING ledger AS SELECT * FROM l; SELECT many(); REFRESH MATERIALIZED VIEW m; SELECT compare(\'m\', \'h\') LIKE \'same%\'; DROP MATERIALIZED VIEW m', says => "\nt");
-flush_ok('serializable', 'SELECT 1');
+flush_ok('serializable', 'SELECT current_setting($$transaction_isolation$$)', begin => 'BEGIN ISOLATION LEVEL SERIALIZABLE', says => 'serializable');
 
 # Commands on the table.
 flush_ok('CREATE INDEX', 'CREATE INDEX x ON l (i, t); SET LOCAL enable_seqscan = off; SELECT count(*) = (SELECT count(*) FROM h WHERE i = 2500) FROM l WHERE i = 2500; DROP INDEX x', says => 't', locked => 1);

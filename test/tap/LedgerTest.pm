@@ -12,7 +12,7 @@ use Test::More;
 use Time::HiRes qw(usleep time);
 
 our @EXPORT = qw(ledger_node prepare_oracle same_ok digest no_crash_ok load_start load_stop
-  wait_for wait_up slurp_raw spew_raw lie_all_free data_path without_checksums);
+  kill_all wait_for wait_up slurp_raw spew_raw lie_all_free data_path without_checksums);
 
 # A cluster's init options: PostgreSQL 18 has data checksums unless told not to.
 sub without_checksums
@@ -149,6 +149,24 @@ sub load_stop
 	$load->{run}->signal('INT') if $load->{run}->pumpable;
 	eval { $load->{run}->finish; };
 	return ${ $load->{out} } . ${ $load->{err} };
+}
+
+# kill -9 of the server's processes, all of them
+sub kill_all
+{
+	my $node = shift;
+	my $postmaster = (split /\n/, PostgreSQL::Test::Utils::slurp_file($node->data_dir . '/postmaster.pid'))[0];
+	my @children = split ' ', `ps -o pid= --ppid $postmaster`;
+	$node->kill9;
+	kill 'KILL', @children;
+
+	# nobody may reap them where the tests run in a container
+	for (1 .. 500)
+	{
+		last unless kill 0, @children;
+		usleep(10_000);
+	}
+	return;
 }
 
 # Waits until the query returns true.
