@@ -362,9 +362,9 @@ static FetchResult
 fetch_unwritten(LedgerFetch *fetch, const LedgerSlotEntry *entry, LedgerRow row,
 				const LedgerVerdict *verdict, Snapshot snapshot, TupleTableSlot *slot)
 {
-	LedgerBulkRow bulk;
+	CommandId	cid;
 	MemoryContext oldcontext;
-	HeapTuple	copy;
+	HeapTuple	tuple;
 
 	if (verdict->seen == LEDGER_SEEN_NONE)
 		return FETCH_NONE;
@@ -377,17 +377,17 @@ fetch_unwritten(LedgerFetch *fetch, const LedgerSlotEntry *entry, LedgerRow row,
 		return FETCH_FOUND;
 	}
 
-	if (!ledger_bulk_fetch(fetch->rel, row, &bulk))
+	if (!ledger_bulk_fetch(fetch->rel, row, &cid, NULL))
 		return FETCH_NONE;
-	if (IsMVCCSnapshot(snapshot) && bulk.cid >= snapshot->curcid)
+	if (IsMVCCSnapshot(snapshot) && cid >= snapshot->curcid)
 		return FETCH_NONE;
 	if (slot != NULL)
 	{
 		oldcontext = MemoryContextSwitchTo(slot->tts_mcxt);
-		copy = heap_copytuple(bulk.tuple);
+		(void) ledger_bulk_fetch(fetch->rel, row, &cid, &tuple);
 		MemoryContextSwitchTo(oldcontext);
-		ledger_slot_show_tuple(slot, fetch->rel, row, InvalidBlockNumber, copy,
-							   bulk.xid, bulk.cid);
+		ledger_slot_show_tuple(slot, fetch->rel, row, InvalidBlockNumber, tuple,
+							   HeapTupleHeaderGetRawXmin(tuple->t_data), cid);
 	}
 	return FETCH_FOUND;
 }

@@ -53,7 +53,7 @@ struct LedgerBulkBuffer
 
 	MemoryContext context;		/* rows; NULL while there are none */
 	int			nrows;
-	HeapTuple  *tuples;
+	LedgerColumnRows *rows;
 	uint32	   *cids;
 	uint64		bytes;
 
@@ -223,7 +223,8 @@ start_rows(LedgerBulkBuffer *buffer)
 	else
 		buffer->context = GenerationContextCreate(TopTransactionContext, "ledger bulk rows",
 												  ALLOCSET_DEFAULT_SIZES);
-	buffer->tuples = NULL;
+	buffer->rows = ledger_columns_begin(buffer->context, buffer->desc);
+	buffer->cids = NULL;
 }
 
 /* Forget the rows. */
@@ -249,14 +250,6 @@ drop_rows(LedgerBulkBuffer *buffer)
 		kept_context = GenerationContextCreate(TopTransactionContext, "ledger bulk rows, kept",
 											   KEPT_BYTES, ALLOCSET_DEFAULT_INITSIZE,
 											   KEPT_BYTES);
-}
-
-/* Where the caller of ledger_bulk_add forms its next tuple. */
-MemoryContext
-ledger_bulk_context(LedgerBulkBuffer *buffer)
-{
-	start_rows(buffer);
-	return buffer->context;
 }
 
 /*
@@ -332,22 +325,11 @@ add_slot(Relation rel, LedgerBulkBuffer *buffer)
 static void
 make_room(LedgerBulkBuffer *buffer)
 {
-	MemoryContext old = MemoryContextSwitchTo(buffer->context);
-	int			capacity;
-
-	if (buffer->tuples == NULL)
-	{
-		buffer->tuples = palloc(sizeof(HeapTuple) * SEGMENT_MIN_ROWS);
-		buffer->cids = palloc(sizeof(uint32) * SEGMENT_MIN_ROWS);
-	}
+	if (buffer->cids == NULL)
+		buffer->cids = MemoryContextAlloc(buffer->context, sizeof(uint32) * SEGMENT_MIN_ROWS);
 	else if (buffer->nrows >= SEGMENT_MIN_ROWS &&
 			 (buffer->nrows & (buffer->nrows - 1)) == 0)
-	{
-		capacity = buffer->nrows * 2;
-		buffer->tuples = repalloc(buffer->tuples, sizeof(HeapTuple) * capacity);
-		buffer->cids = repalloc(buffer->cids, sizeof(uint32) * capacity);
-	}
-	MemoryContextSwitchTo(old);
+		buffer->cids = repalloc(buffer->cids, sizeof(uint32) * buffer->nrows * 2);
 }
 
 /* The buffer that holds most. */
@@ -389,17 +371,16 @@ write_out_by_id(LedgerBulkBuffer *buffer, bool final)
 		relation_close(rel, NoLock);
 }
 
-/*
- * Take a row.  The tuple was formed in the buffer's context, has its xmin and
- * command id, and no value that is compressed or out of line.
- */
+/* Take a row. */
 LedgerRow
-ledger_bulk_add(Relation rel, LedgerBulkBuffer *buffer, HeapTuple tuple, CommandId cid)
+ledger_bulk_add(Relation rel, LedgerBulkBuffer *buffer, TupleTableSlot *tuple, CommandId cid)
 {
-	uint64		bytes = HEAPTUPLESIZE + MAXALIGN(tuple->t_len);
 	LedgerSegmentSlot *slot;
 	LedgerRow	row;
+	Size		bytes;
 
+	start_rows(buffer);
+	bytes = ledger_columns_put(buffer->rows, buffer->nrows, tuple);
 	if (buffer->nslots == 0 ||
 		buffer->slots[buffer->nslots - 1].nrows == LEDGER_SLOT_ROWS)
 		add_slot(rel, buffer);
@@ -407,7 +388,6 @@ ledger_bulk_add(Relation rel, LedgerBulkBuffer *buffer, HeapTuple tuple, Command
 
 	slot = &buffer->slots[buffer->nslots - 1];
 	row = LedgerMakeRow(slot->slot, slot->nrows);
-	buffer->tuples[buffer->nrows] = tuple;
 	buffer->cids[buffer->nrows] = cid;
 	buffer->nrows++;
 	slot->nrows++;
@@ -426,9 +406,18 @@ ledger_bulk_add(Relation rel, LedgerBulkBuffer *buffer, HeapTuple tuple, Command
 	return row;
 }
 
+static HeapTuple
+tuple_at(Relation rel, LedgerBulkBuffer *buffer, int index)
+{
+	HeapTuple	tuple = ledger_columns_tuple(buffer->rows, index);
+
+	ledger_set_header(rel, tuple, buffer->xid, buffer->cids[index]);
+	return tuple;
+}
+
 /* A row that this backend has in memory. */
 bool
-ledger_bulk_fetch(Relation rel, LedgerRow row, LedgerBulkRow *result)
+ledger_bulk_fetch(Relation rel, LedgerRow row, CommandId *cid, HeapTuple *tuple)
 {
 	dlist_iter	iter;
 
@@ -446,9 +435,9 @@ ledger_bulk_fetch(Relation rel, LedgerRow row, LedgerBulkRow *result)
 			{
 				int			index = slot->first + LedgerRowOffset(row);
 
-				result->tuple = buffer->tuples[index];
-				result->cid = buffer->cids[index];
-				result->xid = buffer->xid;
+				*cid = buffer->cids[index];
+				if (tuple != NULL)
+					*tuple = tuple_at(rel, buffer, index);
 				return true;
 			}
 		}
@@ -470,7 +459,7 @@ write_as_segment(Relation rel, LedgerBulkBuffer *buffer)
 	bool		one_cid = true;
 
 	rows.nrows = buffer->nrows;
-	rows.tuples = buffer->tuples;
+	rows.columns = buffer->rows;
 	rows.cid = buffer->cids[0];
 	rows.loading = true;
 	for (int i = 1; i < buffer->nrows && one_cid; i++)
@@ -562,7 +551,7 @@ write_runmap(Relation rel, LedgerSlotNumber slot, const LedgerRunMap *map)
  * fit in one run map because all of them have less than SEGMENT_MIN_BYTES.
  */
 static void
-write_as_tail(Relation rel, LedgerSegmentSlot *slot, HeapTuple *tuples)
+write_as_tail(Relation rel, LedgerBulkBuffer *buffer, LedgerSegmentSlot *slot)
 {
 	LedgerRunMap *map = palloc0(sizeof(LedgerRunMap));
 	HeapTuple  *stored = palloc(slot->nrows * sizeof(HeapTuple));
@@ -572,14 +561,14 @@ write_as_tail(Relation rel, LedgerSegmentSlot *slot, HeapTuple *tuples)
 	map->closed = 1;
 	for (int i = 0; i < slot->nrows; i++)
 	{
-		stored[i] = tuples[i];
-		if (ledger_tuple_overflows(tuples[i]))
+		stored[i] = tuple_at(rel, buffer, slot->first + i);
+		if (ledger_tuple_overflows(stored[i]))
 		{
 			LedgerOverflowStub stub;
 
-			map->overflow_bytes += tuples[i]->t_len;
-			ledger_write_overflow(rel, slot->slot, tuples[i], &stub);
-			stored[i] = ledger_make_stub(tuples[i], &stub);
+			map->overflow_bytes += stored[i]->t_len;
+			ledger_write_overflow(rel, slot->slot, stored[i], &stub);
+			stored[i] = ledger_make_stub(stored[i], &stub);
 		}
 	}
 	for (int done = 0; done < slot->nrows;)
@@ -619,7 +608,7 @@ write_out(Relation rel, LedgerBulkBuffer *buffer)
 		write_as_segment(rel, buffer);
 	else
 		for (int i = 0; i < buffer->nslots; i++)
-			write_as_tail(rel, &buffer->slots[i], buffer->tuples + buffer->slots[i].first);
+			write_as_tail(rel, buffer, &buffer->slots[i]);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(work);
 	drop_rows(buffer);

@@ -39,7 +39,7 @@ typedef struct EncodeState
 
 /* ---- gathering ---- */
 
-/* The columns first .. first + ncolumns - 1, with every row's value. */
+/* The columns first .. first + ncolumns - 1, without values yet. */
 static LedgerColumnInput *
 make_columns(EncodeState *state, int first, int ncolumns)
 {
@@ -55,8 +55,6 @@ make_columns(EncodeState *state, int first, int ncolumns)
 		columns[i].type.attbyval = att->attbyval;
 		columns[i].type.attalign = att->attalign;
 		columns[i].nrows = state->rows->nrows;
-		columns[i].values = palloc(state->rows->nrows * sizeof(Datum));
-		columns[i].isnull = palloc(state->rows->nrows * sizeof(bool));
 	}
 	return columns;
 }
@@ -106,6 +104,7 @@ plain_value(EncodeState *state, Form_pg_attribute att, Datum value)
 	return PointerGetDatum(plain);
 }
 
+/* Fill in every row's value, from tuples. */
 static void
 gather_columns(EncodeState *state, int first, int ncolumns, LedgerColumnInput *columns)
 {
@@ -115,6 +114,11 @@ gather_columns(EncodeState *state, int first, int ncolumns, LedgerColumnInput *c
 	CopyRoom   *rooms = palloc0(ncolumns * sizeof(CopyRoom));
 	Size		copied = 0;
 
+	for (int i = 0; i < ncolumns; i++)
+	{
+		columns[i].values = palloc(state->rows->nrows * sizeof(Datum));
+		columns[i].isnull = palloc(state->rows->nrows * sizeof(bool));
+	}
 	for (int row = 0; row < state->rows->nrows; row++)
 	{
 		HeapTuple	tuple = state->rows->tuples[row];
@@ -246,7 +250,7 @@ write_columns(EncodeState *state, LedgerColumnEntry *directory)
 	int			natts = state->desc->natts;
 	int			group = GATHER_BYTES / (Max(state->rows->nrows, 1) * (sizeof(Datum) + sizeof(bool)));
 
-	group = Max(1, group);
+	group = state->rows->columns ? natts : Max(1, group);
 	for (int first = 0; first < natts; first += group)
 	{
 		int			ncolumns = Min(group, natts - first);
@@ -255,7 +259,12 @@ write_columns(EncodeState *state, LedgerColumnEntry *directory)
 		MemoryContext old = MemoryContextSwitchTo(context);
 		LedgerColumnInput *columns = make_columns(state, first, ncolumns);
 
-		gather_columns(state, first, ncolumns, columns);
+		if (state->rows->columns)
+			for (int i = 0; i < ncolumns; i++)
+				ledger_columns_show(state->rows->columns, i, &columns[i].values,
+									&columns[i].isnull);
+		else
+			gather_columns(state, first, ncolumns, columns);
 		for (int i = 0; i < ncolumns; i++)
 		{
 			LedgerColumnEntry *entry = &directory[first + i];
@@ -296,7 +305,7 @@ write_gaps(EncodeState *state, LedgerSegmentRoot *root)
 
 	for (int i = 0; i < rows->nrows; i++)
 	{
-		if (rows->tuples[i] == NULL)
+		if (rows->columns == NULL && rows->tuples[i] == NULL)
 		{
 			bitmap[i / 8] |= 1 << (i % 8);
 			root->gaps++;
@@ -338,6 +347,8 @@ raw_bytes(const LedgerRowSet *rows)
 {
 	uint64		result = 0;
 
+	if (rows->columns)
+		return ledger_columns_raw_bytes(rows->columns);
 	for (int i = 0; i < rows->nrows; i++)
 		if (rows->tuples[i] != NULL)
 			result += rows->tuples[i]->t_len - rows->tuples[i]->t_data->t_hoff;

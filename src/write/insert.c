@@ -29,20 +29,13 @@ static ItemPointerData speculative_tid;
 
 /* ---- making rows ready ---- */
 
-/* What a varlena value needs before it may be stored. */
-static inline bool
-value_is_foreign(const void *value, bool plain)
-{
-	return VARATT_IS_EXTERNAL(value) || (plain && VARATT_IS_COMPRESSED(value));
-}
-
 /*
- * Form a tuple of the slot's row with no value out of line, and, if "plain",
- * none compressed; in CurrentMemoryContext.  *excess becomes the number of
- * bytes that compression saves.
+ * Form a tuple of the slot's row with no value out of line, in
+ * CurrentMemoryContext.  *excess becomes the number of bytes that compression
+ * saves.
  */
 pg_attribute_hot static HeapTuple
-form_tuple(Relation rel, TupleTableSlot *slot, bool plain, uint64 *excess)
+form_tuple(Relation rel, TupleTableSlot *slot, uint64 *excess)
 {
 	TupleDesc	desc = RelationGetDescr(rel);
 	Datum	   *values = NULL;
@@ -59,14 +52,14 @@ form_tuple(Relation rel, TupleTableSlot *slot, bool plain, uint64 *excess)
 		value = DatumGetPointer(slot->tts_values[i]);
 		if (!VARATT_IS_EXTENDED(value))
 			continue;
-		if (value_is_foreign(value, plain))
+		if (VARATT_IS_EXTERNAL(value))
 		{
 			if (values == NULL)
 			{
 				values = palloc(desc->natts * sizeof(Datum));
 				memcpy(values, slot->tts_values, desc->natts * sizeof(Datum));
 			}
-			value = plain ? detoast_attr(value) : detoast_external_attr(value);
+			value = detoast_external_attr(value);
 			values[i] = PointerGetDatum(value);
 		}
 		if (VARATT_IS_COMPRESSED(value))
@@ -83,8 +76,8 @@ form_tuple(Relation rel, TupleTableSlot *slot, bool plain, uint64 *excess)
 	return tuple;
 }
 
-pg_attribute_hot static void
-set_header(Relation rel, HeapTuple tuple, TransactionId xid, CommandId cid)
+pg_attribute_hot void
+ledger_set_header(Relation rel, HeapTuple tuple, TransactionId xid, CommandId cid)
 {
 	HeapTupleHeader header = tuple->t_data;
 
@@ -159,7 +152,7 @@ compress_tuple(Relation rel, HeapTuple tuple, uint64 *excess)
 	if (result == NULL)
 	{
 		result = heap_form_tuple(desc, values, isnull);
-		set_header(rel, result, HeapTupleHeaderGetRawXmin(tuple->t_data),
+		ledger_set_header(rel, result, HeapTupleHeaderGetRawXmin(tuple->t_data),
 				   HeapTupleHeaderGetRawCommandId(tuple->t_data));
 	}
 	return result;
@@ -171,9 +164,9 @@ compress_tuple(Relation rel, HeapTuple tuple, uint64 *excess)
 pg_attribute_hot static HeapTuple
 prepare_for_tail(Relation rel, TupleTableSlot *slot, CommandId cid, uint64 *excess)
 {
-	HeapTuple	tuple = form_tuple(rel, slot, false, excess);
+	HeapTuple	tuple = form_tuple(rel, slot, excess);
 
-	set_header(rel, tuple, GetCurrentTransactionId(), cid);
+	ledger_set_header(rel, tuple, GetCurrentTransactionId(), cid);
 	if (tuple->t_len > COMPRESS_ABOVE)
 		tuple = compress_tuple(rel, tuple, excess);
 	if (ledger_tuple_overflows(tuple) && RelationIsLogicallyLogged(rel))
@@ -183,18 +176,6 @@ prepare_for_tail(Relation rel, TupleTableSlot *slot, CommandId cid, uint64 *exce
 						tuple->t_len, (uint32) LEDGER_MAX_TAIL_TUPLE),
 				 errdetail("With wal_level = logical, a row of ledger \"%s\" must fit in a page after compression.",
 						   RelationGetRelationName(rel))));
-	return tuple;
-}
-
-static HeapTuple
-prepare_for_bulk(Relation rel, LedgerBulkBuffer *buffer, TupleTableSlot *slot, CommandId cid)
-{
-	MemoryContext old = MemoryContextSwitchTo(ledger_bulk_context(buffer));
-	uint64		excess;
-	HeapTuple	tuple = form_tuple(rel, slot, true, &excess);
-
-	MemoryContextSwitchTo(old);
-	set_header(rel, tuple, GetCurrentTransactionId(), cid);
 	return tuple;
 }
 
@@ -235,11 +216,7 @@ insert_one(Relation rel, TupleTableSlot *slot, CommandId cid, int options)
 	LedgerRow	row;
 
 	if (buffer != NULL)
-	{
-		HeapTuple	tuple = prepare_for_bulk(rel, buffer, slot, cid);
-
-		row = ledger_bulk_add(rel, buffer, tuple, cid);
-	}
+		row = ledger_bulk_add(rel, buffer, slot, cid);
 	else
 	{
 		MemoryContext scratch = scratch_context();
@@ -338,11 +315,7 @@ ledger_multi_insert(Relation rel, TupleTableSlot **slots, int nslots, CommandId 
 	}
 
 	for (int i = 0; i < nslots; i++)
-	{
-		HeapTuple	tuple = prepare_for_bulk(rel, buffer, slots[i], cid);
-
-		set_tid(rel, slots[i], ledger_bulk_add(rel, buffer, tuple, cid));
-	}
+		set_tid(rel, slots[i], ledger_bulk_add(rel, buffer, slots[i], cid));
 	CheckForSerializableConflictIn(rel, NULL, InvalidBlockNumber);
 }
 

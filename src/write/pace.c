@@ -50,7 +50,7 @@
  * number by so many, so that it is little during a burst, and all of it in the
  * end.
  */
-#define LEAST_SHARE			(1.0 / 64)
+#define LEAST_SHARE			(1.0 / 1024)
 #define URGENT_RUNS			512.0
 
 /* One sleep is no longer, with the lock and without. */

@@ -37,32 +37,38 @@ extern void ledger_multi_insert(Relation rel, TupleTableSlot **slots, int nslots
 								CommandId cid, int options,
 								BulkInsertState bistate);
 extern void ledger_finish_bulk_insert(Relation rel, int options);
+extern void ledger_set_header(Relation rel, HeapTuple tuple, TransactionId xid, CommandId cid);
 
 /* ---- bulk.c ---- */
-
-/*
- * A row in a bulk writer's memory.  The tuple belongs to the writer and is
- * valid until the next insertion or flush.
- */
-typedef struct LedgerBulkRow
-{
-	HeapTuple	tuple;
-	TransactionId xid;
-	CommandId	cid;
-} LedgerBulkRow;
 
 typedef struct LedgerBulkBuffer LedgerBulkBuffer;
 
 extern LedgerBulkBuffer *ledger_bulk_target(Relation rel, int nrows);
-extern MemoryContext ledger_bulk_context(LedgerBulkBuffer *buffer);
-extern LedgerRow ledger_bulk_add(Relation rel, LedgerBulkBuffer *buffer, HeapTuple tuple,
+extern LedgerRow ledger_bulk_add(Relation rel, LedgerBulkBuffer *buffer, TupleTableSlot *slot,
 								 CommandId cid);
-extern bool ledger_bulk_fetch(Relation rel, LedgerRow row, LedgerBulkRow *result);
+
+/*
+ * Whether the row is in this backend's memory, and if so its command id; and
+ * the row as a tuple in CurrentMemoryContext, unless "tuple" is NULL.
+ */
+extern bool ledger_bulk_fetch(Relation rel, LedgerRow row, CommandId *cid, HeapTuple *tuple);
+
 /* Write out what this backend holds in memory of the relation, or of all. */
 extern void ledger_bulk_flush(Relation rel);
 extern void ledger_bulk_flush_all(void);
 extern void ledger_bulk_forget(Relation rel);
 extern void ledger_bulk_init(void);
+
+/* ---- columns.c ---- */
+
+typedef struct LedgerColumnRows LedgerColumnRows;
+
+extern LedgerColumnRows *ledger_columns_begin(MemoryContext context, TupleDesc desc);
+extern Size ledger_columns_put(LedgerColumnRows *rows, int row, TupleTableSlot *slot);
+extern void ledger_columns_show(const LedgerColumnRows *rows, int i, const Datum **values,
+								const bool **isnull);
+extern uint64 ledger_columns_raw_bytes(const LedgerColumnRows *rows);
+extern HeapTuple ledger_columns_tuple(const LedgerColumnRows *rows, int row);
 
 /* ---- publish.c ---- */
 
@@ -83,6 +89,7 @@ typedef struct LedgerRowSet
 {
 	int			nrows;			/* positions */
 	HeapTuple  *tuples;			/* NULL for a gap */
+	LedgerColumnRows *columns;	/* instead of tuples, without gaps */
 	uint32	   *xmins;			/* NULL, or one a position (0 for a gap) */
 	uint32	   *cids;			/* NULL, or one a position */
 	CommandId	cid;			/* if cids is NULL */
