@@ -114,6 +114,7 @@ static bool
 seal_step(Oid relid, bool first, int64 *sealed)
 {
 	Relation	rel;
+	LedgerMetaData meta;
 	Oid			user;
 	int			context;
 	int64		rows = -1;
@@ -142,7 +143,7 @@ seal_step(Oid relid, bool first, int64 *sealed)
 		 * If the disk is full, fail now: with its open runs closed the table
 		 * would take no more rows, where there is room on their last pages.
 		 */
-		if (RelationGetNumberOfBlocks(rel) > 0)
+		if (ledger_read_meta(rel, &meta))
 			ledger_provide_blocks(rel, LEDGER_PROVIDED_BLOCKS);
 		ledger_close_open_runs(rel, 0);
 		ledger_settle_bulk(rel);

@@ -31,7 +31,7 @@ refuse_summarizing(Relation rel, Relation index)
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("ledger \"%s\" does not support BRIN indexes",
 						RelationGetRelationName(rel)),
-				 errhint("Ledgers keep zone maps of all columns themselves; for point lookups use a btree index.")));
+				 errhint("Use a btree index.")));
 }
 
 /* Logical blocks (of LEDGER_TID_ROWS rows) of a scan, for the progress view. */

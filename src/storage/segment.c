@@ -19,8 +19,13 @@
 #include "storage/lmgr.h"
 #include "storage/storage.h"
 
-/* Blocks asked for at a time, of the free space map or the end of the file. */
+/*
+ * Blocks asked for at a time, of the free space map and of the end of the file:
+ * the latter so many that a segment of any size has extents enough for it,
+ * however many others extend the file meanwhile.
+ */
 #define CANDIDATES	128
+#define EXTEND_MAX	1024
 
 /* With so few extents left, only fresh blocks from the end are taken. */
 #define SPARE_EXTENTS	(CANDIDATES + 20)
@@ -60,7 +65,7 @@ ledger_segment_begin(Relation rel, LedgerSlotNumber primary, uint64 segment)
 	writer->segment = segment;
 	writer->extents = palloc(LEDGER_SEGMENT_EXTENTS * sizeof(LedgerExtent));
 	writer->pending = palloc(LEDGER_PAGE_PAYLOAD);
-	writer->candidates = palloc(CANDIDATES * sizeof(BlockNumber));
+	writer->candidates = palloc(EXTEND_MAX * sizeof(BlockNumber));
 	return writer;
 }
 
@@ -74,7 +79,7 @@ ledger_segment_begin_at(Relation rel, LedgerSlotNumber primary, uint64 segment,
 {
 	LedgerSegmentWriter *writer = ledger_segment_begin(rel, primary, segment);
 
-	writer->candidates = palloc(Max(nblocks, CANDIDATES) * sizeof(BlockNumber));
+	writer->candidates = palloc(Max(nblocks, EXTEND_MAX) * sizeof(BlockNumber));
 	memcpy(writer->candidates, blocks, nblocks * sizeof(BlockNumber));
 	writer->ncandidates = nblocks;
 	writer->map_exhausted = true;
@@ -111,7 +116,7 @@ extend_candidates(LedgerSegmentWriter *writer)
 {
 	Relation	rel = writer->rel;
 	bool		lock = !RELATION_IS_LOCAL(rel);
-	int			count = Min(CANDIDATES, Max(4, writer->nblocks / 8));
+	int			count = Min(EXTEND_MAX, Max(4, writer->nblocks / 8));
 
 	if (lock)
 		LockRelationForExtension(rel, ExclusiveLock);
@@ -460,6 +465,15 @@ ledger_segment_open(Relation rel, BlockNumber block, LedgerSlotNumber primary,
 	sum_extents(result->extents + result->root.nextents, result->root.nxmin_extents,
 				result->extent_ends + result->root.nextents);
 	return result;
+}
+
+/* Free what opening it took. */
+void
+ledger_segment_close(LedgerSegment *segment)
+{
+	pfree(segment->extent_ends);
+	pfree(segment->extents);	/* with the slots */
+	pfree(segment);
 }
 
 /* The block that holds the index'th piece of one of the segment's streams. */

@@ -451,6 +451,7 @@ typedef struct LedgerSegment
  */
 extern LedgerSegment *ledger_segment_open(Relation rel, BlockNumber block,
 										  LedgerSlotNumber primary, uint64 segment);
+extern void ledger_segment_close(LedgerSegment *segment);
 
 /* How many blocks it has, of which kind ever. */
 extern uint32 ledger_segment_blocks(const LedgerSegment *segment);

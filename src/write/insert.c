@@ -204,6 +204,8 @@ scratch_context(void)
 	if (context == NULL)
 		context = AllocSetContextCreate(TopMemoryContext, "ledger insertion",
 										ALLOCSET_DEFAULT_SIZES);
+	/* a call that failed has left something */
+	MemoryContextReset(context);
 	return context;
 }
 

@@ -193,8 +193,11 @@ find_victim(Relation rel, LedgerSlotNumber slot, BlockNumber limit, LedgerSlotEn
 		entry->primary != slot)
 		return NULL;
 	segment = ledger_segment_open(rel, entry->home, slot, entry->segment);
-	if (segment == NULL || !lies_beyond(segment, limit) || !is_movable(rel, segment))
-		return NULL;
+	if (segment != NULL && (!lies_beyond(segment, limit) || !is_movable(rel, segment)))
+	{
+		ledger_segment_close(segment);
+		segment = NULL;
+	}
 	return segment;
 }
 
@@ -220,11 +223,13 @@ move_pass(Relation rel, BlockNumber *next, BlockNumber limit)
 		if (segment == NULL)
 			continue;
 		needed = blocks_needed(&entry, segment);
-		if (needed > room.nblocks - room.next ||
-			count_extents(&room, needed) > LEDGER_SEGMENT_EXTENTS / 2)
-			continue;
-		move_segment(rel, &entry, segment, &room, needed);
-		written += needed;
+		if (needed <= room.nblocks - room.next &&
+			count_extents(&room, needed) <= LEDGER_SEGMENT_EXTENTS / 2)
+		{
+			move_segment(rel, &entry, segment, &room, needed);
+			written += needed;
+		}
+		ledger_segment_close(segment);
 	}
 	if (room.next < room.nblocks)
 		*next = room.blocks[room.next];
@@ -261,7 +266,10 @@ ledger_move_segments_down(Relation rel, BlockNumber target, BlockNumber *next)
 
 		CHECK_FOR_INTERRUPTS();
 		if (segment != NULL)
+		{
 			biggest = Max(biggest, blocks_needed(&entry, segment));
+			ledger_segment_close(segment);
+		}
 	}
 	written = move_pass(rel, next, target + biggest);
 	if (written < MOVE_BLOCKS / 2)

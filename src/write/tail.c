@@ -672,28 +672,6 @@ ledger_make_stub(HeapTuple tuple, const LedgerOverflowStub *stub)
 	return result;
 }
 
-/*
- * Write a big row's overflow blocks; return its stub and the run that it must
- * go to.
- */
-static HeapTuple
-write_big_row(Relation rel, HeapTuple tuple, uint64 excess, LedgerSlotNumber *slot)
-{
-	LedgerOverflowStub stub;
-
-	for (;;)
-	{
-		Buffer		buffer = get_page(rel, MAXALIGN(SizeofHeapTupleHeader) + sizeof(stub));
-
-		*slot = ledger_page_tag(BufferGetPage(buffer))->slot;
-		UnlockReleaseBuffer(buffer);
-		if (reserve_raw_bytes(rel, *slot, tuple->t_len + excess))
-			break;
-	}
-	ledger_write_overflow(rel, *slot, tuple, &stub);
-	return ledger_make_stub(tuple, &stub);
-}
-
 /* ---- insertion ---- */
 
 pg_attribute_hot static void
@@ -716,6 +694,60 @@ insert_tuple(Relation rel, Buffer buffer, HeapTuple tuple, int options, bool spe
 	END_CRIT_SECTION();
 
 	*row = row_on_page(page, ItemPointerGetOffsetNumber(&tuple->t_self));
+}
+
+/* Fill in the stub of a row that this transaction has inserted. */
+static void
+complete_stub(Relation rel, ItemPointer place, const LedgerOverflowStub *stub)
+{
+	Buffer		buffer = ledger_read_block(rel, ItemPointerGetBlockNumber(place));
+	GenericXLogState *state;
+	Page		page;
+	HeapTupleHeader header;
+
+	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+	state = GenericXLogStart(rel);
+	page = GenericXLogRegisterBuffer(state, buffer, 0);
+	header = (HeapTupleHeader) PageGetItem(page, PageGetItemId(page, ItemPointerGetOffsetNumber(place)));
+	memcpy((char *) header + header->t_hoff, stub, sizeof(*stub));
+	GenericXLogFinish(state);
+	UnlockReleaseBuffer(buffer);
+}
+
+/*
+ * Insert a row that does not fit in a page.
+ *
+ * The stub comes first, without its chain: from then on the run cannot be
+ * sealed before our transaction ends, so that the chain, which may take long
+ * to write, can be of that run even if it is closed meanwhile.  Nobody else
+ * looks into the stub before the transaction has committed.
+ */
+static void
+insert_big(Relation rel, HeapTuple tuple, uint64 excess, int options, bool speculative,
+		   LedgerRow *row)
+{
+	LedgerOverflowStub stub = {InvalidBlockNumber};
+	HeapTuple	stub_tuple = ledger_make_stub(tuple, &stub);
+	LedgerSlotNumber reserved = LEDGER_NO_SLOT;
+	LedgerSlotNumber slot;
+	Buffer		buffer;
+
+	for (;;)
+	{
+		CHECK_FOR_INTERRUPTS();
+		buffer = get_page(rel, stub_tuple->t_len);
+		slot = ledger_page_tag(BufferGetPage(buffer))->slot;
+		if (slot == reserved)
+			break;
+		UnlockReleaseBuffer(buffer);
+		reserved = reserve_raw_bytes(rel, slot, tuple->t_len + excess) ? slot : LEDGER_NO_SLOT;
+	}
+	insert_tuple(rel, buffer, stub_tuple, options, speculative, row);
+	UnlockReleaseBuffer(buffer);
+
+	ledger_write_overflow(rel, slot, tuple, &stub);
+	complete_stub(rel, &stub_tuple->t_self, &stub);
+	tuple->t_self = stub_tuple->t_self;
 }
 
 /*
@@ -765,28 +797,7 @@ ledger_tail_insert(Relation rel, HeapTuple tuple, uint64 excess, int options,
 			note_excess(rel, LedgerRowSlot(*row), excess);
 	}
 	else
-	{
-		/*
-		 * If the run has changed by the time that the chain is written, its
-		 * blocks are left to be reclaimed, and we start again.
-		 */
-		for (;;)
-		{
-			LedgerSlotNumber slot;
-			HeapTuple	stub = write_big_row(rel, tuple, excess, &slot);
-
-			buffer = get_page(rel, stub->t_len);
-			if (ledger_page_tag(BufferGetPage(buffer))->slot == slot)
-			{
-				insert_tuple(rel, buffer, stub, options, speculative, row);
-				tuple->t_self = stub->t_self;
-				UnlockReleaseBuffer(buffer);
-				break;
-			}
-			UnlockReleaseBuffer(buffer);
-			CHECK_FOR_INTERRUPTS();
-		}
-	}
+		insert_big(rel, tuple, excess, options, speculative, row);
 	pgstat_count_heap_insert(rel, 1);
 }
 

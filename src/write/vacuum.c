@@ -29,8 +29,9 @@
 #include "utils/timestamp.h"
 #include "write/write.h"
 
-/* Each moves 64 MB or so. */
+/* Each moves 64 MB or so; the latter where standbys learn of the lock. */
 #define MAX_SHRINK_PASSES	1000
+#define MAX_LOGGED_PASSES	16
 
 /* An open run so many slots behind the newest belongs to an idle lane. */
 #define IDLE_SLOTS			64
@@ -68,7 +69,7 @@ typedef struct VacuumState
 	BlockNumber nblocks;		/* before */
 	bool		moved;			/* segments, to lower blocks */
 	bool		active;			/* something happened since the last VACUUM */
-	bool		lock_failed;	/* to give blocks back */
+	bool		unfinished;		/* giving blocks back */
 } VacuumState;
 
 /* ---- freezing ---- */
@@ -289,13 +290,15 @@ free_xmin_blocks(Relation rel, const LedgerSlotEntry *entry)
 	LedgerSegment *segment = ledger_segment_open(rel, entry->home, entry->primary,
 												 entry->segment);
 
-	if (segment == NULL || segment->root.nxmin_extents == 0)
+	if (segment == NULL)
 		return;
-	ledger_forget_xmin_blocks(rel, segment);
+	if (segment->root.nxmin_extents > 0)
+		ledger_forget_xmin_blocks(rel, segment);
 	for (int i = segment->root.nextents;
 		 i < segment->root.nextents + segment->root.nxmin_extents; i++)
 		for (uint32 j = 0; j < segment->extents[i].count; j++)
 			ledger_free_block(rel, segment->extents[i].start + j);
+	ledger_segment_close(segment);
 }
 
 /*
@@ -683,7 +686,8 @@ shrink_once(VacuumState *state, bool move, BlockNumber *next)
  * Give free blocks back: those at the end of the file, and, where much of it is
  * free, those that segments at the end can be moved to first.  Nobody reads
  * while we hold the lock, so it is held for a bounded number of blocks at a
- * time.
+ * time.  But a standby, once told of it, holds it until our transaction ends:
+ * there must not be too many times.
  */
 static void
 truncate_relation(VacuumState *state)
@@ -691,10 +695,11 @@ truncate_relation(VacuumState *state)
 	Relation	rel = state->rel;
 	BlockNumber next = 0;
 	bool		moved = true;
+	int			max_passes = XLogStandbyInfoActive() ? MAX_LOGGED_PASSES : MAX_SHRINK_PASSES;
 
 	if (state->params->truncate == VACOPTVALUE_DISABLED)
 		return;
-	for (int pass = 0; pass < MAX_SHRINK_PASSES && moved; pass++)
+	for (int pass = 0; moved; pass++)
 	{
 		BlockNumber nblocks = RelationGetNumberOfBlocks(rel);
 		uint64		expected = expected_blocks(state);
@@ -703,9 +708,9 @@ truncate_relation(VacuumState *state)
 		if (nblocks == 0 ||
 			(!worth_a_lock(nblocks, used_size(state)) && !(move && worth_a_lock(nblocks, expected))))
 			return;
-		if (!lock_for_truncation(rel))
+		if (pass == max_passes || !lock_for_truncation(rel))
 		{
-			state->lock_failed = true;
+			state->unfinished = true;
 			return;
 		}
 		/* nobody can claim blocks now; somebody may have before */
@@ -838,7 +843,7 @@ ledger_relation_vacuum(Relation rel, VacuumParams *params, BufferAccessStrategy 
 		if (rel->rd_rel->relhasindex)
 			vacuum_indexes(&state);
 		truncate_relation(&state);
-		if (state.active && !state.lock_failed)
+		if (state.active && !state.unfinished)
 			remember_sweep(rel);
 	}
 	update_frozenxid(&state);

@@ -68,19 +68,18 @@ foreach my $round (@rounds)
 	$rows = same_ok($node, "$name: same rows after loading and sealing more");
 }
 
-# At several points of one seal.
+# At several points while a session does nothing but load and seal.
 $node->safe_psql('postgres', 'ALTER TABLE l SET (autovacuum_enabled = off)');
-foreach my $point (0.01, 0.05, 0.12, 0.25, 0.5)
+foreach my $point (0.3, 0.45, 0.61, 0.8, 1.03, 1.27)
 {
-	$node->safe_psql('postgres', 'DO $$ BEGIN FOR n IN 1 .. 25 LOOP PERFORM load(nextval(\'s\'), 800); COMMIT; END LOOP; END $$');
 	my $session = LedgerSession->new($node);
 	$session->query('SELECT 1');
-	$session->send(q(SELECT ledger.seal('l')));
+	$session->send(q(DO $$ BEGIN FOR n IN 1 .. 1000 LOOP PERFORM load(nextval('s'), 800); COMMIT; PERFORM ledger.seal('l'); COMMIT; END LOOP; END $$));
 	usleep($point * 1_000_000);
 	kill_all($node);
 	$session->quit;
 	$node->start;
-	same_ok($node, "same rows after a crash $point s into a seal");
+	same_ok($node, "same rows after a crash $point s into loading and sealing");
 }
 $node->safe_psql('postgres', q(SELECT ledger.seal('l'); VACUUM l));
 same_ok($node, 'same rows after the seal was done');
@@ -168,6 +167,15 @@ for my $n (1 .. 3)
 	is($node->safe_psql('postgres', "SELECT count(*) FROM first$n"), '0', 'a crash after the first row leaves none');
 	is($node->safe_psql('postgres', "INSERT INTO first$n VALUES (2), (3); SELECT count(*), sum(i) FROM first$n; VACUUM first$n"), '2|5', 'and others can be inserted');
 }
+
+# What a crash may leave of a ledger's first use: one block of zeros.
+$node->safe_psql('postgres', 'CREATE TABLE zero (i int) USING ledger');
+my $zero = data_path($node, 'zero');
+$node->stop;
+spew_raw($zero, "\0" x 8192);
+$node->start;
+is($node->safe_psql('postgres', q(SELECT ledger.seal('zero'); SELECT count(*) FROM zero)), "0\n0", 'a block of zeros is an empty ledger');
+is($node->safe_psql('postgres', q(VACUUM zero; SELECT entries FROM ledger.stats('zero'); INSERT INTO zero VALUES (1); SELECT ledger.seal('zero'); SELECT * FROM zero)), "0\n1\n1", 'and can be used');
 
 no_crash_ok($node);
 $node->stop;

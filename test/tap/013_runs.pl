@@ -127,6 +127,17 @@ wait_for($node, q(SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type =
 is($node->safe_psql('postgres', 'DROP DATABASE x'), '', 'its database can be dropped');
 is($node->safe_psql('postgres', q(SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'ledger sealer')), '0', 'and it is gone');
 
+# A big row is written once, however many runs others fill meanwhile.
+$node->safe_psql('postgres', 'CREATE TABLE big (t text) USING ledger; ALTER TABLE big ALTER t SET STORAGE EXTERNAL');
+my $load = load_start($node, 4, fill => [ 1, "INSERT INTO big SELECT repeat('x', 7000) FROM generate_series(1, 40);\n" ]);
+$node->poll_query_until('postgres', 'SELECT count(*) > 1000 FROM big');
+$node->safe_psql('postgres', q(INSERT INTO big SELECT string_agg(md5(i::text), '') FROM generate_series(1, 1500000) i)) foreach 1 .. 3;
+load_stop($load);
+is($node->safe_psql('postgres', q(SELECT count(*), count(DISTINCT md5(t)), md5(min(t)) = (SELECT md5(string_agg(md5(i::text), '')) FROM generate_series(1, 1500000) i) FROM big WHERE length(t) > 7000)),
+	'3|1|t', 'big rows between others');
+is($node->safe_psql('postgres', q(SELECT pg_relation_size('big') < 1.2 * (3 * 48e6 + 8192 * count(*)) FROM big)), 't', 'each is written once');
+is($node->safe_psql('postgres', q(SELECT ledger.seal('big') > 0; SELECT count(*), count(DISTINCT md5(t)) FROM big WHERE length(t) > 7000)), "t\n3|1", 'and sealed');
+
 no_crash_ok($node);
 $node->stop;
 done_testing();
