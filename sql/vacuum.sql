@@ -188,5 +188,21 @@ SELECT count(*), sum(id), md5(string_agg(t, '' ORDER BY id, t)) = (SELECT md5(st
 	FROM straddle;
 DROP TABLE straddle;
 
+-- VACUUM FULL must not lose the default of a column added later.
+CREATE TABLE added (a int) USING ledger;
+INSERT INTO added SELECT generate_series(1, 5000);
+SELECT ledger.seal('added') >= 0 AS sealed;
+ALTER TABLE added ADD COLUMN c int NOT NULL DEFAULT 7;
+VACUUM FULL added;
+SELECT count(*), count(c), sum(c) FROM added;
+INSERT INTO added SELECT generate_series(1, 5000);
+VACUUM FULL added;
+SELECT count(*), count(c), sum(c) FROM added;
+TRUNCATE added;
+INSERT INTO added SELECT generate_series(1, 5000);
+VACUUM FULL added;
+SELECT count(*), count(c), sum(c) FROM added;
+DROP TABLE added;
+
 DROP SCHEMA vac CASCADE;
 DROP EXTENSION amcheck;

@@ -9,6 +9,7 @@
 
 #include "access/multixact.h"
 #include "access/relation.h"
+#include "access/tupdesc_details.h"
 #include "access/xact.h"
 #include "access/xloginsert.h"
 #include "am/am.h"
@@ -112,6 +113,53 @@ copy_blocks(Relation from, Relation to)
 	FreeAccessStrategy(strategy);
 }
 
+/* The last column whose value older rows have from the catalog only, or 0. */
+static int
+last_missing_column(TupleDesc desc)
+{
+	if (desc->constr == NULL || desc->constr->missing == NULL)
+		return 0;
+	for (int i = desc->natts; i > 0; i--)
+		if (desc->constr->missing[i - 1].am_present && !TupleDescAttr(desc, i - 1)->attisdropped)
+			return i;
+	return 0;
+}
+
+/*
+ * Refuse to copy segments that lack columns added later with a default: core
+ * forgets the defaults of a table that it holds to be rewritten.
+ */
+static void
+refuse_missing_values(Relation rel)
+{
+	int			needed = last_missing_column(RelationGetDescr(rel));
+	LedgerSlotNumber count = needed > 0 ? ledger_slot_count(rel) : 0;
+
+	for (LedgerSlotNumber slot = 0; slot < count; slot++)
+	{
+		LedgerSlotEntry entry;
+		LedgerSegment *segment = NULL;
+		bool		lacks;
+
+		CHECK_FOR_INTERRUPTS();
+		if (!ledger_read_entry(rel, slot, &entry) || entry.state == LEDGER_SLOT_DEAD ||
+			entry.state == LEDGER_SLOT_FREE)
+			continue;
+		if (entry.state == LEDGER_SLOT_SEALED)
+			segment = ledger_segment_open(rel, entry.home, entry.primary, entry.segment);
+		lacks = segment == NULL || segment->root.ncolumns < needed;
+		if (segment != NULL)
+			ledger_segment_close(segment);
+		if (lacks)
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("cannot copy ledger \"%s\" as it is", RelationGetRelationName(rel)),
+					 errdetail("Some of its entries are older than column \"%s\", which was added with a default.",
+							   NameStr(TupleDescAttr(RelationGetDescr(rel), needed - 1)->attname)),
+					 errhint("Use VACUUM, or ALTER TABLE ... SET ACCESS METHOD heap and back.")));
+	}
+}
+
 /*
  * VACUUM FULL: seal what can be sealed, give free blocks back, and copy.  Rows keep their TIDs and
  * their xmins, so that old snapshots go on seeing just what they saw.
@@ -136,6 +184,7 @@ ledger_relation_copy_for_cluster(Relation from, Relation to, Relation index, boo
 	ledger_settle_bulk(from);
 	while (ledger_seal_some(from, false) >= 0)
 		CHECK_FOR_INTERRUPTS();
+	refuse_missing_values(from);
 	ledger_shrink(from);
 	copy_blocks(from, to);
 
