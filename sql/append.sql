@@ -133,6 +133,16 @@ ALTER TABLE counted ADD n bigint;
 ALTER TABLE counted ALTER n SET DEFAULT counted_rows();
 SELECT ledger.append('counted', ARRAY[ROW(1), ROW(2), ROW(3)]);
 SELECT * FROM counted ORDER BY a;
+-- and so does a CHECK that looks, of the table or of a partition
+CREATE FUNCTION atmost_rows() RETURNS bigint LANGUAGE plpgsql VOLATILE AS 'BEGIN RETURN (SELECT count(*) FROM append_test.atmost) + (SELECT count(*) FROM append_test.atmost_by); END';
+CREATE TABLE atmost (a int CHECK (atmost_rows() < 3)) USING ledger;
+CREATE TABLE atmost_by (a int) PARTITION BY LIST (a);
+CREATE TABLE atmost_by_1 (a int CHECK (atmost_rows() < 3)) USING ledger;
+ALTER TABLE atmost_by ATTACH PARTITION atmost_by_1 FOR VALUES IN (1);
+SELECT try($$SELECT ledger.append('atmost', ARRAY[ROW(1), ROW(2), ROW(3), ROW(4)])$$);
+SELECT try($$SELECT ledger.append_ndjson('atmost_by', E'{"a":1}\n{"a":1}\n{"a":1}\n{"a":1}')$$);
+SELECT ledger.append('atmost', ARRAY[ROW(1), ROW(2), ROW(3)]);
+SELECT count(*) FROM atmost;
 
 -- identity
 CREATE TABLE always (a text, id bigint GENERATED ALWAYS AS IDENTITY, b text DEFAULT 'b') USING ledger;
@@ -154,6 +164,10 @@ SELECT try($$SELECT ledger.append('types', ROW('sad', ROW(1)))$$);
 SELECT try($$SELECT ledger.append('types', ROW('sad', NULL, NULL, ARRAY[0]))$$);
 SELECT try($$SELECT ledger.append('types', ROW('sad', NULL, NULL, NULL, 'cccc'))$$);
 SELECT * FROM types;
+-- a field of a domain over text is text
+CREATE DOMAIN word AS text;
+SELECT ledger.append('types', ROW('happy'::word, '(4,four)'::word));
+SELECT m, p FROM types WHERE p = ROW(4, 'four')::pair;
 CREATE TABLE casts (b bool) USING ledger;
 SELECT try($$SELECT ledger.append('casts', ROW(1::bigint))$$);
 CREATE FUNCTION bigint_bool(bigint) RETURNS bool LANGUAGE sql IMMUTABLE AS 'SELECT $1 <> 0';

@@ -82,8 +82,8 @@ typedef RelFileNode LedgerFile;
 /* 16 put the cutoffs of VACUUM in a struct */
 #if PG_VERSION_NUM >= 160000
 #define LedgerVacuumCutoffs		struct VacuumCutoffs
-#define LedgerGetCutoffs(rel, params, cutoffs, aggressive) \
-	(*(aggressive) = vacuum_get_cutoffs(rel, params, cutoffs))
+#define LedgerGetCutoffs(rel, params, cutoffs) \
+	vacuum_get_cutoffs(rel, params, cutoffs)
 #define LedgerFailsafeNeeded(rel, cutoffs)	vacuum_xid_failsafe_check(cutoffs)
 #else
 typedef struct LedgerVacuumCutoffs
@@ -93,14 +93,14 @@ typedef struct LedgerVacuumCutoffs
 	TransactionId FreezeLimit;
 	MultiXactId MultiXactCutoff;
 } LedgerVacuumCutoffs;
-#define LedgerGetCutoffs(rel, params, cutoffs, aggressive) \
-	(*(aggressive) = vacuum_set_xid_limits(rel, (params)->freeze_min_age, \
-										   (params)->freeze_table_age, \
-										   (params)->multixact_freeze_min_age, \
-										   (params)->multixact_freeze_table_age, \
-										   &(cutoffs)->OldestXmin, &(cutoffs)->OldestMxact, \
-										   &(cutoffs)->FreezeLimit, \
-										   &(cutoffs)->MultiXactCutoff))
+#define LedgerGetCutoffs(rel, params, cutoffs) \
+	vacuum_set_xid_limits(rel, (params)->freeze_min_age, \
+						  (params)->freeze_table_age, \
+						  (params)->multixact_freeze_min_age, \
+						  (params)->multixact_freeze_table_age, \
+						  &(cutoffs)->OldestXmin, &(cutoffs)->OldestMxact, \
+						  &(cutoffs)->FreezeLimit, \
+						  &(cutoffs)->MultiXactCutoff)
 #define LedgerFailsafeNeeded(rel, cutoffs) \
 	vacuum_xid_failsafe_check((rel)->rd_rel->relfrozenxid, (rel)->rd_rel->relminmxid)
 #endif

@@ -386,6 +386,8 @@ typedef struct ChunkReader
 	LedgerSegment *segment;
 	uint64		offset;
 	int			attribute;
+	uint64		last_offset;	/* what was read last */
+	size_t		last_len;
 } ChunkReader;
 
 static void chunk_corrupt(void *arg, const char *detail) pg_attribute_noreturn();
@@ -394,9 +396,11 @@ static void
 chunk_corrupt(void *arg, const char *detail)
 {
 	ChunkReader *reader = arg;
+	char		text[256];
 
-	ledger_corrupt(reader->rel, reader->segment->block, "column %d of segment " UINT64_FORMAT ": %s",
-				   reader->attribute, reader->segment->root.segment, detail);
+	snprintf(text, sizeof(text), "column %d: %s", reader->attribute, detail);
+	ledger_segment_corrupt(reader->rel, reader->segment, false, reader->last_offset,
+						   reader->last_len, text);
 }
 
 static void
@@ -404,8 +408,10 @@ chunk_read(void *arg, uint64 offset, size_t len, void *dst)
 {
 	ChunkReader *reader = arg;
 
-	if (!ledger_segment_read(reader->rel, reader->segment, false, reader->offset + offset, len, dst))
-		chunk_corrupt(arg, "its blocks were overwritten");
+	reader->last_offset = reader->offset + offset;
+	reader->last_len = len;
+	if (!ledger_segment_read(reader->rel, reader->segment, false, reader->last_offset, len, dst))
+		chunk_corrupt(arg, "it was overwritten");
 }
 
 static const char *
@@ -437,8 +443,8 @@ show_chunks(Relation rel, LedgerSlotNumber slot, const LedgerSlotEntry *entry,
 	COMP_CRC32C(crc, columns, size);
 	FIN_CRC32C(crc);
 	if (crc != segment->root.directory_crc)
-		ledger_corrupt(rel, segment->block, "the column directory of segment " UINT64_FORMAT
-					   " fails its check", segment->root.segment);
+		ledger_segment_corrupt(rel, segment, false, segment->root.directory_offset, size,
+							   "the column directory fails its check");
 
 	for (int i = 0; i < segment->root.ncolumns && i < desc->natts; i++)
 	{

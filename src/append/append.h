@@ -170,6 +170,7 @@ extern Datum append_input(AppendCall *call, AppendColumn *column, char *str);
 extern AppendTarget *target_checkout(Relation rel);
 extern void target_checkin(AppendTarget *target);
 extern Expr *target_plan_expr(AppendTarget *target, Expr *expr);
+extern bool target_may_look(Node *expr);
 
 /* record.c */
 extern AppendSource *record_source(Datum record);

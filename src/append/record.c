@@ -308,7 +308,9 @@ build_field(AppendCall *call, Form_pg_attribute att, Field *field)
 								 COERCION_ASSIGNMENT, COERCE_IMPLICIT_CAST, -1);
 	if (cast == NULL)
 	{
-		if (att->atttypid != TEXTOID && att->atttypid != VARCHAROID)
+		Oid			basetype = getBaseType(att->atttypid);
+
+		if (basetype != TEXTOID && basetype != VARCHAROID)
 			ereport(ERROR,
 					(errcode(ERRCODE_DATATYPE_MISMATCH),
 					 errmsg("column \"%s\" is of type %s but the entry's field is of type %s",

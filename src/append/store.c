@@ -65,6 +65,7 @@ static void fill_slot(AppendCall *call, AppendSource *source,
 static StoreLeaf *route_row(Store *store);
 static StoreLeaf *add_leaf(Store *store, ResultRelInfo *rri);
 static bool leaf_needs_executor(ResultRelInfo *rri);
+static bool checks_may_look(Relation rel);
 static TupleTableSlot *next_slot(Store *store, StoreLeaf *leaf);
 static void copy_row(StoreLeaf *leaf, TupleTableSlot *from, TupleTableSlot *to);
 static void check_row(Store *store, StoreLeaf *leaf, TupleTableSlot *slot);
@@ -276,6 +277,20 @@ leaf_needs_executor(ResultRelInfo *rri)
 	for (int i = 0; i < rri->ri_NumIndices; i++)
 	{
 		if (rri->ri_IndexRelationInfo[i]->ii_ExclusionOps != NULL)
+			return true;
+	}
+	return checks_may_look(rri->ri_RelationDesc);
+}
+
+/* Whether a CHECK constraint might look at rows stored before. */
+static bool
+checks_may_look(Relation rel)
+{
+	TupleConstr *constr = RelationGetDescr(rel)->constr;
+
+	for (int i = 0; constr != NULL && i < constr->num_check; i++)
+	{
+		if (target_may_look(stringToNode(constr->check[i].ccbin)))
 			return true;
 	}
 	return false;

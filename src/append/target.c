@@ -276,10 +276,17 @@ depend_on(AppendTarget *target, int cacheid, uint32 hash)
 }
 
 /*
- * Might the expression look at the table?  INSERT computes a default when the
- * rows before it are stored, the fast path when none of the batch is, so a
- * volatile function is only left to the fast path if it is known not to look.
+ * Might the expression look at the table?  INSERT computes a default, or checks
+ * a row, when the rows before it are stored, the fast path when none of the
+ * batch is, so a volatile function is only left to the fast path if it is known
+ * not to look.
  */
+bool
+target_may_look(Node *expr)
+{
+	return may_look_walker(expr, NULL);
+}
+
 static bool
 may_look_walker(Node *node, void *context)
 {

@@ -592,7 +592,7 @@ ledger_tuple_lock(Relation rel, ItemPointer tid, Snapshot snapshot, TupleTableSl
 				 errmsg("cannot lock rows of ledger \"%s\" for update",
 						RelationGetRelationName(rel)),
 				 errdetail("Rows of a ledger are never updated or deleted."),
-				 errhint("Use FOR SHARE or FOR KEY SHARE, or an advisory lock.")));
+				 errhint("Use FOR SHARE, FOR KEY SHARE, ON CONFLICT DO NOTHING, or an advisory lock.")));
 
 	tmfd->ctid = *tid;
 	tmfd->xmax = InvalidTransactionId;

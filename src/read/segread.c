@@ -23,6 +23,8 @@ typedef struct ColumnSource
 {
 	LedgerSegmentReader *reader;
 	int			column;
+	uint64		offset;			/* what was read last, of the data stream */
+	size_t		len;
 } ColumnSource;
 
 struct LedgerSegmentReader
@@ -125,9 +127,7 @@ read_data(LedgerSegmentReader *reader, uint64 offset, size_t len, void *dst)
 		return;
 
 	if (ledger_read_entry(rel, reader->slot, &now) && ledger_reader_is(reader, &now))
-		ledger_corrupt(rel, reader->segment->block,
-					   "a block of segment " UINT64_FORMAT " was overwritten",
-					   reader->entry.segment);
+		ledger_segment_corrupt(rel, reader->segment, false, offset, len, "it was overwritten");
 	ereport(ERROR,
 			(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
 			 errmsg("rows of ledger \"%s\" have gone with the transaction that inserted them",
@@ -156,9 +156,8 @@ ledger_reader_gaps(LedgerSegmentReader *reader, Relation rel)
 	COMP_CRC32C(crc, gaps, size);
 	FIN_CRC32C(crc);
 	if (crc != root->gaps_crc)
-		ledger_corrupt(rel, reader->segment->block,
-					   "the gap bitmap of segment " UINT64_FORMAT " fails its check",
-					   root->segment);
+		ledger_segment_corrupt(rel, reader->segment, false, root->gaps_offset, size,
+							   "the gap bitmap fails its check");
 	reader->gaps = gaps;
 	return gaps;
 }
@@ -197,9 +196,8 @@ read_columns(LedgerSegmentReader *reader, Relation rel)
 	COMP_CRC32C(crc, columns, size);
 	FIN_CRC32C(crc);
 	if (crc != root->directory_crc)
-		ledger_corrupt(rel, reader->segment->block,
-					   "the column directory of segment " UINT64_FORMAT " fails its check",
-					   root->segment);
+		ledger_segment_corrupt(rel, reader->segment, false, root->directory_offset, size,
+							   "the column directory fails its check");
 	for (int i = 0; i < root->ncolumns; i++)
 		check_column(rel, reader->segment, columns, i);
 
@@ -225,13 +223,16 @@ column_read(void *arg, uint64 offset, size_t len, void *dst)
 	LedgerSegmentReader *reader = source->reader;
 	const LedgerColumnEntry *entry = &reader->columns[source->column];
 
+	source->offset = entry->offset + offset;
+	source->len = len;
 	if (offset > entry->length || len > entry->length - offset)
 		ledger_corrupt(reader->rel, reader->segment->block,
 					   "column %d of segment " UINT64_FORMAT " is read past its end",
 					   source->column + 1, reader->entry.segment);
-	read_data(reader, entry->offset + offset, len, dst);
+	read_data(reader, source->offset, len, dst);
 }
 
+/* What was read last is what is wrong. */
 static void
 column_corrupt(void *arg, const char *detail)
 {
@@ -239,12 +240,12 @@ column_corrupt(void *arg, const char *detail)
 	LedgerSegmentReader *reader = source->reader;
 	TupleDesc	desc = RelationGetDescr(reader->rel);
 	const char *name = "";
+	char		text[256];
 
 	if (source->column < desc->natts)
 		name = NameStr(TupleDescAttr(desc, source->column)->attname);
-	ledger_corrupt(reader->rel, reader->segment->block,
-				   "column %d (\"%s\") of segment " UINT64_FORMAT ": %s",
-				   source->column + 1, name, reader->entry.segment, detail);
+	snprintf(text, sizeof(text), "column %d (\"%s\"): %s", source->column + 1, name, detail);
+	ledger_segment_corrupt(reader->rel, reader->segment, false, source->offset, source->len, text);
 }
 
 /* A column's chunk; the column must not be all NULL. */
@@ -293,6 +294,8 @@ ledger_reader_references(LedgerSegmentReader *reader, Relation rel, int column,
 	{
 		if ((*references)[i] < 0 || (*references)[i] >= column - (int) entry->base)
 			column_corrupt(&reader->sources[column], "it refers to a column that is not before it");
+		if (ledger_reader_column(reader, rel, entry->base + (*references)[i])->attlen != -1)
+			column_corrupt(&reader->sources[column], "it refers to a column of another kind");
 	}
 	return n;
 }
@@ -330,8 +333,11 @@ xids_corrupt(void *arg, const char *detail)
 {
 	LedgerSegmentReader *reader = arg;
 
-	ledger_corrupt(reader->rel, reader->segment->block,
-				   "xmins of segment " UINT64_FORMAT ": %s", reader->entry.segment, detail);
+	char		text[256];
+
+	snprintf(text, sizeof(text), "xmins: %s", detail);
+	ledger_segment_corrupt(reader->rel, reader->segment, true, 0,
+						   reader->segment->root.xmin_bytes, text);
 }
 
 /*

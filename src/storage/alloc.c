@@ -253,8 +253,8 @@ ledger_alloc_blocks(Relation rel, Buffer *buffers, int n)
 		int			nfound = find_free(rel, found, n);
 
 		CHECK_FOR_INTERRUPTS();
-		if (nfound < n)
-			nfound += extend(rel, found + nfound, n - nfound);
+		if (nfound == 0)
+			nfound = extend(rel, found, n);
 
 		for (int i = 0; i < nfound; i++)
 		{

@@ -27,6 +27,9 @@
 #define CANDIDATES	128
 #define EXTEND_MAX	1024
 
+/* Ranges of blocks that an error message lists */
+#define DESCRIBED_RANGES	8
+
 /* With so few extents left, only fresh blocks from the end are taken. */
 #define SPARE_EXTENTS	(CANDIDATES + 20)
 
@@ -79,7 +82,8 @@ ledger_segment_begin_at(Relation rel, LedgerSlotNumber primary, uint64 segment,
 {
 	LedgerSegmentWriter *writer = ledger_segment_begin(rel, primary, segment);
 
-	writer->candidates = palloc(Max(nblocks, EXTEND_MAX) * sizeof(BlockNumber));
+	writer->candidates = repalloc(writer->candidates,
+								  Max(nblocks, EXTEND_MAX) * sizeof(BlockNumber));
 	memcpy(writer->candidates, blocks, nblocks * sizeof(BlockNumber));
 	writer->ncandidates = nblocks;
 	writer->map_exhausted = true;
@@ -546,4 +550,80 @@ ledger_segment_blocks(const LedgerSegment *segment)
 	for (int i = 0; i < segment->root.nextents + segment->root.nxmin_extents; i++)
 		result += segment->extents[i].count;
 	return result;
+}
+
+/* Whether a block is still what a stream has at this place. */
+static bool
+is_own_block(Relation rel, const LedgerSegment *segment, bool xmins, uint64 index)
+{
+	Buffer		buffer = ledger_read_block(rel, stream_block(segment, xmins, index));
+	bool		result;
+
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	result = ledger_tag_is(BufferGetPage(buffer), xmins ? LEDGER_BLOCK_XMIN : LEDGER_BLOCK_SEGMENT,
+						   segment->root.primary, index, segment->root.segment);
+	UnlockReleaseBuffer(buffer);
+	return result;
+}
+
+/* Append the numbers of a stream's blocks first .. last. */
+static void
+describe_blocks(StringInfo text, const LedgerSegment *segment, bool xmins,
+				uint64 first, uint64 last)
+{
+	uint64		index = first;
+
+	for (int ranges = 0; index <= last; ranges++)
+	{
+		BlockNumber block = stream_block(segment, xmins, index);
+		BlockNumber end = block;
+
+		if (ranges == DESCRIBED_RANGES)
+		{
+			appendStringInfoString(text, ", ...");
+			return;
+		}
+		while (index < last && stream_block(segment, xmins, index + 1) == end + 1)
+		{
+			index++;
+			end++;
+		}
+		index++;
+		if (block == end)
+			appendStringInfo(text, "%s%u", ranges > 0 ? ", " : "", block);
+		else
+			appendStringInfo(text, "%s%u to %u", ranges > 0 ? ", " : "", block, end);
+	}
+}
+
+/*
+ * Report bytes of a stream as corrupt.  The block that is named is the first
+ * one that is not the segment's, or else the first of all that they are in.
+ */
+void
+ledger_segment_corrupt(Relation rel, const LedgerSegment *segment, bool xmins,
+					   uint64 offset, size_t len, const char *detail)
+{
+	uint64		total = xmins ? segment->root.xmin_bytes : segment->root.data_bytes;
+	uint64		first = offset / LEDGER_PAGE_PAYLOAD;
+	uint64		last = (offset + Max(len, 1) - 1) / LEDGER_PAGE_PAYLOAD;
+	StringInfoData text;
+
+	if (offset >= total || len > total - offset)
+		ledger_corrupt(rel, segment->block, "segment " UINT64_FORMAT ": %s",
+					   segment->root.segment, detail);
+	for (uint64 index = first; index <= last; index++)
+		if (!is_own_block(rel, segment, xmins, index))
+			ledger_corrupt(rel, stream_block(segment, xmins, index),
+						   "the block is not the one of segment " UINT64_FORMAT " that it should be",
+						   segment->root.segment);
+
+	initStringInfo(&text);
+	if (last > first)
+	{
+		appendStringInfoString(&text, ", in blocks ");
+		describe_blocks(&text, segment, xmins, first, last);
+	}
+	ledger_corrupt(rel, stream_block(segment, xmins, first), "segment " UINT64_FORMAT "%s: %s",
+				   segment->root.segment, text.data, detail);
 }

@@ -463,4 +463,9 @@ extern uint32 ledger_segment_blocks(const LedgerSegment *segment);
 extern bool ledger_segment_read(Relation rel, const LedgerSegment *segment, bool xmins,
 								uint64 offset, size_t len, void *dst);
 
+/* Report that these bytes are not what they should be. */
+extern void ledger_segment_corrupt(Relation rel, const LedgerSegment *segment, bool xmins,
+								   uint64 offset, size_t len, const char *detail)
+			pg_attribute_noreturn();
+
 #endif							/* LEDGER_STORAGE_H */

@@ -351,9 +351,9 @@ biggest_buffer(void)
 
 /*
  * Write out a buffer whose relation is not at hand.  That relation may have
- * been dropped by this very transaction: if "final", then for good, and the
- * rows with it; else a rollback to a savepoint may still bring it back, and the
- * rows stay in memory.
+ * been dropped by this very transaction: if "final", or where there is no
+ * savepoint, then for good, and the rows with it; else a rollback may still
+ * bring it back, and the rows stay in memory.
  */
 static void
 write_out_by_id(LedgerBulkBuffer *buffer, bool final)
@@ -365,7 +365,7 @@ write_out_by_id(LedgerBulkBuffer *buffer, bool final)
 	rel = try_relation_open(buffer->relid, RowExclusiveLock);
 	if (rel != NULL && LedgerSameFile(LedgerFileOf(rel), buffer->file))
 		write_out(rel, buffer);
-	else if (final)
+	else if (final || GetCurrentTransactionNestLevel() == 1)
 		drop_rows(buffer);
 	if (rel != NULL)
 		relation_close(rel, NoLock);
@@ -547,17 +547,21 @@ write_runmap(Relation rel, LedgerSlotNumber slot, const LedgerRunMap *map)
 }
 
 /*
- * Write one slot's rows, too few for a segment, as a closed tail run.  They
- * fit in one run map because all of them have less than SEGMENT_MIN_BYTES.
+ * Write the rows, too few for a segment or a second slot, as a closed tail run.
+ * They fit in one run map because they have less than SEGMENT_MIN_BYTES.
+ *
+ * Once the entry is published nothing may fail: the slot is a sealer's then, and
+ * the buffer must not be written out again.
  */
 static void
-write_as_tail(Relation rel, LedgerBulkBuffer *buffer, LedgerSegmentSlot *slot)
+write_as_tail(Relation rel, LedgerBulkBuffer *buffer)
 {
+	LedgerSegmentSlot *slot = &buffer->slots[0];
 	LedgerRunMap *map = palloc0(sizeof(LedgerRunMap));
 	HeapTuple  *stored = palloc(slot->nrows * sizeof(HeapTuple));
 	LedgerSlotEntry entry = {0};
-	LedgerMetaData meta;
 
+	Assert(buffer->nslots == 1);
 	map->closed = 1;
 	for (int i = 0; i < slot->nrows; i++)
 	{
@@ -585,10 +589,6 @@ write_as_tail(Relation rel, LedgerBulkBuffer *buffer, LedgerSegmentSlot *slot)
 	entry.nrows = slot->nrows;
 	entry.home = write_runmap(rel, slot->slot, map);
 	ledger_change_entry(rel, slot->slot, &entry, NULL, 1);
-	if (ledger_read_meta(rel, &meta))
-		ledger_wake_sealer(rel, meta.closed_slots);
-	pfree(stored);
-	pfree(map);
 }
 
 /* Write out what the buffer holds; it is empty then. */
@@ -597,6 +597,8 @@ write_out(Relation rel, LedgerBulkBuffer *buffer)
 {
 	MemoryContext work,
 				old;
+	bool		as_tail = buffer->nrows < SEGMENT_MIN_ROWS && buffer->bytes < SEGMENT_MIN_BYTES;
+	LedgerMetaData meta;
 
 	if (buffer->nrows == 0)
 		return;
@@ -604,14 +606,15 @@ write_out(Relation rel, LedgerBulkBuffer *buffer)
 	work = AllocSetContextCreate(CurTransactionContext, "ledger bulk write",
 								 ALLOCSET_DEFAULT_SIZES);
 	old = MemoryContextSwitchTo(work);
-	if (buffer->nrows >= SEGMENT_MIN_ROWS || buffer->bytes >= SEGMENT_MIN_BYTES)
-		write_as_segment(rel, buffer);
+	if (as_tail)
+		write_as_tail(rel, buffer);
 	else
-		for (int i = 0; i < buffer->nslots; i++)
-			write_as_tail(rel, buffer, &buffer->slots[i]);
+		write_as_segment(rel, buffer);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(work);
 	drop_rows(buffer);
+	if (as_tail && ledger_read_meta(rel, &meta))
+		ledger_wake_sealer(rel, meta.closed_slots);
 }
 
 void

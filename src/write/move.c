@@ -8,6 +8,11 @@
  * its slots' entries change in one record, so a segment whose slots are on more
  * directory pages than that has room for stays where it is.
  *
+ * Everything that takes longer the larger the relation is, is done before the
+ * lock is taken: which segments to move, and which blocks may be free.  Nobody
+ * else moves or seals meanwhile, but blocks may be taken, so what is done under
+ * the lock checks them again.
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -15,63 +20,54 @@
 #include "miscadmin.h"
 #include "storage/freespace.h"
 #include "storage/indexfsm.h"
+#include "storage/lmgr.h"
 #include "utils/memutils.h"
 #include "write/write.h"
 
 /* Blocks that are written while the lock is held, at most (64 MB). */
 #define MOVE_BLOCKS		8192
 
+/* Blocks that are written, at least, before we look whether somebody waits. */
+#define PATIENCE_BLOCKS	1024
+
 #define COPY_BYTES		(8 * LEDGER_PAGE_PAYLOAD)
 
-/* Free blocks below a limit, ascending. */
-typedef struct FreeBlocks
+/* A segment to be moved */
+typedef struct Victim
 {
-	BlockNumber *blocks;
+	uint64		segment;
+	LedgerSlotNumber slot;		/* primary */
+	BlockNumber reach;			/* the block after its last one */
+	uint32		needed;			/* blocks */
+} Victim;
+
+struct LedgerMover
+{
+	Relation	rel;
+	BlockNumber target;			/* the size that the file would have without free blocks */
+	BlockNumber limit;			/* what reaches beyond it is to be moved */
+	bool		moved;			/* anything, since the victims were collected */
+
+	Victim	   *victims;		/* last ones first */
+	int			nvictims;
+	int			max_victims;
+	int			next_victim;
+
+	BlockNumber next_free;		/* where to look for more free blocks */
+	BlockNumber blocks[MOVE_BLOCKS];	/* free by the map, ascending */
 	int			nblocks;
-	int			next;			/* not used yet */
-} FreeBlocks;
+	int			next_block;
+};
 
-/*
- * Take free blocks that the free space map knows of, from *next up to the limit,
- * lowest first; *next becomes where to go on.
- *
- * The map's own search would not do: it finds any free blocks, and where most
- * of the file is free, hardly ever the low ones.
- */
-static void
-take_free_blocks(Relation rel, BlockNumber *next, BlockNumber limit, FreeBlocks *result)
+/* The block after the segment's last one. */
+static BlockNumber
+reach_of(const LedgerSegment *segment)
 {
-	result->blocks = palloc(MOVE_BLOCKS * sizeof(BlockNumber));
-	result->nblocks = result->next = 0;
-	limit = Min(limit, RelationGetNumberOfBlocks(rel));
-	for (; *next < limit && result->nblocks < MOVE_BLOCKS; (*next)++)
-	{
-		Buffer		buffer;
+	BlockNumber result = segment->block + 1;
 
-		if (*next % 1024 == 0)
-			CHECK_FOR_INTERRUPTS();
-		if (GetRecordedFreeSpace(rel, *next) <= BLCKSZ / 2)
-			continue;
-		RecordUsedIndexPage(rel, *next);
-
-		/* the map may be wrong; nobody can take the block after this */
-		buffer = ledger_claim_block(rel, *next);
-		if (!BufferIsValid(buffer))
-			continue;
-		UnlockReleaseBuffer(buffer);
-		result->blocks[result->nblocks++] = *next;
-	}
-}
-
-static bool
-lies_beyond(const LedgerSegment *segment, BlockNumber target)
-{
-	if (segment->block >= target)
-		return true;
 	for (int i = 0; i < segment->root.nextents + segment->root.nxmin_extents; i++)
-		if (segment->extents[i].start + segment->extents[i].count > target)
-			return true;
-	return false;
+		result = Max(result, segment->extents[i].start + segment->extents[i].count);
+	return result;
 }
 
 /* Whether all of a segment's slots are where one record can change them. */
@@ -104,8 +100,7 @@ copy_stream(Relation rel, const LedgerSegment *segment, bool xmins, LedgerSegmen
 		size_t		part = Min(COPY_BYTES, total - done);
 
 		if (!ledger_segment_read(rel, segment, xmins, done, part, buffer))
-			ledger_corrupt(rel, segment->block, "a block of segment " UINT64_FORMAT " was overwritten",
-						   segment->root.segment);
+			ledger_segment_corrupt(rel, segment, xmins, done, part, "it was overwritten");
 		ledger_segment_write(writer, buffer, part);
 		done += part;
 	}
@@ -115,12 +110,12 @@ copy_stream(Relation rel, const LedgerSegment *segment, bool xmins, LedgerSegmen
 /* Write a copy of the segment to free blocks, and let its slots refer to it. */
 static void
 move_segment(Relation rel, const LedgerSlotEntry *primary, const LedgerSegment *segment,
-			 FreeBlocks *room, uint32 needed)
+			 const BlockNumber *blocks, uint32 needed)
 {
 	bool		keep_xmins = (primary->flags & (LEDGER_ENTRY_FROZEN | LEDGER_ENTRY_ONE_XMIN)) == 0;
 	uint64		id = ledger_reserve_segment(rel, segment->slots[0].slot);
 	LedgerSegmentWriter *writer = ledger_segment_begin_at(rel, segment->slots[0].slot, id,
-														  room->blocks + room->next, needed);
+														  blocks, needed);
 	LedgerSegmentRoot root = segment->root;
 	LedgerSegmentSlot slots[LEDGER_SEGMENT_SLOTS];
 	LedgerSlotEntry entries[LEDGER_SEGMENT_SLOTS];
@@ -129,7 +124,6 @@ move_segment(Relation rel, const LedgerSlotEntry *primary, const LedgerSegment *
 	uint32		nblocks;
 	BlockNumber home;
 
-	room->next += needed;
 	copy_stream(rel, segment, false, writer);
 	ledger_segment_start_xmins(writer);
 	if (keep_xmins)
@@ -156,14 +150,14 @@ move_segment(Relation rel, const LedgerSlotEntry *primary, const LedgerSegment *
 	ledger_free_block(rel, segment->block);
 }
 
-/* Into how many extents the next blocks fall. */
+/* Into how many extents these blocks fall. */
 static int
-count_extents(const FreeBlocks *room, uint32 needed)
+count_extents(const BlockNumber *blocks, uint32 count)
 {
 	int			result = 1;
 
-	for (uint32 i = 1; i < needed; i++)
-		if (room->blocks[room->next + i] != room->blocks[room->next + i - 1] + 1)
+	for (uint32 i = 1; i < count; i++)
+		if (blocks[i] != blocks[i - 1] + 1)
 			result++;
 	return result;
 }
@@ -193,7 +187,7 @@ find_victim(Relation rel, LedgerSlotNumber slot, BlockNumber limit, LedgerSlotEn
 		entry->primary != slot)
 		return NULL;
 	segment = ledger_segment_open(rel, entry->home, slot, entry->segment);
-	if (segment != NULL && (!lies_beyond(segment, limit) || !is_movable(rel, segment)))
+	if (segment != NULL && (reach_of(segment) <= limit || !is_movable(rel, segment)))
 	{
 		ledger_segment_close(segment);
 		segment = NULL;
@@ -201,83 +195,206 @@ find_victim(Relation rel, LedgerSlotNumber slot, BlockNumber limit, LedgerSlotEn
 	return segment;
 }
 
-/*
- * Move what reaches beyond "limit" below it, as far as free blocks there, from
- * *next on, and the bound on what is written go.  Returns the number of blocks
- * written; *next becomes where free blocks are left.
- */
-static uint32
-move_pass(Relation rel, BlockNumber *next, BlockNumber limit)
+/* Find the segments that reach beyond "limit". */
+static void
+collect_victims(LedgerMover *mover, BlockNumber limit)
 {
-	FreeBlocks	room;
-	uint32		written = 0;
-
-	take_free_blocks(rel, next, limit, &room);
-	for (LedgerSlotNumber slot = ledger_slot_count(rel); slot-- > 0 && room.next < room.nblocks;)
+	mover->limit = limit;
+	mover->next_victim = mover->nvictims = 0;
+	mover->nblocks = mover->next_block = 0;
+	mover->next_free = 0;
+	mover->moved = false;
+	for (LedgerSlotNumber slot = ledger_slot_count(mover->rel); slot-- > 0;)
 	{
 		LedgerSlotEntry entry;
-		LedgerSegment *segment = find_victim(rel, slot, limit, &entry);
-		uint32		needed;
+		LedgerSegment *segment = find_victim(mover->rel, slot, limit, &entry);
+		Victim	   *victim;
 
 		CHECK_FOR_INTERRUPTS();
 		if (segment == NULL)
 			continue;
-		needed = blocks_needed(&entry, segment);
-		if (needed <= room.nblocks - room.next &&
-			count_extents(&room, needed) <= LEDGER_SEGMENT_EXTENTS / 2)
+		if (mover->nvictims == mover->max_victims)
 		{
-			move_segment(rel, &entry, segment, &room, needed);
-			written += needed;
+			mover->max_victims *= 2;
+			mover->victims = repalloc_huge(mover->victims, mover->max_victims * sizeof(Victim));
 		}
+		victim = &mover->victims[mover->nvictims++];
+		victim->segment = entry.segment;
+		victim->slot = slot;
+		victim->reach = reach_of(segment);
+		victim->needed = blocks_needed(&entry, segment);
 		ledger_segment_close(segment);
 	}
-	if (room.next < room.nblocks)
-		*next = room.blocks[room.next];
-	while (room.next < room.nblocks)
-		ledger_free_block(rel, room.blocks[room.next++]);
-	if (written > 0)
-		FreeSpaceMapVacuum(rel);
-	return written;
 }
 
 /*
- * Move segments that reach beyond "target", the size that the file would have
- * without free blocks, down.  Returns whether any has been moved, and if so
- * may be called again.  *next is 0 at first.
+ * Begin to move segments that reach beyond "target", the size that the file
+ * would have without free blocks, down.
  *
  * Below the target there may be room for a part of a segment only; with that
  * of the biggest one added, there is room for any.  What is then just beyond
  * the target moves on if it can.
  */
+LedgerMover *
+ledger_mover_begin(Relation rel, BlockNumber target)
+{
+	LedgerMover *mover = palloc(sizeof(LedgerMover));
+	uint32		biggest = 0;
+	int			n = 0;
+
+	mover->rel = rel;
+	mover->target = target;
+	mover->max_victims = 64;
+	mover->victims = palloc(mover->max_victims * sizeof(Victim));
+	collect_victims(mover, target);
+	for (int i = 0; i < mover->nvictims; i++)
+		biggest = Max(biggest, mover->victims[i].needed);
+	mover->limit = target + biggest;
+	for (int i = 0; i < mover->nvictims; i++)
+		if (mover->victims[i].reach > mover->limit)
+			mover->victims[n++] = mover->victims[i];
+	mover->nvictims = n;
+	return mover;
+}
+
+/*
+ * Look for blocks below the limit that the free space map holds for free.
+ *
+ * The map's own search would not do: it finds any free blocks, and where most
+ * of the file is free, hardly ever the low ones.
+ */
+static void
+collect_free_blocks(LedgerMover *mover)
+{
+	BlockNumber limit = Min(mover->limit, RelationGetNumberOfBlocks(mover->rel));
+
+	mover->nblocks = mover->next_block = 0;
+	for (; mover->next_free < limit && mover->nblocks < MOVE_BLOCKS; mover->next_free++)
+	{
+		if (mover->next_free % 1024 == 0)
+			CHECK_FOR_INTERRUPTS();
+		if (GetRecordedFreeSpace(mover->rel, mover->next_free) > BLCKSZ / 2)
+			mover->blocks[mover->nblocks++] = mover->next_free;
+	}
+}
+
+/* Whether the blocks at hand are enough for a segment, and near each other. */
+static bool
+fits(const LedgerMover *mover, uint32 needed)
+{
+	const BlockNumber *blocks = mover->blocks + mover->next_block;
+
+	return needed <= mover->nblocks - mover->next_block &&
+		count_extents(blocks, needed) <= LEDGER_SEGMENT_EXTENTS / 2;
+}
+
+/*
+ * Choose what to move next, without the lock.  Returns whether there is
+ * anything.
+ */
 bool
-ledger_move_segments_down(Relation rel, BlockNumber target, BlockNumber *next)
+ledger_mover_prepare(LedgerMover *mover)
+{
+	for (;;)
+	{
+		/* go on where free blocks were left */
+		if (mover->next_block < mover->nblocks)
+			mover->next_free = mover->blocks[mover->next_block];
+		collect_free_blocks(mover);
+
+		/* one that does not fit now may when others have left their blocks */
+		while (mover->next_victim < mover->nvictims &&
+			   !fits(mover, mover->victims[mover->next_victim].needed))
+			mover->next_victim++;
+		if (mover->next_victim < mover->nvictims)
+			return true;
+
+		if (mover->limit == mover->target && !mover->moved)
+			return false;
+		/* moving has freed other blocks */
+		collect_victims(mover, mover->target);
+	}
+}
+
+/*
+ * Take blocks for a segment.  The map may be wrong about some of them; nobody
+ * can take one after we have looked.  Returns how many there are.
+ */
+static uint32
+take_blocks(LedgerMover *mover, uint32 needed, BlockNumber *blocks)
+{
+	uint32		result = 0;
+
+	while (result < needed && mover->next_block < mover->nblocks)
+	{
+		BlockNumber block = mover->blocks[mover->next_block++];
+		Buffer		buffer;
+
+		if (block >= RelationGetNumberOfBlocks(mover->rel))
+			continue;
+		RecordUsedIndexPage(mover->rel, block);
+		buffer = ledger_claim_block(mover->rel, block);
+		if (!BufferIsValid(buffer))
+			continue;
+		UnlockReleaseBuffer(buffer);
+		blocks[result++] = block;
+	}
+	return result;
+}
+
+/* Move one segment, if there is room for it.  Returns the blocks written. */
+static uint32
+move_victim(LedgerMover *mover, const Victim *victim, BlockNumber *blocks)
+{
+	Relation	rel = mover->rel;
+	LedgerSlotEntry entry;
+	LedgerSegment *segment = find_victim(rel, victim->slot, mover->limit, &entry);
+	uint32		needed;
+	uint32		taken;
+	bool		move;
+
+	if (segment == NULL)
+		return 0;
+	needed = blocks_needed(&entry, segment);
+	taken = take_blocks(mover, needed, blocks);
+	move = entry.segment == victim->segment && taken == needed &&
+		count_extents(blocks, taken) <= LEDGER_SEGMENT_EXTENTS / 2;
+	if (move)
+		move_segment(rel, &entry, segment, blocks, needed);
+	else
+		for (uint32 i = 0; i < taken; i++)
+			ledger_free_block(rel, blocks[i]);
+	ledger_segment_close(segment);
+	return move ? needed : 0;
+}
+
+/*
+ * Move what has been prepared, with AccessExclusiveLock held.  If "yield", stop
+ * before the end if somebody waits for the lock.  Returns whether anything was
+ * moved.
+ */
+bool
+ledger_mover_run(LedgerMover *mover, bool yield)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "ledger move",
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
-	LedgerSlotNumber count = ledger_slot_count(rel);
-	uint32		biggest = 0;
-	uint32		written;
+	BlockNumber *blocks = MemoryContextAlloc(context, MOVE_BLOCKS * sizeof(BlockNumber));
+	uint32		written = 0;
 
-	for (LedgerSlotNumber slot = 0; slot < count; slot++)
+	while (mover->next_victim < mover->nvictims)
 	{
-		LedgerSlotEntry entry;
-		LedgerSegment *segment = find_victim(rel, slot, target, &entry);
+		const Victim *victim = &mover->victims[mover->next_victim];
 
 		CHECK_FOR_INTERRUPTS();
-		if (segment != NULL)
-		{
-			biggest = Max(biggest, blocks_needed(&entry, segment));
-			ledger_segment_close(segment);
-		}
+		if (!fits(mover, victim->needed) ||
+			(yield && written >= PATIENCE_BLOCKS &&
+			 LockHasWaitersRelation(mover->rel, AccessExclusiveLock)))
+			break;
+		mover->next_victim++;
+		written += move_victim(mover, victim, blocks);
 	}
-	written = move_pass(rel, next, target + biggest);
-	if (written < MOVE_BLOCKS / 2)
-	{
-		/* moving has freed other blocks */
-		*next = 0;
-		written += move_pass(rel, next, target);
-	}
+	mover->moved |= written > 0;
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
 	return written > 0;

@@ -399,8 +399,8 @@ load_safely(SealState *state, LedgerSlotNumber slot, const LedgerSlotEntry *entr
 /* ---- bulk-written slots ---- */
 
 /* A segment's xmin blocks do not count as its own any more. */
-void
-ledger_forget_xmin_blocks(Relation rel, const LedgerSegment *segment)
+static void
+forget_xmin_blocks(Relation rel, const LedgerSegment *segment)
 {
 	LedgerTotals change = {0};
 
@@ -409,9 +409,12 @@ ledger_forget_xmin_blocks(Relation rel, const LedgerSegment *segment)
 	ledger_change_totals(rel, &change);
 }
 
-/* Suggest a dead or settled segment's blocks to the free space map. */
-static void
-free_segment_blocks(Relation rel, const LedgerSlotEntry *entry, bool xmins_only)
+/*
+ * Suggest a dead segment's blocks, or a frozen or settled one's xmin blocks, to
+ * the free space map.
+ */
+void
+ledger_free_segment_blocks(Relation rel, const LedgerSlotEntry *entry, bool xmins_only)
 {
 	LedgerSegment *segment = ledger_segment_open(rel, entry->home, entry->primary,
 												 entry->segment);
@@ -419,13 +422,14 @@ free_segment_blocks(Relation rel, const LedgerSlotEntry *entry, bool xmins_only)
 	if (segment == NULL)
 		return;
 	if (xmins_only && segment->root.nxmin_extents > 0)
-		ledger_forget_xmin_blocks(rel, segment);
+		forget_xmin_blocks(rel, segment);
 	for (int i = xmins_only ? segment->root.nextents : 0;
 		 i < segment->root.nextents + segment->root.nxmin_extents; i++)
 		for (uint32 j = 0; j < segment->extents[i].count; j++)
 			ledger_free_block(rel, segment->extents[i].start + j);
 	if (!xmins_only)
 		ledger_free_block(rel, entry->home);
+	ledger_segment_close(segment);
 }
 
 /*
@@ -475,18 +479,19 @@ settle_slot(Relation rel, LedgerSlotNumber slot, LedgerSlotEntry *before)
 					change.segments = -(uint64) 1;
 					change.raw_bytes = -segment->root.raw_bytes;
 					change.blocks = -(uint64) ledger_segment_blocks(segment);
+					ledger_segment_close(segment);
 				}
 			}
 		}
 	}
 	ledger_change_entry(rel, slot, &entry, &change, 0);
 	if (before->state == LEDGER_SLOT_BULK_WRITTEN && before->primary == slot)
-		free_segment_blocks(rel, before, committed);
+		ledger_free_segment_blocks(rel, before, committed);
 }
 
 /*
- * Settle every bulk-written slot from "first" on; the primary slot of a
- * segment is its lowest, so going down settles it last.
+ * Settle every bulk-written slot; the primary slot of a segment is its lowest,
+ * so going down settles it last.
  */
 void
 ledger_settle_bulk(Relation rel)

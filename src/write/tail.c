@@ -343,16 +343,19 @@ lock_run_end(Relation rel, const LedgerLane *lane, const RunEnd *end, Buffer *ma
 	return result;
 }
 
-/* Give back blocks that were not written to. */
+/*
+ * Give back blocks that were not written to.  The free space map may have to
+ * grow to tell of one, so no block may be locked then.
+ */
 static void
 return_blocks(Relation rel, const Buffer *buffers, int n)
 {
 	for (int i = 0; i < n; i++)
+		LockBuffer(buffers[i], BUFFER_LOCK_UNLOCK);
+	for (int i = 0; i < n; i++)
 	{
-		BlockNumber block = BufferGetBlockNumber(buffers[i]);
-
-		UnlockReleaseBuffer(buffers[i]);
-		ledger_free_block(rel, block);
+		ledger_free_block(rel, BufferGetBlockNumber(buffers[i]));
+		ReleaseBuffer(buffers[i]);
 	}
 }
 

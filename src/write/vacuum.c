@@ -1,11 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * vacuum.c
- *	  VACUUM of a ledger: seal, freeze, clean indexes, give blocks back.
+ *	  VACUUM of a ledger: freeze, seal, clean indexes, give blocks back.
  *
  * Freezing must not depend on sealing, which a damaged row can stop: old tail
- * rows are frozen in place, and relfrozenxid is advanced, before anything is
- * sealed.
+ * rows are frozen in place before anything is sealed, and where VACUUM runs for
+ * the sake of it, relfrozenxid is advanced before, too.
  *
  *-------------------------------------------------------------------------
  */
@@ -25,13 +25,10 @@
 #include "storage/freespace.h"
 #include "storage/indexfsm.h"
 #include "storage/lmgr.h"
+#include "storage/procarray.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 #include "write/write.h"
-
-/* Each moves 64 MB or so; the latter where standbys learn of the lock. */
-#define MAX_SHRINK_PASSES	1000
-#define MAX_LOGGED_PASSES	16
 
 /* An open run so many slots behind the newest belongs to an idle lane. */
 #define IDLE_SLOTS			64
@@ -39,37 +36,21 @@
 /* Slots whose gaps are looked up at a time, 1 kB each. */
 #define GAP_SLOTS			4096
 
-/* Free blocks at the end that are worth an exclusive lock. */
-#define TRUNCATE_MIN_BLOCKS	8
-
-/* How long to try for that lock, as heap does. */
-#define TRUNCATE_LOCK_MS	5000
-#define TRUNCATE_WAIT_MS	50
-
-/* Free blocks that are worth moving segments for, as a share of the relation. */
-#define MOVE_SHARE			16
-
-/* Free blocks that are worth looking for, as a share of the relation. */
-#define SWEEP_SHARE			20
-
 typedef struct VacuumState
 {
 	Relation	rel;
 	VacuumParams *params;
 	BufferAccessStrategy strategy;
+	LedgerSpace space;
 	LedgerVacuumCutoffs cutoffs;
 	TimestampTz start;
 	bool		failsafe;		/* freeze only */
 	bool		conflict_logged;	/* for freezing tail rows in place */
 	TransactionId oldest;		/* oldest xid that is left unfrozen */
 	uint64		tail_rows;		/* rows in tail runs */
-	uint64		tail_blocks;
 	uint64		unsealed_rows;	/* of closed runs */
 	int64		sealed_rows;	/* by this VACUUM */
 	BlockNumber nblocks;		/* before */
-	bool		moved;			/* segments, to lower blocks */
-	bool		active;			/* something happened since the last VACUUM */
-	bool		unfinished;		/* giving blocks back */
 } VacuumState;
 
 /* ---- freezing ---- */
@@ -185,7 +166,7 @@ freeze_page(VacuumState *state, LedgerSlotNumber slot, const LedgerRunMapItem *i
 		GenericXLogFinish(xlog);
 	}
 	state->tail_rows += PageGetMaxOffsetNumber(page);
-	state->tail_blocks++;
+	state->space.tail_blocks++;
 	UnlockReleaseBuffer(buffer);
 }
 
@@ -205,7 +186,7 @@ freeze_run(VacuumState *state, LedgerSlotNumber slot, const LedgerSlotEntry *ent
 		vacuum_delay_point_compat();
 		freeze_page(state, slot, &map->items[i]);
 	}
-	state->tail_blocks++;
+	state->space.tail_blocks++;
 	if (entry->state == LEDGER_SLOT_CLOSED)
 		state->unsealed_rows += entry->nrows;
 	pfree(map);
@@ -220,7 +201,8 @@ freeze_tail(VacuumState *state)
 	LedgerMetaData meta;
 
 	state->oldest = state->cutoffs.OldestXmin;
-	state->tail_rows = state->tail_blocks = state->unsealed_rows = 0;
+	state->tail_rows = state->unsealed_rows = 0;
+	state->space.tail_blocks = 0;
 	if (!ledger_read_meta(state->rel, &meta))
 		return;
 	for (LedgerSlotNumber slot = 0; slot < meta.next_slot; slot++)
@@ -283,24 +265,6 @@ freeze_directory_page(VacuumState *state, LedgerSlotNumber first, LedgerSlotNumb
 	UnlockReleaseBuffer(buffer);
 }
 
-/* Suggest the xmin blocks of a segment just frozen to the free space map. */
-static void
-free_xmin_blocks(Relation rel, const LedgerSlotEntry *entry)
-{
-	LedgerSegment *segment = ledger_segment_open(rel, entry->home, entry->primary,
-												 entry->segment);
-
-	if (segment == NULL)
-		return;
-	if (segment->root.nxmin_extents > 0)
-		ledger_forget_xmin_blocks(rel, segment);
-	for (int i = segment->root.nextents;
-		 i < segment->root.nextents + segment->root.nxmin_extents; i++)
-		for (uint32 j = 0; j < segment->extents[i].count; j++)
-			ledger_free_block(rel, segment->extents[i].start + j);
-	ledger_segment_close(segment);
-}
-
 /*
  * Freeze each segment whose rows every snapshot sees.  The directory pages are
  * gone through downwards: a segment's primary slot is its lowest, and its xmin
@@ -352,7 +316,7 @@ freeze_segments(VacuumState *state)
 			LedgerSlotEntry entry;
 
 			if (ledger_read_entry(rel, first + member, &entry))
-				free_xmin_blocks(rel, &entry);
+				ledger_free_segment_blocks(rel, &entry, true);
 		}
 		bms_free(primaries);
 		end = first;
@@ -435,18 +399,21 @@ read_gaps(Relation rel, const LedgerSlotEntry *entry)
 		ledger_corrupt(rel, entry->home, "the block is not the root of segment " UINT64_FORMAT,
 					   entry->segment);
 	if (segment->root.gaps == 0)
+	{
+		ledger_segment_close(segment);
 		return result;
+	}
 	size = (segment->root.nrows + 7) / 8;
 	bitmap = palloc(size);
 	if (!ledger_segment_read(rel, segment, false, segment->root.gaps_offset, size, bitmap))
-		ledger_corrupt(rel, entry->home, "a block of segment " UINT64_FORMAT " was overwritten",
-					   entry->segment);
+		ledger_segment_corrupt(rel, segment, false, segment->root.gaps_offset, size,
+							   "it was overwritten");
 	INIT_CRC32C(crc);
 	COMP_CRC32C(crc, bitmap, size);
 	FIN_CRC32C(crc);
 	if (crc != segment->root.gaps_crc)
-		ledger_corrupt(rel, entry->home, "the gaps of segment " UINT64_FORMAT " fail their check",
-					   entry->segment);
+		ledger_segment_corrupt(rel, segment, false, segment->root.gaps_offset, size,
+							   "the gap bitmap fails its check");
 	for (int i = 0; i < entry->nrows && entry->first + i < segment->root.nrows; i++)
 	{
 		uint32		position = entry->first + i;
@@ -455,6 +422,7 @@ read_gaps(Relation rel, const LedgerSlotEntry *entry)
 			result[i / 8] |= 1 << (i % 8);
 	}
 	pfree(bitmap);
+	ledger_segment_close(segment);
 	return result;
 }
 
@@ -552,218 +520,28 @@ vacuum_indexes(VacuumState *state)
 	vac_close_indexes(nindexes, indexes, NoLock);
 }
 
-/* ---- space ---- */
-
-/* Whether a block is free, or has never been used. */
-static bool
-is_free(VacuumState *state, BlockNumber block)
-{
-	Buffer		buffer = ReadBufferExtended(state->rel, MAIN_FORKNUM, block, RBM_NORMAL,
-											state->strategy);
-	LedgerTag  *tag;
-	LedgerTag	copy = {0};
-	bool		new;
-
-	LockBuffer(buffer, BUFFER_LOCK_SHARE);
-	new = PageIsNew(BufferGetPage(buffer));
-	tag = new ? NULL : ledger_page_tag(BufferGetPage(buffer));
-	if (tag != NULL)
-		copy = *tag;
-	UnlockReleaseBuffer(buffer);
-	return new || (tag != NULL && ledger_block_is_free(state->rel, &copy));
-}
-
-/* Blocks that something is in, as far as is known without looking. */
-static uint64
-expected_blocks(VacuumState *state)
-{
-	LedgerMetaData meta;
-
-	if (!ledger_read_meta(state->rel, &meta))
-		return 0;
-	return 1 + (meta.next_slot + LEDGER_ENTRIES_PER_PAGE - 1) / LEDGER_ENTRIES_PER_PAGE +
-		meta.totals.blocks + state->tail_blocks;
-}
-
-/*
- * Look at every block's tag, and suggest the free ones to the free space map,
- * if there are more free blocks than is worth losing, and something has
- * happened since this was last done.
- */
-static void
-sweep(VacuumState *state)
-{
-	Relation	rel = state->rel;
-	BlockNumber nblocks = RelationGetNumberOfBlocks(rel);
-	LedgerMetaData meta;
-	uint64		used;
-
-	if (!ledger_read_meta(rel, &meta))
-		return;
-	state->active = meta.swept_segment != meta.next_segment || meta.swept_slot != meta.next_slot;
-	if (!state->active)
-		return;
-	used = expected_blocks(state);
-	if (nblocks <= used + nblocks / SWEEP_SHARE)
-		return;
-
-	for (BlockNumber block = 1; block < nblocks; block++)
-	{
-		vacuum_delay_point_compat();
-		if (is_free(state, block))
-			ledger_free_block(rel, block);
-	}
-	IndexFreeSpaceMapVacuum(rel);
-
-}
-
-/* Another sweep is of no use until something more happens. */
-static void
-remember_sweep(Relation rel)
-{
-	Buffer		buffer = ledger_lock_meta(rel, BUFFER_LOCK_EXCLUSIVE);
-	GenericXLogState *xlog = GenericXLogStart(rel);
-	LedgerMetaData *meta = ledger_meta_of(rel, buffer, GenericXLogRegisterBuffer(xlog, buffer, 0));
-
-	meta->swept_segment = meta->next_segment;
-	meta->swept_slot = meta->next_slot;
-	ledger_meta_set_crc(meta);
-	GenericXLogFinish(xlog);
-	UnlockReleaseBuffer(buffer);
-}
-
-/* Number of blocks without the free ones at the end. */
-static BlockNumber
-used_size(VacuumState *state)
-{
-	BlockNumber nblocks = RelationGetNumberOfBlocks(state->rel);
-
-	while (nblocks > 1 && is_free(state, nblocks - 1))
-	{
-		nblocks--;
-		CHECK_FOR_INTERRUPTS();
-	}
-	return nblocks;
-}
-
-static bool
-lock_for_truncation(Relation rel)
-{
-	for (int waited = 0; waited < TRUNCATE_LOCK_MS; waited += TRUNCATE_WAIT_MS)
-	{
-		if (ConditionalLockRelation(rel, AccessExclusiveLock))
-			return true;
-		CHECK_FOR_INTERRUPTS();
-		pg_usleep(TRUNCATE_WAIT_MS * 1000L);
-	}
-	return false;
-}
-
-static bool
-worth_a_lock(BlockNumber nblocks, uint64 used)
-{
-	return nblocks > used &&
-		(nblocks - used >= TRUNCATE_MIN_BLOCKS || nblocks - used >= nblocks / 16);
-}
-
-/*
- * Move segments down a bit, if "move", and cut off what is free at the file's
- * end.  Returns whether segments were moved.
- */
-static bool
-shrink_once(VacuumState *state, bool move, BlockNumber *next)
-{
-	Relation	rel = state->rel;
-	bool		moved = move && ledger_move_segments_down(rel, expected_blocks(state), next);
-	BlockNumber used = used_size(state);
-
-	if (used < RelationGetNumberOfBlocks(rel))
-		RelationTruncate(rel, used);
-	return moved;
-}
-
-/*
- * Give free blocks back: those at the end of the file, and, where much of it is
- * free, those that segments at the end can be moved to first.  Nobody reads
- * while we hold the lock, so it is held for a bounded number of blocks at a
- * time.  But a standby, once told of it, holds it until our transaction ends:
- * there must not be too many times.
- */
-static void
-truncate_relation(VacuumState *state)
-{
-	Relation	rel = state->rel;
-	BlockNumber next = 0;
-	bool		moved = true;
-	int			max_passes = XLogStandbyInfoActive() ? MAX_LOGGED_PASSES : MAX_SHRINK_PASSES;
-
-	if (state->params->truncate == VACOPTVALUE_DISABLED)
-		return;
-	for (int pass = 0; moved; pass++)
-	{
-		BlockNumber nblocks = RelationGetNumberOfBlocks(rel);
-		uint64		expected = expected_blocks(state);
-		bool		move = state->active && nblocks > expected + nblocks / MOVE_SHARE;
-
-		if (nblocks == 0 ||
-			(!worth_a_lock(nblocks, used_size(state)) && !(move && worth_a_lock(nblocks, expected))))
-			return;
-		if (pass == max_passes || !lock_for_truncation(rel))
-		{
-			state->unfinished = true;
-			return;
-		}
-		/* nobody can claim blocks now; somebody may have before */
-		moved = shrink_once(state, move, &next);
-		state->moved |= moved;
-		UnlockRelation(rel, AccessExclusiveLock);
-	}
-}
-
-/* Blocks of tail runs. */
-static uint64
-count_tail_blocks(Relation rel)
-{
-	LedgerSlotNumber count = ledger_slot_count(rel);
-	LedgerRunMap *map = palloc(sizeof(LedgerRunMap));
-	uint64		result = 0;
-
-	for (LedgerSlotNumber slot = 0; slot < count; slot++)
-	{
-		LedgerSlotEntry entry;
-
-		CHECK_FOR_INTERRUPTS();
-		if (ledger_read_entry(rel, slot, &entry) &&
-			(entry.state == LEDGER_SLOT_TAIL || entry.state == LEDGER_SLOT_CLOSED) &&
-			ledger_read_runmap(rel, slot, entry.home, map))
-			result += map->nitems + 1;
-	}
-	pfree(map);
-	return result;
-}
-
-/*
- * Give all the free blocks back that can be, for VACUUM FULL, whose lock keeps
- * everybody else out.
- */
-void
-ledger_shrink(Relation rel)
-{
-	VacuumState state = {0};
-	BlockNumber next = 0;
-
-	state.rel = rel;
-	if (RelationGetNumberOfBlocks(rel) == 0)
-		return;
-	ledger_forget_pending(rel);
-	state.tail_blocks = count_tail_blocks(rel);
-	sweep(&state);
-	for (int pass = 0; pass < MAX_SHRINK_PASSES; pass++)
-		if (!shrink_once(&state, true, &next))
-			break;
-}
-
 /* ---- VACUUM ---- */
+
+/*
+ * What may be frozen; returns whether everything must be looked at.
+ *
+ * old_snapshot_threshold, before 17, can put the limits beyond snapshots in
+ * use, which heap's readers then find too old.  Ours do not look, so rows that
+ * such a snapshot does not see stay unfrozen.
+ */
+static bool
+get_cutoffs(VacuumState *state)
+{
+	LedgerVacuumCutoffs *cutoffs = &state->cutoffs;
+	bool		aggressive = LedgerGetCutoffs(state->rel, state->params, cutoffs);
+	TransactionId oldest = GetOldestNonRemovableTransactionId(state->rel);
+
+	if (TransactionIdPrecedes(oldest, cutoffs->OldestXmin))
+		cutoffs->OldestXmin = oldest;
+	if (TransactionIdPrecedes(cutoffs->OldestXmin, cutoffs->FreezeLimit))
+		cutoffs->FreezeLimit = cutoffs->OldestXmin;
+	return aggressive;
+}
 
 /*
  * Autovacuum leaves it to the relation's sealer, where there is one, which
@@ -801,8 +579,8 @@ report(VacuumState *state)
 					RelationGetRelationName(state->rel), state->sealed_rows, state->tail_rows),
 			 errdetail("%u blocks before, %u now, %u of them in use.%s",
 					   state->nblocks, RelationGetNumberOfBlocks(state->rel),
-					   (uint32) expected_blocks(state),
-					   state->moved ? " Segments were moved to lower blocks." : "")));
+					   (uint32) ledger_expected_blocks(&state->space),
+					   state->space.moved ? " Segments were moved to lower blocks." : "")));
 	pgstat_report_vacuum_compat(state->rel, live, state->unsealed_rows, state->start);
 }
 
@@ -818,10 +596,12 @@ ledger_relation_vacuum(Relation rel, VacuumParams *params, BufferAccessStrategy 
 	state.rel = rel;
 	state.params = params;
 	state.strategy = bstrategy;
+	state.space.rel = rel;
+	state.space.strategy = bstrategy;
 	state.start = GetCurrentTimestamp();
 	state.nblocks = RelationGetNumberOfBlocks(rel);
 	pgstat_progress_start_command(PROGRESS_COMMAND_VACUUM, RelationGetRelid(rel));
-	LedgerGetCutoffs(rel, params, &state.cutoffs, &aggressive);
+	aggressive = get_cutoffs(&state);
 	state.failsafe = LedgerFailsafeNeeded(rel, &state.cutoffs);
 
 	freeze_tail(&state);
@@ -833,7 +613,7 @@ ledger_relation_vacuum(Relation rel, VacuumParams *params, BufferAccessStrategy 
 		ledger_settle_bulk(rel);
 		ledger_close_open_runs(rel, IDLE_SLOTS);
 		ledger_forget_pending(rel);
-		sweep(&state);
+		ledger_sweep(&state.space);
 		seal_all(&state);
 	}
 	freeze_segments(&state);
@@ -842,9 +622,9 @@ ledger_relation_vacuum(Relation rel, VacuumParams *params, BufferAccessStrategy 
 	{
 		if (rel->rd_rel->relhasindex)
 			vacuum_indexes(&state);
-		truncate_relation(&state);
-		if (state.active && !state.unfinished)
-			remember_sweep(rel);
+		if (params->truncate != VACOPTVALUE_DISABLED)
+			ledger_give_back(&state.space);
+		ledger_remember_sweep(&state.space);
 	}
 	update_frozenxid(&state);
 	report(&state);

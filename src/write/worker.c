@@ -21,6 +21,7 @@
 #include "storage/lmgr.h"
 #include "storage/proc.h"
 #include "tcop/tcopprot.h"
+#include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 #include "write/write.h"
@@ -185,6 +186,7 @@ seal_step(Oid relid, long *rest)
 	int64		result = -1;
 
 	*rest = 0;
+	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 	pgstat_report_activity(STATE_RUNNING, "ledger: sealing");
 
@@ -233,8 +235,14 @@ seal_relation(Oid relid)
 	for (;;)
 	{
 		long		rest;
-		int64		result = seal_step(relid, &rest);
+		int64		result;
 
+		if (ConfigReloadPending)
+		{
+			ConfigReloadPending = false;
+			ProcessConfigFile(PGC_SIGHUP);
+		}
+		result = seal_step(relid, &rest);
 		if (result == -2)
 			break;
 		if (result >= 0)

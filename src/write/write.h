@@ -109,13 +109,37 @@ extern void ledger_close_open_runs(Relation rel, uint32 behind);
 extern void ledger_settle_bulk(Relation rel);
 
 extern void ledger_forget_pending(Relation rel);
-extern void ledger_forget_xmin_blocks(Relation rel, const LedgerSegment *segment);
+extern void ledger_free_segment_blocks(Relation rel, const LedgerSlotEntry *entry,
+									   bool xmins_only);
 extern uint64 ledger_reserve_segment(Relation rel, LedgerSlotNumber primary);
 extern uint64 ledger_renew_segment(Relation rel, LedgerSlotNumber primary);
 
 /* ---- move.c ---- */
 
-extern bool ledger_move_segments_down(Relation rel, BlockNumber target, BlockNumber *next);
+typedef struct LedgerMover LedgerMover;
+
+extern LedgerMover *ledger_mover_begin(Relation rel, BlockNumber target);
+extern bool ledger_mover_prepare(LedgerMover *mover);
+extern bool ledger_mover_run(LedgerMover *mover, bool yield);
+
+/* ---- shrink.c ---- */
+
+/* What VACUUM knows of a relation's blocks. */
+typedef struct LedgerSpace
+{
+	Relation	rel;
+	BufferAccessStrategy strategy;
+	uint64		tail_blocks;	/* in use by tail runs */
+	bool		active;			/* something happened since the last VACUUM */
+	bool		moved;			/* segments, to lower blocks */
+	bool		unfinished;		/* giving blocks back */
+} LedgerSpace;
+
+extern uint64 ledger_expected_blocks(LedgerSpace *space);
+extern void ledger_sweep(LedgerSpace *space);
+extern void ledger_remember_sweep(LedgerSpace *space);
+extern void ledger_give_back(LedgerSpace *space);
+extern void ledger_shrink(Relation rel);
 
 /* ---- pace.c ---- */
 
@@ -138,7 +162,6 @@ extern void ledger_leave_unwanted(void);
 
 /* ---- vacuum.c ---- */
 
-extern void ledger_shrink(Relation rel);
 extern void ledger_relation_vacuum(Relation rel, struct VacuumParams *params,
 								   BufferAccessStrategy bstrategy);
 

@@ -50,14 +50,14 @@ $node->safe_psql('postgres', q(
 		(3, 'SELECT string_agg(x::text, '','') FROM # x WHERE ctid IN (''(0,1)'', ''(0,200)'', ''(32,7)'', ''(64,7)'', ''(96,3)'', ''(1,5)'')'),
 		(4, 'SELECT count(*)::text FROM # TABLESAMPLE SYSTEM (100)');
 	INSERT INTO answers SELECT 'x', 'x' WHERE false;
-	CREATE TABLE results (block int, pos int, how text, q int, outcome text, message text);
-	CREATE FUNCTION outcome(query text, want text, OUT outcome text, OUT message text) LANGUAGE plpgsql AS $$
+	CREATE TABLE results (block int, pos int, how text, q int, outcome text, message text, detail text);
+	CREATE FUNCTION outcome(query text, want text, OUT outcome text, OUT message text, OUT detail text) LANGUAGE plpgsql AS $$
 	DECLARE got text;
 	BEGIN
 		EXECUTE query INTO got;
 		IF got IS NOT DISTINCT FROM want THEN outcome := 'right'; ELSE outcome := 'WRONG'; message := left(got, 100); END IF;
 	EXCEPTION WHEN query_canceled OR others THEN
-		GET STACKED DIAGNOSTICS outcome = RETURNED_SQLSTATE, message = MESSAGE_TEXT;
+		GET STACKED DIAGNOSTICS outcome = RETURNED_SQLSTATE, message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL;
 	END $$;
 	CREATE FUNCTION put(path text, data bytea) RETURNS void LANGUAGE plpgsql AS $$
 	DECLARE lo oid := lo_from_bytea(0, data);
@@ -81,18 +81,18 @@ $node->safe_psql('postgres', q(
 		COMMIT;
 		FOR r IN SELECT id, q, answer FROM queries JOIN answers USING (q) LOOP
 			o := outcome(replace(r.q, '#', 'damaged'), r.answer);
-			INSERT INTO results VALUES (block, pos, how, r.id, o.outcome, o.message);
+			INSERT INTO results VALUES (block, pos, how, r.id, o.outcome, o.message, o.detail);
 		END LOOP;
 		COMMIT;
 		IF writes THEN
 			o := outcome('WITH i AS (INSERT INTO damaged SELECT (fill_row(g)).* FROM generate_series(1, 30) g RETURNING 1) SELECT count(*)::text FROM i', '30');
-			INSERT INTO results VALUES (block, pos, how, 5, o.outcome, o.message);
+			INSERT INTO results VALUES (block, pos, how, 5, o.outcome, o.message, o.detail);
 			COMMIT;
 			o := outcome('SELECT (ledger.seal(''damaged'') >= 0)::text', 'true');
-			INSERT INTO results VALUES (block, pos, how, 6, o.outcome, o.message);
+			INSERT INTO results VALUES (block, pos, how, 6, o.outcome, o.message, o.detail);
 			COMMIT;
 			o := outcome('SELECT (count(*) IS NULL)::text FROM ledger.stats(''damaged''), ledger.segments(''damaged''), ledger.chunks(''damaged'')', 'false');
-			INSERT INTO results VALUES (block, pos, how, 7, o.outcome, o.message);
+			INSERT INTO results VALUES (block, pos, how, 7, o.outcome, o.message, o.detail);
 			COMMIT;
 		END IF;
 	END $$;
@@ -189,6 +189,15 @@ $report->('no wrong answer from blocks with a check', q(outcome = 'WRONG' AND q 
 $report->('a file cut short: no wrong answer', q(outcome = 'WRONG' AND q <= 4 AND how = 'cut' AND block > 0));
 $report->('nothing hangs', q(outcome = '57014'));
 $report->('errors name the relation and a block', q(outcome NOT IN ('right', 'WRONG', '57014') AND message !~ '"damaged".*block|block.*"damaged"|block \d+ (of|in) (relation|file)' AND block NOT IN (SELECT block FROM tails)));
+# of a segment, the block that is damaged: itself, or among those that the bytes are in
+$node->safe_psql('postgres', q(
+	CREATE TABLE streams AS SELECT b AS block FROM (SELECT pg_read_binary_file(pg_relation_filepath('orig')) AS d) f, generate_series(0, length(d) / 8192 - 1) b
+		WHERE get_byte(d, b * 8192 + 8168 + 3) IN (7, 8, 9);
+	CREATE FUNCTION names(n int, message text, detail text) RETURNS boolean LANGUAGE sql AS $$
+		SELECT message ~ (' in block ' || n || '( of relation|$)') OR EXISTS (SELECT FROM regexp_matches(substring(detail FROM 'in blocks ([^:]*):'), '(\d+)(?: to (\d+))?', 'g') m
+			WHERE n BETWEEN m[1]::int AND coalesce(m[2], m[1])::int) $$));
+cmp_ok($node->safe_psql('postgres', q(SELECT count(*) FROM results JOIN streams USING (block) WHERE outcome = 'XX001')), '>', 50, 'damaged segments are noticed');
+$report->('errors name the block of a segment that is damaged', q(outcome = 'XX001' AND how <> 'cut' AND block IN (SELECT block FROM streams) AND NOT names(block, message, detail)));
 $report->('no internal errors', q(outcome = 'XX000' AND message !~ 'damaged' AND block NOT IN (SELECT block FROM tails)));
 diag($node->safe_psql('postgres', q(SELECT format('%s results; on tail pages %s wrong answers, elsewhere %s', count(*),
 	count(*) FILTER (WHERE outcome = 'WRONG' AND block IN (SELECT block FROM tails)), count(*) FILTER (WHERE outcome = 'WRONG' AND block NOT IN (SELECT block FROM tails))) FROM results)));
