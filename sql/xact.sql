@@ -316,7 +316,8 @@ INSERT INTO l VALUES (5);
 SELECT count(DISTINCT cmin::text::int) >= 4 AS commands, min(cmin::text::int) < max(cmin::text::int) AS several, count(DISTINCT xmin::text) AS xids,
 	bool_and(xmax = 0 AND tableoid = 'l'::regclass) AS others FROM l;
 COMMIT;
-SELECT count(DISTINCT xmin::text) <= 2 AS xids, bool_and(xmax = 0) AS others FROM l;
+-- (autovacuum may have frozen some)
+SELECT count(DISTINCT xmin::text) FILTER (WHERE xmin <> '2') <= 2 AS xids, bool_and(xmax = 0) AS others FROM l;
 TRUNCATE h, l;
 
 -- An isolation level's snapshot, within one session.
