@@ -18,11 +18,18 @@
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
+#include "storage/lock.h"
+#include "storage/proc.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/resowner.h"
 #include "utils/syscache.h"
+#include "utils/timestamp.h"
+
+/* How long ledger.seal() waits for a lock before it looks for a deadlock. */
+#define LOCK_WAIT_MS	200
 
 PG_FUNCTION_INFO_V1(ledger_seal);
 PG_FUNCTION_INFO_V1(ledger_stats);
@@ -106,6 +113,126 @@ check_may_seal(Oid relid)
 					   get_rel_name(relid));
 }
 
+/* Wait for so long for the lock that sealing takes; returns whether we have it. */
+static bool
+wait_for_lock(Oid relid, int timeout)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	int			saved_timeout = LockTimeout;
+	volatile bool result = true;
+
+	BeginInternalSubTransaction(NULL);
+	PG_TRY();
+	{
+		LockTimeout = timeout;
+		LockRelationOid(relid, ShareUpdateExclusiveLock);
+		/* the timeout may have come just as the lock did */
+		CHECK_FOR_INTERRUPTS();
+		LockTimeout = saved_timeout;
+
+		/* it is to be held, and given back, outside of the subtransaction */
+		CurrentResourceOwner = owner;
+		LockRelationOid(relid, ShareUpdateExclusiveLock);
+		CurrentResourceOwner = CurTransactionResourceOwner;
+		UnlockRelationOid(relid, ShareUpdateExclusiveLock);
+		ReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(context);
+		CurrentResourceOwner = owner;
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		LockTimeout = saved_timeout;
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(context);
+		CurrentResourceOwner = owner;
+		if (error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE)
+			ReThrowError(error);
+		FreeErrorData(error);
+		result = false;
+	}
+	PG_END_TRY();
+	return result;
+}
+
+/*
+ * Whether somebody who has a lock on the relation that conflicts with ours
+ * waits for our transaction to end.
+ */
+static bool
+holder_waits_for_us(Oid relid)
+{
+	LockData   *locks = GetLockStatusData();
+	VirtualTransactionId vxid;
+	LOCKTAG		ours,
+				relation;
+	LOCKMASK	conflicts = 0;
+
+	GET_VXID_FROM_PGPROC(vxid, *MyProc);
+	SET_LOCKTAG_VIRTUALTRANSACTION(ours, vxid);
+	SET_LOCKTAG_RELATION(relation, MyDatabaseId, relid);
+	for (LOCKMODE mode = ShareUpdateExclusiveLock; mode <= AccessExclusiveLock; mode++)
+		conflicts |= LOCKBIT_ON(mode);
+
+	for (int i = 0; i < locks->nelements; i++)
+	{
+		const LockInstanceData *waiter = &locks->locks[i];
+
+		if (waiter->waitLockMode == NoLock ||
+			memcmp(&waiter->locktag, &ours, sizeof(LOCKTAG)) != 0)
+			continue;
+		for (int j = 0; j < locks->nelements; j++)
+		{
+			const LockInstanceData *holder = &locks->locks[j];
+
+			if (holder->pid == waiter->pid && (holder->holdMask & conflicts) != 0 &&
+				memcmp(&holder->locktag, &relation, sizeof(LOCKTAG)) == 0)
+				return true;
+		}
+	}
+	return false;
+}
+
+/*
+ * Take the lock that sealing takes.
+ *
+ * CREATE INDEX CONCURRENTLY holds one that conflicts while it waits for all who
+ * have a snapshot as old as ours.  The deadlock would be found after a while,
+ * but it is the index build that would fail.  So we wait a little at a time,
+ * and fail ourselves if who has the lock has come to wait for us.
+ */
+static void
+lock_to_seal(Oid relid)
+{
+	int			timeout = Min(LOCK_WAIT_MS, Max(DeadlockTimeout / 2, 1));
+	TimestampTz start;
+
+	if (ConditionalLockRelationOid(relid, ShareUpdateExclusiveLock))
+		return;
+	if (LockTimeout > 0)
+		timeout = Min(timeout, LockTimeout);
+	start = GetCurrentTimestamp();
+	while (!wait_for_lock(relid, timeout))
+	{
+		if (holder_waits_for_us(relid))
+			ereport(ERROR,
+					(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+					 errmsg("could not obtain lock on ledger \"%s\"", get_rel_name(relid)),
+					 errdetail("Whoever has it waits for this transaction to end, as CREATE INDEX CONCURRENTLY does."),
+					 errhint("Call ledger.seal() again later.")));
+		if (LockTimeout > 0 &&
+			TimestampDifferenceExceeds(start, GetCurrentTimestamp(), LockTimeout))
+			ereport(ERROR,
+					(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+					 errmsg("canceling statement due to lock timeout")));
+	}
+}
+
 /*
  * One segment's worth, under a lock that is given back at once.  Returns false
  * when nothing is left to seal.
@@ -119,7 +246,7 @@ seal_step(Oid relid, bool first, int64 *sealed)
 	int			context;
 	int64		rows = -1;
 
-	LockRelationOid(relid, ShareUpdateExclusiveLock);
+	lock_to_seal(relid);
 	rel = try_relation_open(relid, NoLock);
 	if (rel == NULL)
 	{
