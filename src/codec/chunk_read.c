@@ -500,6 +500,12 @@ ledger_chunk_matches(LedgerChunk *chunk, int first, int count, const LedgerDecod
 	}
 }
 
+bool
+ledger_chunk_checks_itself(const LedgerChunk *chunk, LedgerEffort effort)
+{
+	return chunk->encoding == LEDGER_ENC_LZ4 && effort == LEDGER_EFFORT_QUICK;
+}
+
 const char *
 ledger_chunk_encoding(const LedgerChunk *chunk)
 {

@@ -23,12 +23,28 @@ ledger_encoder_write(LedgerEncoder *enc, const void *data, Size len)
 }
 
 static bool
-same_value(const LedgerColumnInput *input, int a, int b)
+same_value(const LedgerColumnType *type, Datum a, LedgerBytes b)
 {
-	LedgerBytes x = ledger_datum_bytes(&input->type, input->values[a]);
-	LedgerBytes y = ledger_datum_bytes(&input->type, input->values[b]);
+	LedgerBytes bytes = ledger_datum_bytes(type, a);
 
-	return x.len == y.len && memcmp(x.data, y.data, x.len) == 0;
+	return bytes.len == b.len && memcmp(bytes.data, b.data, b.len) == 0;
+}
+
+void
+ledger_summary_add(LedgerSummary *summary, const LedgerColumnType *type,
+				   const Datum *values, int row)
+{
+	LedgerBytes bytes;
+
+	if (summary->nvalues++ == 0)
+		summary->first = row;
+	if (type->attbyval)
+		return;
+	bytes = ledger_datum_bytes(type, values[row]);
+	summary->total += bytes.len;
+	summary->longest = Max(summary->longest, bytes.len);
+	if (summary->constant)
+		summary->constant = same_value(type, values[summary->first], bytes);
 }
 
 static void
@@ -38,19 +54,8 @@ summarize(const LedgerColumnInput *input, LedgerSummary *summary)
 	summary->constant = true;
 	for (int row = 0; row < input->nrows; row++)
 	{
-		Size		len;
-
-		if (input->isnull[row])
-			continue;
-		if (summary->nvalues++ == 0)
-			summary->first = row;
-		if (input->type.attbyval)
-			continue;
-		len = ledger_datum_bytes(&input->type, input->values[row]).len;
-		summary->total += len;
-		summary->longest = Max(summary->longest, len);
-		if (summary->constant)
-			summary->constant = same_value(input, summary->first, row);
+		if (!input->isnull[row])
+			ledger_summary_add(summary, &input->type, input->values, row);
 	}
 }
 
@@ -181,7 +186,10 @@ begin_chunk(LedgerEncoder *enc)
 	LedgerSummary summary;
 	LedgerDictBuild dict;
 
-	summarize(enc->input, &summary);
+	if (enc->input->summary)
+		summary = *enc->input->summary;
+	else
+		summarize(enc->input, &summary);
 	if (summary.nvalues == 0)
 		enc->encoding = LEDGER_ENC_NULL;
 	else if (enc->input->type.attbyval)

@@ -33,6 +33,16 @@ typedef struct LedgerColumnType
 	char		attalign;
 } LedgerColumnType;
 
+/* What can be said of all values by one look at each. */
+typedef struct LedgerSummary
+{
+	int			nvalues;		/* not NULL */
+	int			first;			/* row of the first of them */
+	uint64		total;			/* bytes, if by reference */
+	Size		longest;
+	bool		constant;		/* all of them the same */
+} LedgerSummary;
+
 /*
  * The values of one column, ready to be encoded.  A varlena value must be
  * plain: neither compressed nor out of line nor expanded; its header may have
@@ -44,7 +54,12 @@ typedef struct LedgerColumnInput
 	int			nrows;
 	const Datum *values;
 	const bool *isnull;
+	const LedgerSummary *summary;	/* NULL if nobody knows yet */
 } LedgerColumnInput;
+
+/* Add a row that is not NULL to a summary; "constant" is true at first. */
+extern void ledger_summary_add(LedgerSummary *summary, const LedgerColumnType *type,
+							   const Datum *values, int row);
 
 /* Where the encoder's bytes go, in order. */
 typedef struct LedgerSink
@@ -123,6 +138,12 @@ extern void ledger_chunk_decode(LedgerChunk *chunk, int first, int count,
 extern bool ledger_chunk_matches(LedgerChunk *chunk, int first, int count,
 								 const LedgerDecoded *references,
 								 const Datum *values, const bool *isnull);
+
+/*
+ * Has the encoder, when it wrote the chunk with this effort, checked its own
+ * work but for what LZ4 makes of bytes?
+ */
+extern bool ledger_chunk_checks_itself(const LedgerChunk *chunk, LedgerEffort effort);
 
 /* Name of the chunk's encoding, for ledger.chunks(). */
 extern const char *ledger_chunk_encoding(const LedgerChunk *chunk);

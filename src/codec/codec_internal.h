@@ -202,6 +202,8 @@ extern LedgerRowrefFinder *ledger_rowref_finder(const LedgerColumnInput *columns
 												const LedgerRowref *rowref);
 extern LedgerBytes ledger_rowref_apply(LedgerRowrefFinder *finder, int row,
 									   LedgerBytes value);
+extern bool ledger_rowref_check(const LedgerRowrefFinder *finder, int row,
+								LedgerBytes stored, LedgerBytes value);
 extern int64 ledger_rowref_length(const LedgerRowref *rowref,
 								  const LedgerBytes *references, LedgerBytes stored);
 extern void ledger_rowref_expand(const LedgerRowref *rowref,
@@ -246,16 +248,6 @@ ledger_encoder_value(const LedgerEncoder *enc, int row)
 {
 	return ledger_datum_bytes(&enc->input->type, enc->input->values[row]);
 }
-
-/* What can be said of all values by one look at each (chunk_write.c). */
-typedef struct LedgerSummary
-{
-	int			nvalues;		/* not NULL */
-	int			first;			/* row of the first of them */
-	uint64		total;			/* bytes */
-	Size		longest;
-	bool		constant;
-} LedgerSummary;
 
 /*
  * Dictionaries (dict.c).

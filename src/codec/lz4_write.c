@@ -342,6 +342,7 @@ ledger_lz4_vector(LedgerEncoder *enc)
 	for (int i = 0; i < enc->ndense; i++)
 	{
 		LedgerBytes value = ledger_encoder_value(enc, enc->dense[i]);
+		LedgerBytes stored = value;
 
 		lengths[i] = 0;
 		if (lz4->finder && value.len > LEDGER_ROWREF_VALUE_MAX)
@@ -352,9 +353,14 @@ ledger_lz4_vector(LedgerEncoder *enc)
 			lengths[i] = sizeof(mark);
 		}
 		else if (lz4->finder)
-			value = ledger_rowref_apply(lz4->finder, enc->dense[i], value);
-		lengths[i] += value.len;
-		append_bytes(enc, lz4, value.data, value.len);
+		{
+			stored = ledger_rowref_apply(lz4->finder, enc->dense[i], value);
+			/* whoever encodes quickly does not look at all values again */
+			if (lz4->quick && !ledger_rowref_check(lz4->finder, enc->dense[i], stored, value))
+				elog(ERROR, "references of a value do not lead back to it");
+		}
+		lengths[i] += stored.len;
+		append_bytes(enc, lz4, stored.data, stored.len);
 	}
 	if (lz4->fill > 0)
 		write_block(enc, lz4);

@@ -346,6 +346,17 @@ ledger_rowref_apply(LedgerRowrefFinder *finder, int row, LedgerBytes value)
 	return stored;
 }
 
+/* Does what ledger_rowref_apply has made of a row's value lead back to it? */
+bool
+ledger_rowref_check(const LedgerRowrefFinder *finder, int row, LedgerBytes stored,
+					LedgerBytes value)
+{
+	LedgerBytes references[LEDGER_ROWREF_COLUMNS];
+
+	(void) get_references(finder, row, references);
+	return ledger_rowref_matches(&finder->rowref, references, stored, value);
+}
+
 /*
  * The length of the value that is stored so, or -1 if nothing is.
  */

@@ -23,7 +23,6 @@
 #include "access/hio.h"
 #include "catalog/catalog.h"
 #include "catalog/pg_index.h"
-#include "codec/codec.h"
 #include "lib/ilist.h"
 #include "miscadmin.h"
 #include "pgstat.h"
@@ -56,6 +55,7 @@ struct LedgerBulkBuffer
 	LedgerColumnRows *rows;
 	uint32	   *cids;
 	uint64		bytes;
+	int			expected;		/* rows, from the last segment's */
 
 	int			nslots;
 	LedgerSegmentSlot slots[LEDGER_SEGMENT_SLOTS];
@@ -223,7 +223,7 @@ start_rows(LedgerBulkBuffer *buffer)
 	else
 		buffer->context = GenerationContextCreate(TopTransactionContext, "ledger bulk rows",
 												  ALLOCSET_DEFAULT_SIZES);
-	buffer->rows = ledger_columns_begin(buffer->context, buffer->desc);
+	buffer->rows = ledger_columns_begin(buffer->context, buffer->desc, buffer->expected);
 	buffer->cids = NULL;
 }
 
@@ -610,6 +610,7 @@ write_out(Relation rel, LedgerBulkBuffer *buffer)
 		write_as_tail(rel, buffer);
 	else
 		write_as_segment(rel, buffer);
+	buffer->expected = Min(buffer->nrows + buffer->nrows / 8, LEDGER_SEGMENT_ROWS);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(work);
 	drop_rows(buffer);

@@ -39,15 +39,18 @@ struct LedgerColumnRows
 	MemoryContext context;
 	TupleDesc	desc;
 	int			capacity;
+	int			first_capacity;
 	Datum	  **values;			/* of each column, of each row */
 	bool	  **isnull;
+	LedgerSummary *summaries;	/* of each column */
+	LedgerColumnType *types;
 	ColumnRoom *rooms;
 	uint64		raw_bytes;		/* what the rows would have in heap tuples */
 };
 
-/* The descriptor must stay. */
+/* The descriptor must stay; "expected" says how many rows may come. */
 LedgerColumnRows *
-ledger_columns_begin(MemoryContext context, TupleDesc desc)
+ledger_columns_begin(MemoryContext context, TupleDesc desc, int expected)
 {
 	MemoryContext old = MemoryContextSwitchTo(context);
 	LedgerColumnRows *rows = palloc0(sizeof(LedgerColumnRows));
@@ -55,9 +58,17 @@ ledger_columns_begin(MemoryContext context, TupleDesc desc)
 
 	rows->context = context;
 	rows->desc = desc;
+	rows->first_capacity = Max(expected, CAPACITY_FIRST);
 	rows->values = palloc0(natts * sizeof(Datum *));
 	rows->isnull = palloc0(natts * sizeof(bool *));
 	rows->rooms = palloc0(natts * sizeof(ColumnRoom));
+	rows->summaries = palloc0(natts * sizeof(LedgerSummary));
+	rows->types = palloc(natts * sizeof(LedgerColumnType));
+	for (int i = 0; i < desc->natts; i++)
+	{
+		ledger_column_type(desc, i, &rows->types[i]);
+		rows->summaries[i].constant = true;
+	}
 	MemoryContextSwitchTo(old);
 	return rows;
 }
@@ -65,7 +76,7 @@ ledger_columns_begin(MemoryContext context, TupleDesc desc)
 static void
 grow(LedgerColumnRows *rows)
 {
-	int			capacity = rows->capacity == 0 ? CAPACITY_FIRST : rows->capacity * 2;
+	int			capacity = rows->capacity == 0 ? rows->first_capacity : rows->capacity * 2;
 	MemoryContext old = MemoryContextSwitchTo(rows->context);
 
 	for (int i = 0; i < rows->desc->natts; i++)
@@ -163,7 +174,7 @@ tuple_offset(Size off, Form_pg_attribute att, Datum copy)
 
 /*
  * Put the slot's row at the place "row", to which the rows before it must
- * have come; it may be put there again.  Returns the memory taken.
+ * have come.  Returns the memory taken.
  */
 Size
 ledger_columns_put(LedgerColumnRows *rows, int row, TupleTableSlot *slot)
@@ -191,6 +202,7 @@ ledger_columns_put(LedgerColumnRows *rows, int row, TupleTableSlot *slot)
 		if (att->attbyval)
 		{
 			rows->values[i][row] = plain_datum(value, att->attlen);
+			ledger_summary_add(&rows->summaries[i], &rows->types[i], rows->values[i], row);
 			off = att_align_nominal(off, att->attalign) + att->attlen;
 			continue;
 		}
@@ -200,6 +212,7 @@ ledger_columns_put(LedgerColumnRows *rows, int row, TupleTableSlot *slot)
 		rows->values[i][row] = copy_value(rows, &rows->rooms[i], att, plain, &size);
 		off = tuple_offset(off, att, rows->values[i][row]) + size;
 		bytes += size;
+		ledger_summary_add(&rows->summaries[i], &rows->types[i], rows->values[i], row);
 		if (plain != value)
 			pfree(DatumGetPointer(plain));
 	}
@@ -209,11 +222,11 @@ ledger_columns_put(LedgerColumnRows *rows, int row, TupleTableSlot *slot)
 
 /* Show column i to the encoder. */
 void
-ledger_columns_show(const LedgerColumnRows *rows, int i, const Datum **values,
-					const bool **isnull)
+ledger_columns_show(const LedgerColumnRows *rows, int i, LedgerColumnInput *column)
 {
-	*values = rows->values[i];
-	*isnull = rows->isnull[i];
+	column->values = rows->values[i];
+	column->isnull = rows->isnull[i];
+	column->summary = &rows->summaries[i];
 }
 
 uint64

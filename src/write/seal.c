@@ -14,7 +14,6 @@
 
 #include "access/generic_xlog.h"
 #include "access/xact.h"
-#include "codec/codec.h"
 #include "miscadmin.h"
 #include "storage/indexfsm.h"
 #include "storage/procarray.h"

@@ -10,6 +10,7 @@
 
 #include "access/heapam.h"
 #include "access/tableam.h"
+#include "codec/codec.h"
 #include "commands/vacuum.h"
 #include "storage/storage.h"
 
@@ -63,10 +64,10 @@ extern void ledger_bulk_init(void);
 
 typedef struct LedgerColumnRows LedgerColumnRows;
 
-extern LedgerColumnRows *ledger_columns_begin(MemoryContext context, TupleDesc desc);
+extern LedgerColumnRows *ledger_columns_begin(MemoryContext context, TupleDesc desc, int expected);
 extern Size ledger_columns_put(LedgerColumnRows *rows, int row, TupleTableSlot *slot);
-extern void ledger_columns_show(const LedgerColumnRows *rows, int i, const Datum **values,
-								const bool **isnull);
+extern void ledger_columns_show(const LedgerColumnRows *rows, int i,
+								LedgerColumnInput *column);
 extern uint64 ledger_columns_raw_bytes(const LedgerColumnRows *rows);
 extern HeapTuple ledger_columns_tuple(const LedgerColumnRows *rows, int row);
 
@@ -84,6 +85,8 @@ extern void ledger_change_entry(Relation rel, LedgerSlotNumber slot,
 extern void ledger_change_totals(Relation rel, const LedgerTotals *change);
 
 /* ---- encode.c ---- */
+
+extern void ledger_column_type(TupleDesc desc, int i, LedgerColumnType *type);
 
 typedef struct LedgerRowSet
 {

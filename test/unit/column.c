@@ -249,6 +249,7 @@ column_begin(Column *column, const LedgerColumnType *type, int nrows)
 	column->input.nrows = nrows;
 	column->input.values = column->values;
 	column->input.isnull = column->isnull;
+	column->input.summary = NULL;
 }
 
 void

@@ -311,7 +311,7 @@ print_totals(void)
 int
 main(int argc, char **argv)
 {
-	LedgerColumnInput columns[COLUMNS_MAX];
+	LedgerColumnInput columns[COLUMNS_MAX] = {0};
 
 	if (argc < 2)
 	{

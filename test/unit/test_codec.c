@@ -235,6 +235,31 @@ damage_noticed(const ShimBuffer *original, const LedgerColumnInput *columns, int
 	return ok;
 }
 
+/* A summary made when the values came changes nothing. */
+static bool
+same_with_summary(const LedgerColumnInput *columns, int self, LedgerEffort effort,
+				  const ShimBuffer *expected)
+{
+	LedgerColumnInput copies[8];
+	LedgerSummary summary = {0};
+	ShimBuffer	buffer = {0};
+	LedgerSink	sink = shim_sink(&buffer);
+	bool		same;
+
+	memcpy(copies, columns, (self + 1) * sizeof(LedgerColumnInput));
+	summary.constant = true;
+	for (int row = 0; row < columns[self].nrows; row++)
+	{
+		if (!columns[self].isnull[row])
+			ledger_summary_add(&summary, &columns[self].type, columns[self].values, row);
+	}
+	copies[self].summary = &summary;
+	ledger_chunk_encode(copies, self, effort, &sink);
+	same = buffer.len == expected->len && memcmp(buffer.data, expected->data, buffer.len) == 0;
+	free(buffer.data);
+	return same;
+}
+
 static void
 check_effort(const LedgerColumnInput *columns, int self, LedgerEffort effort, const char *name,
 			 int damages)
@@ -247,6 +272,7 @@ check_effort(const LedgerColumnInput *columns, int self, LedgerEffort effort, co
 	bool		noticed = true;
 
 	report(length == buffer.len, name, "length");
+	report(same_with_summary(columns, self, effort, &buffer), name, "summary");
 	shim_free_all();
 	if (setjmp(shim_corrupt_jump) == 0)
 	{
@@ -369,7 +395,7 @@ check_huge_value(LedgerEffort effort)
 	Datum		values[3];
 	bool		isnull[3] = {false, false, false};
 	char		small[VARHDRSZ + 4];
-	LedgerColumnInput input = {type, 3, values, isnull};
+	LedgerColumnInput input = {type, 3, values, isnull, NULL};
 	ShimBuffer	buffer = {0};
 	LedgerSink	sink = shim_sink(&buffer);
 
