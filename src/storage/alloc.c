@@ -234,6 +234,29 @@ extend(Relation rel, FreeBlock *found, int n)
 }
 
 /*
+ * Add to the blocks found; returns how many there are then.  If that fails, the
+ * map must not forget them.
+ */
+static int
+extend_found(Relation rel, FreeBlock *found, int nfound, int n)
+{
+	if (nfound == 0)
+		return extend(rel, found, n);
+	PG_TRY();
+	{
+		n = extend(rel, found + nfound, n - nfound);
+	}
+	PG_CATCH();
+	{
+		for (int i = 0; i < nfound; i++)
+			ledger_free_block(rel, BufferGetBlockNumber(found[i].buffer));
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	return nfound + n;
+}
+
+/*
  * Up to n blocks to write to, exclusively locked, with contents that nobody
  * needs; at least one.  Must not be called with any buffer lock held.
  *
@@ -253,8 +276,8 @@ ledger_alloc_blocks(Relation rel, Buffer *buffers, int n)
 		int			nfound = find_free(rel, found, n);
 
 		CHECK_FOR_INTERRUPTS();
-		if (nfound == 0)
-			nfound = extend(rel, found, n);
+		if (nfound < n)
+			nfound = extend_found(rel, found, nfound, n);
 
 		for (int i = 0; i < nfound; i++)
 		{

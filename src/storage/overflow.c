@@ -3,9 +3,9 @@
  * overflow.c
  *	  Rows too big for a tail page: a chain of blocks behind a stub.
  *
- * The chain is written and logged, last block first, before the stub that
- * points to it.  Its blocks name the slot of the run that the stub goes to, and
- * are in use as long as that run is.
+ * The chain is written and logged, last block first, before anything points to
+ * it.  Its blocks name the slot of the run that the stub goes to, and are in use
+ * as long as that run is.
  *
  *-------------------------------------------------------------------------
  */
@@ -94,6 +94,11 @@ ledger_read_overflow(Relation rel, const LedgerOverflowStub *stub)
 	BlockNumber previous = stub->first;
 	uint32		done = 0;
 
+	if (stub->first == InvalidBlockNumber)
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("a row of ledger \"%s\" is still being inserted",
+						RelationGetRelationName(rel))));
 	if (stub->length < SizeofHeapTupleHeader || stub->length > MaxAllocSize - HEAPTUPLESIZE ||
 		stub->length / OVERFLOW_BYTES > RelationGetNumberOfBlocks(rel))
 		ledger_corrupt(rel, stub->first, "a row in overflow blocks claims %u bytes", stub->length);

@@ -55,6 +55,7 @@ struct LedgerBulkBuffer
 	LedgerColumnRows *rows;
 	uint32	   *cids;
 	uint64		bytes;
+	bool		stranded;		/* relation dropped: they count no more */
 	int			expected;		/* rows, from the last segment's */
 
 	int			nslots;
@@ -188,6 +189,11 @@ ledger_bulk_target(Relation rel, int nrows)
 	/* an ALTER TABLE may have given the file to this relation meanwhile */
 	if (buffer != NULL)
 		buffer->relid = relid;
+	if (buffer != NULL && buffer->stranded)
+	{
+		buffer->stranded = false;
+		buffered_bytes += buffer->bytes;
+	}
 	if (buffer == NULL || buffer->nrows == 0)
 	{
 		if (!indexes_permit(rel))
@@ -198,11 +204,12 @@ ledger_bulk_target(Relation rel, int nrows)
 	if (buffer->desc->natts != RelationGetDescr(rel)->natts)
 	{
 		MemoryContext old;
+		TupleDesc	before = buffer->desc;
 
 		write_out(rel, buffer);
 		old = MemoryContextSwitchTo(TopTransactionContext);
-		FreeTupleDesc(buffer->desc);
 		buffer->desc = CreateTupleDescCopyConstr(RelationGetDescr(rel));
+		FreeTupleDesc(before);
 		MemoryContextSwitchTo(old);
 	}
 	return buffer;
@@ -233,7 +240,9 @@ drop_rows(LedgerBulkBuffer *buffer)
 {
 	bool		large = buffer->bytes > BUFFERED_BYTES / 2;
 
-	buffered_bytes -= buffer->bytes;
+	if (!buffer->stranded)
+		buffered_bytes -= buffer->bytes;
+	buffer->stranded = false;
 	buffer->nrows = buffer->nslots = 0;
 	buffer->bytes = 0;
 	if (buffer->context == NULL)
@@ -343,7 +352,7 @@ biggest_buffer(void)
 	{
 		LedgerBulkBuffer *buffer = dlist_container(LedgerBulkBuffer, node, iter.cur);
 
-		if (result == NULL || buffer->bytes > result->bytes)
+		if (!buffer->stranded && (result == NULL || buffer->bytes > result->bytes))
 			result = buffer;
 	}
 	return result;
@@ -353,7 +362,8 @@ biggest_buffer(void)
  * Write out a buffer whose relation is not at hand.  That relation may have
  * been dropped by this very transaction: if "final", or where there is no
  * savepoint, then for good, and the rows with it; else a rollback may still
- * bring it back, and the rows stay in memory.
+ * bring it back, and the rows stay in memory, beyond the budget: others would
+ * else have to make do with what is left of it.
  */
 static void
 write_out_by_id(LedgerBulkBuffer *buffer, bool final)
@@ -367,6 +377,11 @@ write_out_by_id(LedgerBulkBuffer *buffer, bool final)
 		write_out(rel, buffer);
 	else if (final || GetCurrentTransactionNestLevel() == 1)
 		drop_rows(buffer);
+	else if (!buffer->stranded)
+	{
+		buffer->stranded = true;
+		buffered_bytes -= buffer->bytes;
+	}
 	if (rel != NULL)
 		relation_close(rel, NoLock);
 }

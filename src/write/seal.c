@@ -697,17 +697,21 @@ static void
 publish(SealState *state, BlockNumber root, uint64 segment, uint32 nblocks)
 {
 	LedgerTotals change = {0};
-
-	uint64		oldest = state->entries[0].oldest_xid;
-	uint64		newest = state->entries[0].newest_xid;
+	uint64		oldest = FrozenTransactionId;
+	uint64		newest = 0;
 
 	/*
 	 * All slots of a segment get the same bounds, so that they become old
-	 * enough to be frozen at once: they share the xmin blocks.
+	 * enough to be frozen at once: they share the xmin blocks.  A slot whose
+	 * rows are all frozen has no oldest xid.
 	 */
-	for (int i = 1; i < state->nslots; i++)
+	for (int i = 0; i < state->nslots; i++)
 	{
-		oldest = Min(oldest, state->entries[i].oldest_xid);
+		uint64		slot_oldest = state->entries[i].oldest_xid;
+
+		if (slot_oldest != FrozenTransactionId &&
+			(oldest == FrozenTransactionId || slot_oldest < oldest))
+			oldest = slot_oldest;
 		newest = Max(newest, state->entries[i].newest_xid);
 	}
 

@@ -86,6 +86,8 @@ ledger_sweep(LedgerSpace *space)
 	if (!ledger_read_meta(rel, &meta))
 		return;
 	space->active = meta.swept_segment != meta.next_segment || meta.swept_slot != meta.next_slot;
+	space->swept_segment = meta.next_segment;
+	space->swept_slot = meta.next_slot;
 	if (!space->active)
 		return;
 	used = ledger_expected_blocks(space);
@@ -101,7 +103,7 @@ ledger_sweep(LedgerSpace *space)
 	IndexFreeSpaceMapVacuum(rel);
 }
 
-/* Another sweep is of no use until something more happens. */
+/* Another sweep is of no use until something happens that this has not seen. */
 void
 ledger_remember_sweep(LedgerSpace *space)
 {
@@ -114,8 +116,8 @@ ledger_remember_sweep(LedgerSpace *space)
 	buffer = ledger_lock_meta(space->rel, BUFFER_LOCK_EXCLUSIVE);
 	xlog = GenericXLogStart(space->rel);
 	meta = ledger_meta_of(space->rel, buffer, GenericXLogRegisterBuffer(xlog, buffer, 0));
-	meta->swept_segment = meta->next_segment;
-	meta->swept_slot = meta->next_slot;
+	meta->swept_segment = space->swept_segment;
+	meta->swept_slot = space->swept_slot;
 	ledger_meta_set_crc(meta);
 	GenericXLogFinish(xlog);
 	UnlockReleaseBuffer(buffer);

@@ -699,7 +699,10 @@ insert_tuple(Relation rel, Buffer buffer, HeapTuple tuple, int options, bool spe
 	*row = row_on_page(page, ItemPointerGetOffsetNumber(&tuple->t_self));
 }
 
-/* Fill in the stub of a row that this transaction has inserted. */
+/*
+ * Fill in the stub of a row that this transaction has inserted.  A page with
+ * tuples may only be logged in full: see src/README.
+ */
 static void
 complete_stub(Relation rel, ItemPointer place, const LedgerOverflowStub *stub)
 {
@@ -710,7 +713,7 @@ complete_stub(Relation rel, ItemPointer place, const LedgerOverflowStub *stub)
 
 	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
 	state = GenericXLogStart(rel);
-	page = GenericXLogRegisterBuffer(state, buffer, 0);
+	page = GenericXLogRegisterBuffer(state, buffer, GENERIC_XLOG_FULL_IMAGE);
 	header = (HeapTupleHeader) PageGetItem(page, PageGetItemId(page, ItemPointerGetOffsetNumber(place)));
 	memcpy((char *) header + header->t_hoff, stub, sizeof(*stub));
 	GenericXLogFinish(state);
@@ -722,8 +725,9 @@ complete_stub(Relation rel, ItemPointer place, const LedgerOverflowStub *stub)
  *
  * The stub comes first, without its chain: from then on the run cannot be
  * sealed before our transaction ends, so that the chain, which may take long
- * to write, can be of that run even if it is closed meanwhile.  Nobody else
- * looks into the stub before the transaction has committed.
+ * to write, can be of that run even if it is closed meanwhile.  Who looks into
+ * the stub before it is filled in, as a dirty snapshot may have him do, gets an
+ * error.
  */
 static void
 insert_big(Relation rel, HeapTuple tuple, uint64 excess, int options, bool speculative,

@@ -225,6 +225,7 @@ freeze_tail(VacuumState *state)
 			case LEDGER_SLOT_BULK_OPEN:
 			case LEDGER_SLOT_BULK_WRITTEN:
 				note_xid(state, XidFromFullTransactionId(FullTransactionIdFromU64(entry.oldest_xid)));
+				state->space.unfinished = true; /* its blocks may become free */
 				break;
 			case LEDGER_SLOT_FREE:
 			case LEDGER_SLOT_DEAD:
@@ -561,19 +562,24 @@ seal_all(VacuumState *state)
 	}
 }
 
+/*
+ * Rows of closed runs that could not be sealed, because a transaction is in
+ * progress, are reported as dead so that autovacuum comes back.
+ */
 static void
-report(VacuumState *state)
+report_to_pgstat(VacuumState *state)
 {
 	LedgerMetaData meta;
 	uint64		live = state->tail_rows;
 
 	if (ledger_read_meta(state->rel, &meta))
 		live += meta.totals.entries;
+	pgstat_report_vacuum_compat(state->rel, live, state->unsealed_rows, state->start);
+}
 
-	/*
-	 * Rows of closed runs that could not be sealed, because a transaction is
-	 * in progress, are reported as dead so that autovacuum comes back.
-	 */
+static void
+report_to_user(VacuumState *state)
+{
 	ereport((state->params->options & VACOPT_VERBOSE) ? INFO : DEBUG2,
 			(errmsg("vacuumed ledger \"%s\": sealed " INT64_FORMAT " entries, " UINT64_FORMAT " remain in the tail",
 					RelationGetRelationName(state->rel), state->sealed_rows, state->tail_rows),
@@ -581,7 +587,6 @@ report(VacuumState *state)
 					   state->nblocks, RelationGetNumberOfBlocks(state->rel),
 					   (uint32) ledger_expected_blocks(&state->space),
 					   state->space.moved ? " Segments were moved to lower blocks." : "")));
-	pgstat_report_vacuum_compat(state->rel, live, state->unsealed_rows, state->start);
 }
 
 void
@@ -618,16 +623,20 @@ ledger_relation_vacuum(Relation rel, VacuumParams *params, BufferAccessStrategy 
 	}
 	freeze_segments(&state);
 	freeze_tail(&state);
+	if (!state.failsafe && rel->rd_rel->relhasindex)
+		vacuum_indexes(&state);
+
+	/* giving blocks back may fail, or be cancelled for who waits for the lock */
+	update_frozenxid(&state);
+	report_to_pgstat(&state);
 	if (!state.failsafe)
 	{
-		if (rel->rd_rel->relhasindex)
-			vacuum_indexes(&state);
 		if (params->truncate != VACOPTVALUE_DISABLED)
 			ledger_give_back(&state.space);
 		ledger_remember_sweep(&state.space);
+		update_frozenxid(&state);
 	}
-	update_frozenxid(&state);
-	report(&state);
+	report_to_user(&state);
 	pgstat_progress_end_command();
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);

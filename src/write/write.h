@@ -135,7 +135,9 @@ typedef struct LedgerSpace
 	uint64		tail_blocks;	/* in use by tail runs */
 	bool		active;			/* something happened since the last VACUUM */
 	bool		moved;			/* segments, to lower blocks */
-	bool		unfinished;		/* giving blocks back */
+	bool		unfinished;		/* there may be more to give back */
+	uint64		swept_segment;	/* next ones when blocks were looked at */
+	LedgerSlotNumber swept_slot;
 } LedgerSpace;
 
 extern uint64 ledger_expected_blocks(LedgerSpace *space);

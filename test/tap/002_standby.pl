@@ -13,6 +13,11 @@ my $primary = ledger_node('primary', init => { allows_streaming => 1 },
 	conf => "wal_consistency_checking = 'heap,heap2,btree,generic'\nautovacuum = off\nmax_standby_streaming_delay = 0\nhot_standby_feedback = off\nmax_wal_size = 1GB\n");
 prepare_oracle($primary);
 $primary->safe_psql('postgres', 'CREATE SEQUENCE s; CREATE INDEX l_k ON l (k, i); SELECT load(0, 100); SELECT load(0, 3000)');
+# a row with an overflow chain, in each
+$primary->safe_psql('postgres', q(CREATE FUNCTION big(key bigint) RETURNS void LANGUAGE sql AS $$
+	INSERT INTO h SELECT key, 0, string_agg(md5(key::text || g), ''), NULL FROM generate_series(1, 900) g;
+	INSERT INTO l SELECT key, 0, string_agg(md5(key::text || g), ''), NULL FROM generate_series(1, 900) g;
+$$));
 $primary->backup('b');
 my $standby = PostgreSQL::Test::Cluster->new('standby');
 $standby->init_from_backup($primary, 'b', has_streaming => 1);
@@ -48,6 +53,7 @@ for my $round (1 .. 12)
 		SELECT load(nextval('s'), 40);
 		BEGIN; SELECT load(nextval('s'), 6); SAVEPOINT a; SELECT load(nextval('s'), 1800); ROLLBACK TO a; COMMIT;
 		BEGIN; SELECT load(nextval('s'), 2000); ROLLBACK;
+		BEGIN; SELECT load(nextval('s'), 2); SELECT big(nextval('s')); SELECT count(*) FROM l; SELECT big(nextval('s')); COMMIT;
 		SELECT load(nextval('s'), 1500);
 		SELECT singles(nextval('s'), 60)));
 	# queries run on the standby while what they read is sealed
