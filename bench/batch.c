@@ -11,6 +11,8 @@
  *			append_rows		ledger.append(t, ARRAY[ROW($1, ...), ...])
  *			append_array	ledger.append(t, $1::t[])
  *			append_ndjson	ledger.append_ndjson(t, $1)
+ *			append_json		ledger.append_json(t, $1)
+ *			populate		INSERT INTO t SELECT * FROM jsonb_populate_recordset(NULL::t, $1)
  * FILE:	entries as gen_entries makes them; each connection picks batches of
  *			BATCH consecutive lines at random
  *
@@ -146,6 +148,20 @@ statement(const char *form, const char *table, int batch)
 		add(&b, array ? table : "text");
 		add(&b, array ? "[])" : ")");
 	}
+	else if (strcmp(form, "append_json") == 0)
+	{
+		add(&b, "SELECT ledger.append_json('");
+		add(&b, table);
+		add(&b, "', $1::jsonb)");
+	}
+	else if (strcmp(form, "populate") == 0)
+	{
+		add(&b, "INSERT INTO ");
+		add(&b, table);
+		add(&b, " SELECT * FROM jsonb_populate_recordset(NULL::");
+		add(&b, table);
+		add(&b, ", $1::jsonb)");
+	}
 	else
 		fail(form, "no such form");
 	return b.data;
@@ -188,10 +204,11 @@ parameters(const char *form, char **fields, int batch, int *n)
 	else
 	{
 		int			array = strcmp(form, "append_array") == 0;
+		int			lines = strcmp(form, "append_ndjson") == 0;
 		Buffer		b = {0};
 
 		*n = 1;
-		add(&b, array ? "{" : "");
+		add(&b, array ? "{" : lines ? "" : "[");
 		for (int row = 0; row < batch; row++)
 		{
 			Buffer		e = {0};
@@ -225,12 +242,13 @@ parameters(const char *form, char **fields, int batch, int *n)
 			}
 			else
 			{
+				add(&b, row && !lines ? "," : "");
 				add(&b, e.data);
-				add_char(&b, '\n');
+				add(&b, lines ? "\n" : "");
 			}
 			free(e.data);
 		}
-		add(&b, array ? "}" : "");
+		add(&b, array ? "}" : lines ? "" : "]");
 		params = checked(malloc(sizeof(char *)));
 		params[0] = b.data;
 		return params;

@@ -27,13 +27,14 @@ my %section = (
 	copy => \&copy_section,
 	insert => \&insert_section,
 	append => \&append_section,
+	managed => \&managed_section,
 	questions => \&questions_section,
 	scan => \&scan_section,
 	lookup => \&lookup_section,
 	seal => \&seal_section,
 	vacuum => \&vacuum_section,
 	memory => \&memory_section);
-my @order = qw(copy questions scan lookup vacuum insert append seal memory);
+my @order = qw(copy questions scan lookup vacuum insert append managed seal memory);
 my ($ok, $missed) = (0, 0);
 
 my $COLUMNS = 'app_id, ledger, entry_id, ts, type, trace_id, thread_id, user_id, request_id, data';
@@ -385,6 +386,98 @@ sub append_section
 	report('  unnest(arrays), append', { heap => $m{unnest}, ledger => $m{append} },
 		[ 'of unnest', ratio(@rate{qw(append unnest)}), '>=', 1.0 ]);
 	$s->run('DROP TABLE b_heap, b_ledger, batches, entry');
+}
+
+# Entries that three days' partitions take by turns: of a heap with the four
+# indexes (heap4), and of a managed ledger without.
+sub create_spread
+{
+	my ($table, $kind) = @_;
+	$s->run("DROP TABLE IF EXISTS $table");
+	$s->run("CREATE TABLE $table ($DEFINITION) PARTITION BY RANGE (ts)");
+	if ($kind eq 'ledger')
+	{
+		$s->run("SELECT ledger.manage('$table', '1 day', 0, max_past => '100 years', max_future => '100 years')");
+		$s->run("SELECT ledger.append('$table', ROW($COLUMNS)) FROM spread ORDER BY id LIMIT 3");
+		$s->run("TRUNCATE $table");
+		return;
+	}
+	my $days = $s->run("SELECT string_agg(DISTINCT date_trunc('day', ts, 'UTC')::text, ',') FROM spread");
+	for (split /,/, $days)
+	{
+		(my $name = "${table}_$_") =~ s/[^a-z0-9_]/_/g;
+		$s->run("CREATE TABLE $name PARTITION OF $table FOR VALUES FROM ('$_') TO (timestamptz '$_' + interval '1 day')");
+	}
+	$s->run("CREATE INDEX ON $table $_")
+	  for '(app_id, ts)', '(trace_id)', '(thread_id, ts)', '(request_id) WHERE request_id IS NOT NULL';
+}
+
+sub settle_spread
+{
+	my ($table, $kind) = @_;
+	$s->run("SELECT ledger.seal('$table')") if $kind eq 'ledger';
+	$s->run("VACUUM $table");
+}
+
+sub managed_section
+{
+	my $spread = "$work/spread.copy";
+	$s->run('SET timezone = \'UTC\'');
+	$s->run("CREATE TABLE spread AS SELECT $COLUMNS, id FROM src; UPDATE spread SET ts = ts + (id % 3) * interval '1 day'; ALTER TABLE spread ADD PRIMARY KEY (id); VACUUM FULL ANALYZE spread");
+	system("$bindir/psql -XAtq -c 'COPY (SELECT $COLUMNS FROM spread ORDER BY id) TO STDOUT' >$spread") == 0 or die "psql failed\n";
+	my $seconds = int($SECONDS / 2) || 1;
+	my %form = (
+		values => 'heap4', append_ndjson => 'ledger', append_rows => 'ledger', append_array => 'ledger',
+		populate => 'heap4', append_json => 'ledger');
+	my (%rate, %wal, %cpu);
+	my @forms = sort keys %form;
+	for my $run (1 .. $RUNS)
+	{
+		for my $form ($run % 2 ? @forms : reverse @forms)
+		{
+			my $kind = $form{$form};
+			create_spread("p_$kind", $kind);
+			$s->run('CHECKPOINT');
+			my $lsn = lsn();
+			my $r = `$work/batch $form p_$kind $spread $BATCH $CLIENTS $seconds`;
+			die "batch $form failed\n" if $? || $r !~ /^[1-9]/;
+			push @{ $rate{$form} }, $r + 0;
+			my $n = $s->run("SELECT count(*) FROM p_$kind");
+			die "$form: $n rows\n" if $n == 0 || $n % $BATCH;
+			my $leaves = $s->run("SELECT count(DISTINCT tableoid) FROM p_$kind");
+			die "$form: $leaves partitions\n" if $leaves < 3;
+			settle_spread("p_$kind", $kind) if $kind eq 'ledger';
+			push @{ $wal{$form} }, wal_since($lsn) / $n;
+		}
+	}
+	my %m = map { $_ => median(@{ $rate{$_} }) } @forms;
+	my %w = map { $_ => median(@{ $wal{$_} }) } @forms;
+	my ($best) = sort { $m{$b} <=> $m{$a} } qw(append_rows append_array append_ndjson);
+	report("$BATCH each over 3 partitions; entries/s", { heap4 => $m{values}, ledger => $m{$best} },
+		[ 'of INSERT', ratio(@rate{$best, 'values'}), '>=', 2.5 ]);
+	report('  WAL bytes an entry, with sealing', { heap4 => $w{values}, ledger => $w{$best} },
+		[ 'of INSERT', $w{$best} / $w{values}, '<=', 0.7 ]);
+	report('  append_json, jsonb_populate_recordset', { heap4 => $m{populate}, ledger => $m{append_json} },
+		[ 'of INSERT', ratio(@rate{qw(append_json populate)}), '>=', 2.0 ]);
+	report('  append(ARRAY[ROW($1, ...), ...])', { ledger => $m{append_rows} });
+	report('  append($1::entries[])', { ledger => $m{append_array} });
+
+	my %single;
+	my $pick = "\\set id random(1, $NSRC)\n";
+	for my $run (1 .. $RUNS)
+	{
+		for my $kind ($run % 2 ? qw(heap4 ledger) : qw(ledger heap4))
+		{
+			create_spread("p_$kind", $kind);
+			$s->run('CHECKPOINT');
+			push @{ $single{$kind} }, pgbench($pick . ($kind eq 'ledger' ? "SELECT ledger.append('p_ledger', ROW($COLUMNS)) FROM spread WHERE id = :id;\n"
+				: "INSERT INTO p_heap4 SELECT $COLUMNS FROM spread WHERE id = :id;\n"), "-T $seconds")->{tps};
+		}
+	}
+	report("single entries, $CLIENTS clients: tps", { map { $_ => median(@{ $single{$_} }) } keys %single },
+		[ 'of INSERT', ratio(@single{qw(ledger heap4)}), '>=', 1.25 ]);
+	$s->run("DROP TABLE p_heap4, p_ledger, spread");
+	unlink $spread;
 }
 
 sub questions_section
