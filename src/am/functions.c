@@ -241,10 +241,9 @@ static bool
 seal_step(Oid relid, bool first, int64 *sealed)
 {
 	Relation	rel;
-	LedgerMetaData meta;
 	Oid			user;
 	int			context;
-	int64		rows = -1;
+	int64		rows;
 
 	lock_to_seal(relid);
 	rel = try_relation_open(relid, NoLock);
@@ -262,20 +261,7 @@ seal_step(Oid relid, bool first, int64 *sealed)
 
 	GetUserIdAndSecContext(&user, &context);
 	SetUserIdAndSecContext(rel->rd_rel->relowner, context | SECURITY_RESTRICTED_OPERATION);
-	if (first)
-	{
-		ledger_bulk_flush(rel);
-
-		/*
-		 * If the disk is full, fail now: with its open runs closed the table
-		 * would take no more rows, where there is room on their last pages.
-		 */
-		if (ledger_read_meta(rel, &meta))
-			ledger_provide_blocks(rel, LEDGER_PROVIDED_BLOCKS);
-		ledger_close_open_runs(rel, 0);
-		ledger_settle_bulk(rel);
-	}
-	rows = ledger_seal_some(rel, false);
+	rows = ledger_seal_part(rel, first);
 	SetUserIdAndSecContext(user, context);
 
 	relation_close(rel, ShareUpdateExclusiveLock);
@@ -475,24 +461,11 @@ for_each_segment(Relation rel, SegmentShower show, ReturnSetInfo *result)
 	MemoryContextDelete(context);
 }
 
-/* Blocks of a segment that are its own still. */
-static uint32
-blocks_in_use(const LedgerSlotEntry *entry, const LedgerSegment *segment)
-{
-	uint32		result = ledger_segment_blocks(segment);
-
-	if (entry->state == LEDGER_SLOT_SEALED &&
-		(entry->flags & (LEDGER_ENTRY_FROZEN | LEDGER_ENTRY_ONE_XMIN)) != 0)
-		for (int i = 0; i < segment->root.nxmin_extents; i++)
-			result -= segment->extents[segment->root.nextents + i].count;
-	return result;
-}
-
 static void
 show_segment(Relation rel, LedgerSlotNumber slot, const LedgerSlotEntry *entry,
 			 LedgerSegment *segment, ReturnSetInfo *result)
 {
-	uint32		blocks = blocks_in_use(entry, segment);
+	uint32		blocks = ledger_blocks_in_use(entry, segment);
 	Datum		values[7];
 	bool		nulls[7] = {0};
 

@@ -29,6 +29,10 @@ extern bool ledger_scan_bitmap_next_tuple(TableScanDesc sscan,
 										  TupleTableSlot *slot);
 #endif
 
+/* ---- bounds.c ---- */
+
+extern bool ledger_column_bounds(Relation rel, AttrNumber attnum, Datum *min, Datum *max);
+
 /* ---- build.c ---- */
 
 extern double ledger_index_build_range_scan(Relation rel, Relation index,
@@ -69,6 +73,11 @@ extern void ledger_read_init(void);
 
 /* The access method's routine: in src/am/ledger_am.c. */
 extern const TableAmRoutine *ledger_routine(void);
+
+/* ---- merge.c ---- */
+
+extern bool ledger_is_thin(Relation rel);
+extern bool ledger_merge_some(Relation rel);
 
 /* ---- sample.c ---- */
 

@@ -53,6 +53,8 @@ extern int	ledger_reader_references(LedgerSegmentReader *reader, Relation rel,
 extern void ledger_reader_decode(LedgerSegmentReader *reader, Relation rel, int column,
 								 int first, int count, const LedgerDecoded *references,
 								 Datum *values, bool *isnull);
+extern void ledger_reader_zone(LedgerSegmentReader *reader, Relation rel, int column,
+							   LedgerZone *zone);
 extern BlockNumber ledger_reader_block(const LedgerSegmentReader *reader);
 
 static inline bool

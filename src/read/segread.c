@@ -315,6 +315,29 @@ ledger_reader_decode(LedgerSegmentReader *reader, Relation rel, int column,
 	ledger_chunk_decode(chunk, first, count, references, values, isnull);
 }
 
+/* The least and greatest value of a column, if its type has an order we know. */
+void
+ledger_reader_zone(LedgerSegmentReader *reader, Relation rel, int column, LedgerZone *zone)
+{
+	const LedgerColumnEntry *entry = ledger_reader_column(reader, rel, column);
+	int			nvectors = (reader->segment->root.nrows + LEDGER_VECTOR_ROWS - 1) / LEDGER_VECTOR_ROWS;
+
+	memset(zone, 0, sizeof(*zone));
+	if (entry->length == 0)
+		return;
+	for (int i = 0; i < nvectors; i++)
+	{
+		LedgerZone	vector;
+
+		ledger_chunk_zone(open_chunk(reader, rel, column), i, &vector);
+		if (!vector.valid)
+			continue;
+		zone->min = zone->valid ? Min((int64) zone->min, (int64) vector.min) : vector.min;
+		zone->max = zone->valid ? Max((int64) zone->max, (int64) vector.max) : vector.max;
+		zone->valid = true;
+	}
+}
+
 static void
 xids_read(void *arg, uint64 offset, size_t len, void *dst)
 {

@@ -164,7 +164,7 @@ typedef struct LedgerSlotEntry
 	uint16		live;			/* SEALED, BULK_WRITTEN: rows without gaps */
 	uint16		unused;
 	uint32		hash;			/* room for a content hash */
-	uint32		unused2;
+	uint32		allotted;		/* when, in seconds since 2000-01-01 */
 	pg_crc32c	crc;			/* of the entry so far, seeded by slot number */
 } LedgerSlotEntry;
 
@@ -285,8 +285,8 @@ typedef struct LedgerSegmentSlot
 	uint32		nrows;
 } LedgerSegmentSlot;
 
-#define LEDGER_SEGMENT_SLOTS	64	/* at most, in one segment */
-#define LEDGER_SEGMENT_EXTENTS	800 /* at most, streams of both kinds together */
+#define LEDGER_SEGMENT_SLOTS	192	/* at most, in one segment */
+#define LEDGER_SEGMENT_EXTENTS	700 /* at most, streams of both kinds together */
 
 /*
  * The contents of a segment's root block, followed by LedgerExtent

@@ -29,6 +29,7 @@
 #include "storage/predicate.h"
 #include "utils/memutils.h"
 #include "utils/syscache.h"
+#include "utils/timestamp.h"
 #include "write/write.h"
 
 /* Rows of a (sub)transaction in a relation that go to the tail first. */
@@ -298,6 +299,7 @@ publish_slot(Relation rel, LedgerBulkBuffer *buffer, LedgerSlotNumber *result)
 		entry->home = InvalidBlockNumber;
 		entry->primary = slot;
 		entry->segment = segment;
+		entry->allotted = ledger_seconds(GetCurrentTimestamp());
 		entry->oldest_xid = entry->newest_xid = ledger_full_xid(buffer->xid);
 		ledger_entry_set_crc(entry, slot);
 		GenericXLogFinish(state);

@@ -163,8 +163,8 @@ count_extents(const BlockNumber *blocks, uint32 count)
 }
 
 /* Blocks that the segment takes without xmins that nobody needs. */
-static uint32
-blocks_needed(const LedgerSlotEntry *entry, const LedgerSegment *segment)
+uint32
+ledger_blocks_in_use(const LedgerSlotEntry *entry, const LedgerSegment *segment)
 {
 	uint32		result = ledger_segment_blocks(segment);
 
@@ -222,7 +222,7 @@ collect_victims(LedgerMover *mover, BlockNumber limit)
 		victim->segment = entry.segment;
 		victim->slot = slot;
 		victim->reach = reach_of(segment);
-		victim->needed = blocks_needed(&entry, segment);
+		victim->needed = ledger_blocks_in_use(&entry, segment);
 		ledger_segment_close(segment);
 	}
 }
@@ -355,7 +355,7 @@ move_victim(LedgerMover *mover, const Victim *victim, BlockNumber *blocks)
 
 	if (segment == NULL)
 		return 0;
-	needed = blocks_needed(&entry, segment);
+	needed = ledger_blocks_in_use(&entry, segment);
 	taken = take_blocks(mover, needed, blocks);
 	move = entry.segment == victim->segment && taken == needed &&
 		count_extents(blocks, taken) <= LEDGER_SEGMENT_EXTENTS / 2;

@@ -85,8 +85,8 @@ row_fate(HeapTupleHeader header)
  * Do a part of the work in a subtransaction, after whose end no lock or pin of
  * it is left.  Returns NULL, or the error that it ended with.
  */
-static ErrorData *
-try_work(void (*work) (void *arg), void *arg)
+ErrorData *
+ledger_try_work(void (*work) (void *arg), void *arg)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
@@ -374,7 +374,7 @@ load_safely(SealState *state, LedgerSlotNumber slot, const LedgerSlotEntry *entr
 	int			nrows = state->rows.nrows;
 	int			nfreed = state->nfreed;
 	uint64		bytes = state->bytes;
-	ErrorData  *error = try_work(load_run_work, &work);
+	ErrorData  *error = ledger_try_work(load_run_work, &work);
 
 	if (error == NULL)
 		return work.fate;
@@ -557,8 +557,8 @@ ledger_renew_segment(Relation rel, LedgerSlotNumber primary)
 }
 
 /* The segment that was to be written to is not: its blocks are free. */
-static void
-forget_pending(Relation rel, LedgerSlotNumber primary)
+void
+ledger_forget_one_pending(Relation rel, LedgerSlotNumber primary)
 {
 	LedgerSlotEntry entry;
 
@@ -582,7 +582,7 @@ ledger_forget_pending(Relation rel)
 	for (LedgerSlotNumber slot = 0; slot < meta.next_slot; slot++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		forget_pending(rel, slot);
+		ledger_forget_one_pending(rel, slot);
 	}
 }
 
@@ -769,10 +769,10 @@ write_safely(SealState *state, uint64 segment, uint32 *nblocks)
 	ErrorData  *error;
 
 	work.writer = ledger_segment_begin(state->rel, primary, segment);
-	error = try_work(write_segment, &work);
+	error = ledger_try_work(write_segment, &work);
 	if (error != NULL)
 	{
-		forget_pending(state->rel, primary);
+		ledger_forget_one_pending(state->rel, primary);
 		ledger_segment_abandon(work.writer);
 		ReThrowError(error);
 	}

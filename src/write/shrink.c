@@ -156,8 +156,8 @@ used_size(LedgerSpace *space, bool yield, bool *interrupted)
 	return nblocks;
 }
 
-static bool
-lock_for_truncation(Relation rel)
+bool
+ledger_lock_for_changes(Relation rel)
 {
 	for (int waited = 0; waited < TRUNCATE_LOCK_MS; waited += TRUNCATE_WAIT_MS)
 	{
@@ -233,7 +233,7 @@ ledger_give_back(LedgerSpace *space)
 		}
 		if (nblocks == 0 || (complete && !move && !ends_free(space)))
 			return;
-		if (pass == max_passes || !lock_for_truncation(rel))
+		if (pass == max_passes || !ledger_lock_for_changes(rel))
 		{
 			space->unfinished = true;
 			return;
@@ -248,26 +248,62 @@ ledger_give_back(LedgerSpace *space)
 	}
 }
 
-/* Blocks of tail runs. */
-static uint64
-count_tail_blocks(Relation rel)
+/* Count the blocks of tail runs; a bulk load's may become free any time. */
+static void
+count_tail_blocks(LedgerSpace *space)
 {
+	Relation	rel = space->rel;
 	LedgerSlotNumber count = ledger_slot_count(rel);
 	LedgerRunMap *map = palloc(sizeof(LedgerRunMap));
-	uint64		result = 0;
 
 	for (LedgerSlotNumber slot = 0; slot < count; slot++)
 	{
 		LedgerSlotEntry entry;
 
 		CHECK_FOR_INTERRUPTS();
-		if (ledger_read_entry(rel, slot, &entry) &&
-			(entry.state == LEDGER_SLOT_TAIL || entry.state == LEDGER_SLOT_CLOSED) &&
+		if (!ledger_read_entry(rel, slot, &entry))
+			continue;
+		if ((entry.state == LEDGER_SLOT_TAIL || entry.state == LEDGER_SLOT_CLOSED) &&
 			ledger_read_runmap(rel, slot, entry.home, map))
-			result += map->nitems + 1;
+			space->tail_blocks += map->nitems + 1;
+		if (entry.state == LEDGER_SLOT_BULK_OPEN || entry.state == LEDGER_SLOT_BULK_WRITTEN)
+			space->unfinished = true;
 	}
 	pfree(map);
-	return result;
+}
+
+/* Whether ledger_give_space() would look for free blocks. */
+bool
+ledger_has_space_to_give(Relation rel)
+{
+	LedgerSpace space = {0};
+	LedgerMetaData meta;
+	BlockNumber nblocks = RelationGetNumberOfBlocks(rel);
+
+	if (nblocks == 0 || !ledger_read_meta(rel, &meta) ||
+		(meta.swept_segment == meta.next_segment && meta.swept_slot == meta.next_slot))
+		return false;
+	space.rel = rel;
+	count_tail_blocks(&space);
+	return nblocks > ledger_expected_blocks(&space) + nblocks / SWEEP_SHARE;
+}
+
+/*
+ * What VACUUM does last: find free blocks, and give them back if the lock for
+ * that is to be had.  The caller has ShareUpdateExclusiveLock.
+ */
+void
+ledger_give_space(Relation rel)
+{
+	LedgerSpace space = {0};
+
+	space.rel = rel;
+	space.strategy = GetAccessStrategy(BAS_VACUUM);
+	ledger_forget_pending(rel);
+	count_tail_blocks(&space);
+	ledger_sweep(&space);
+	ledger_give_back(&space);
+	ledger_remember_sweep(&space);
 }
 
 /*
@@ -284,7 +320,7 @@ ledger_shrink(Relation rel)
 	if (RelationGetNumberOfBlocks(rel) == 0)
 		return;
 	ledger_forget_pending(rel);
-	space.tail_blocks = count_tail_blocks(rel);
+	count_tail_blocks(&space);
 	ledger_sweep(&space);
 	mover = ledger_mover_begin(rel, ledger_expected_blocks(&space));
 	while (ledger_mover_prepare(mover))

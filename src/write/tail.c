@@ -23,6 +23,7 @@
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "storage/predicate.h"
+#include "utils/timestamp.h"
 #include "write/write.h"
 
 typedef enum LaneResult
@@ -85,6 +86,8 @@ mark_page_full(Relation rel, Buffer buffer)
 }
 
 /* ---- runs ---- */
+
+void		(*ledger_run_opened) (Relation rel) = NULL;
 
 static void
 check_slots_left(Relation rel, LedgerSlotNumber slot)
@@ -153,6 +156,7 @@ open_run(Relation rel, int lane)
 	memset(entry, 0, sizeof(*entry));
 	entry->state = LEDGER_SLOT_TAIL;
 	entry->home = mapblock;
+	entry->allotted = ledger_seconds(GetCurrentTimestamp());
 	ledger_entry_set_crc(entry, slot);
 
 	meta->next_slot = slot + 1;
@@ -170,6 +174,8 @@ open_run(Relation rel, int lane)
 	UnlockReleaseBuffer(dirbuf);
 	UnlockReleaseBuffer(metabuf);
 	UnlockReleaseBuffer(mapbuf);
+	if (ledger_run_opened != NULL)
+		ledger_run_opened(rel);
 }
 
 /* A run's last page, and how many row numbers the run uses. */

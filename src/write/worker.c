@@ -54,6 +54,8 @@ typedef struct SealerTask
 
 PGDLLEXPORT void ledger_sealer_main(Datum arg);
 
+void		(*ledger_note_sealed) (Oid relid, int64 entries, const char *error) = NULL;
+
 /*
  * End the process if somebody wants the database for himself.  DROP DATABASE
  * and its like hold a lock on it that no newcomer gets past, and wait for five
@@ -216,6 +218,8 @@ seal_step(Oid relid, long *rest)
 					(!ledger_read_meta(rel, &meta) || meta.closed_slots < LEDGER_WAKE_AT_RUNS))
 					result = -2;
 				SetUserIdAndSecContext(user, context);
+				if (result > 0 && ledger_note_sealed != NULL)
+					ledger_note_sealed(relid, result, NULL);
 			}
 			relation_close(rel, NoLock);
 		}
@@ -263,6 +267,17 @@ seal_relation(Oid relid)
 	}
 }
 
+static void
+note_error(const SealerTask *task, const ErrorData *error)
+{
+	if (ledger_note_sealed == NULL)
+		return;
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	ledger_note_sealed(task->relation, 0, error->message);
+	CommitTransactionCommand();
+}
+
 void
 ledger_sealer_main(Datum arg)
 {
@@ -286,12 +301,17 @@ ledger_sealer_main(Datum arg)
 	}
 	PG_CATCH();
 	{
+		ErrorData  *error;
+
 		HOLD_INTERRUPTS();
 		EmitErrorReport();
+		MemoryContextSwitchTo(TopMemoryContext);
+		error = CopyErrorData();
 		(void) ledger_pace_end();
 		AbortCurrentTransaction();
 		FlushErrorState();
 		RESUME_INTERRUPTS();
+		note_error(&task, error);
 		if (become_sealer(&task))
 			sleep_for(ERROR_REST_MS);
 	}

@@ -16,6 +16,9 @@
 
 /* ---- tail.c ---- */
 
+/* Called, if set, when a run of a relation has been opened; no lock is held. */
+extern void (*ledger_run_opened) (Relation rel);
+
 extern LedgerSlotNumber ledger_prepare_slot(Relation rel);
 extern uint32 ledger_close_run(Relation rel, int lane, LedgerSlotNumber slot);
 extern HeapTuple ledger_make_stub(HeapTuple tuple, const LedgerOverflowStub *stub);
@@ -111,15 +114,38 @@ extern int64 ledger_seal_some(Relation rel, bool only_full);
 extern void ledger_close_open_runs(Relation rel, uint32 behind);
 extern void ledger_settle_bulk(Relation rel);
 
+extern ErrorData *ledger_try_work(void (*work) (void *arg), void *arg);
 extern void ledger_forget_pending(Relation rel);
+extern void ledger_forget_one_pending(Relation rel, LedgerSlotNumber primary);
 extern void ledger_free_segment_blocks(Relation rel, const LedgerSlotEntry *entry,
 									   bool xmins_only);
 extern uint64 ledger_reserve_segment(Relation rel, LedgerSlotNumber primary);
 extern uint64 ledger_renew_segment(Relation rel, LedgerSlotNumber primary);
 
+/* ---- due.c ---- */
+
+/* What is in a ledger's tail, of whatever transactions. */
+typedef struct LedgerTail
+{
+	int64		open_rows;
+	int64		closed_rows;
+	int64		open_bytes;		/* of blocks */
+	int64		closed_bytes;
+	uint32		oldest;			/* when its first slot was allotted, or 0 */
+} LedgerTail;
+
+/* Seconds since 2000-01-01, as slot entries have them */
+#define ledger_seconds(timestamp)	((uint32) ((timestamp) / USECS_PER_SEC))
+
+extern void ledger_look_at_tail(Relation rel, LedgerTail *tail);
+extern TransactionId ledger_find_holder(Relation rel);
+extern int64 ledger_seal_part(Relation rel, bool first);
+
 /* ---- move.c ---- */
 
 typedef struct LedgerMover LedgerMover;
+
+extern uint32 ledger_blocks_in_use(const LedgerSlotEntry *entry, const LedgerSegment *segment);
 
 extern LedgerMover *ledger_mover_begin(Relation rel, BlockNumber target);
 extern bool ledger_mover_prepare(LedgerMover *mover);
@@ -140,10 +166,13 @@ typedef struct LedgerSpace
 	LedgerSlotNumber swept_slot;
 } LedgerSpace;
 
+extern bool ledger_lock_for_changes(Relation rel);
 extern uint64 ledger_expected_blocks(LedgerSpace *space);
 extern void ledger_sweep(LedgerSpace *space);
 extern void ledger_remember_sweep(LedgerSpace *space);
 extern void ledger_give_back(LedgerSpace *space);
+extern bool ledger_has_space_to_give(Relation rel);
+extern void ledger_give_space(Relation rel);
 extern void ledger_shrink(Relation rel);
 
 /* ---- pace.c ---- */
@@ -157,6 +186,9 @@ extern void ledger_give_way(void);
 
 /* Closed runs of which a segment is made. */
 #define LEDGER_WAKE_AT_RUNS		8
+
+/* Called, if set, when the sealer has sealed entries, or has met an error. */
+extern void (*ledger_note_sealed) (Oid relid, int64 entries, const char *error);
 
 extern void ledger_wake_sealer(Relation rel, uint32 closed_slots);
 extern bool ledger_has_sealer(Relation rel);
