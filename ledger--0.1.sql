@@ -82,7 +82,7 @@ LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'ledger_append';
 
 COMMENT ON FUNCTION ledger.append(regclass, record, text) IS
-'append one entry: field i of the record goes to the i-th column that is not generated';
+'append one entry: field i of the record goes to the i-th column that is not generated. on_conflict => ''skip'' leaves it out if its unique key exists. Returns how many were stored. Needs INSERT.';
 
 CREATE FUNCTION ledger.append(ledger regclass, entries record[], on_conflict text DEFAULT 'error')
 RETURNS bigint
@@ -90,7 +90,7 @@ LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'ledger_append_batch';
 
 COMMENT ON FUNCTION ledger.append(regclass, record[], text) IS
-'append a batch of entries, all or none, and return how many were stored';
+'append a batch of entries, all or none, and return how many were stored; on_conflict as for one entry. Needs INSERT.';
 
 CREATE FUNCTION ledger.append_json(ledger regclass, entries jsonb,
 	on_conflict text DEFAULT 'error', on_error text DEFAULT 'error',
@@ -101,7 +101,7 @@ LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'ledger_append_json';
 
 COMMENT ON FUNCTION ledger.append_json(regclass, jsonb, text, text, text, name, text, bigint) IS
-'append a JSON object, or an array of objects, whose keys are column names';
+'append a JSON object, or an array of objects, whose keys are column names, and return how many were stored. on_conflict: error, skip; on_error: error, skip or divert (to ledger.rejected) bad entries; unknown_fields: error, ignore, or collect in the jsonb column unknown_into; with source and batch, a batch not above the last one of its source returns 0. Needs INSERT.';
 
 CREATE FUNCTION ledger.append_ndjson(ledger regclass, lines text,
 	on_conflict text DEFAULT 'error', on_error text DEFAULT 'error',
@@ -112,4 +112,184 @@ LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'ledger_append_ndjson';
 
 COMMENT ON FUNCTION ledger.append_ndjson(regclass, text, text, text, text, name, text, bigint) IS
-'append lines of text, each a JSON object whose keys are column names';
+'append lines of text, each a JSON object whose keys are column names, and return how many were stored; the other arguments as for append_json. Needs INSERT.';
+
+CREATE TABLE ledger.managed (
+	relation regclass PRIMARY KEY,
+	owner regrole NOT NULL,
+	partition_interval interval NOT NULL,
+	premake integer NOT NULL,
+	retention interval,
+	seal_after interval NOT NULL,
+	max_past interval NOT NULL,
+	max_future interval NOT NULL
+);
+COMMENT ON TABLE ledger.managed IS
+	'settings of managed ledgers, by ledger.manage(); on a sub-partition, instead of its ancestors'' for that branch';
+GRANT SELECT ON ledger.managed TO PUBLIC;
+SELECT pg_catalog.pg_extension_config_dump('ledger.managed',
+	'WHERE EXISTS (SELECT FROM pg_catalog.pg_class WHERE pg_class.oid = relation)');
+
+CREATE FUNCTION ledger.manage(ledger regclass, partition_interval interval,
+	premake integer DEFAULT 4, retention interval DEFAULT NULL,
+	seal_after interval DEFAULT '10 minutes', max_past interval DEFAULT '30 days',
+	max_future interval DEFAULT '1 day')
+RETURNS void
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'ledger_manage';
+COMMENT ON FUNCTION ledger.manage(regclass, interval, integer, interval, interval, interval, interval) IS
+	'let a table that is partitioned by time make its partitions itself, as ledgers; called again, changes its settings. For the owner.';
+
+CREATE FUNCTION ledger.unmanage(ledger regclass)
+RETURNS void
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'ledger_unmanage';
+COMMENT ON FUNCTION ledger.unmanage(regclass) IS
+	'forget the settings that ledger.manage() made; the partitions stay. For the owner.';
+
+CREATE TABLE ledger.batches (
+	ledger regclass,
+	source text,
+	batch bigint NOT NULL,
+	at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+	PRIMARY KEY (ledger, source)
+) WITH (fillfactor = 50);
+COMMENT ON TABLE ledger.batches IS
+	'the highest batch stored of each source that appends by source and batch, and when';
+GRANT SELECT ON ledger.batches TO PUBLIC;
+SELECT pg_catalog.pg_extension_config_dump('ledger.batches',
+	'WHERE EXISTS (SELECT FROM pg_catalog.pg_class WHERE pg_class.oid = ledger)');
+
+CREATE TABLE ledger.rejected (
+	at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+	ledger regclass NOT NULL,
+	reason text NOT NULL,
+	entry text NOT NULL,
+	id bigint GENERATED ALWAYS AS IDENTITY,
+	PRIMARY KEY (ledger, id)
+);
+COMMENT ON TABLE ledger.rejected IS
+	'entries that on_error => ''divert'' has turned away, with SQLSTATE and message; of each ledger the newest 10,000. A ledger''s owner may read and delete its rows.';
+COMMENT ON SEQUENCE ledger.rejected_id_seq IS 'numbers of the rows of ledger.rejected';
+ALTER TABLE ledger.rejected ENABLE ROW LEVEL SECURITY;
+CREATE POLICY owner ON ledger.rejected
+	USING ((SELECT pg_catalog.pg_has_role(c.relowner, 'USAGE') FROM pg_catalog.pg_class c WHERE c.oid OPERATOR(pg_catalog.=) rejected.ledger));
+COMMENT ON POLICY owner ON ledger.rejected IS
+	'a ledger''s owner, and roles that have the owner''s privileges';
+GRANT SELECT, DELETE ON ledger.rejected TO PUBLIC;
+
+CREATE TABLE ledger.activity_log (
+	id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+	at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+	ledger regclass,
+	partition text,
+	action text NOT NULL,
+	detail text
+);
+COMMENT ON TABLE ledger.activity_log IS
+	'what view ledger.activity shows: the newest 10,000 rows are kept';
+COMMENT ON SEQUENCE ledger.activity_log_id_seq IS 'numbers of the rows of ledger.activity_log';
+GRANT SELECT ON ledger.activity_log TO PUBLIC;
+
+CREATE VIEW ledger.activity AS
+	SELECT at, ledger, partition, action, detail FROM ledger.activity_log;
+COMMENT ON VIEW ledger.activity IS
+	'what has been done to managed ledgers of its own accord: partitions made, sealed, merged and dropped, and what went wrong; the last 10,000 rows';
+GRANT SELECT ON ledger.activity TO PUBLIC;
+
+CREATE TABLE ledger.maintained (
+	one boolean PRIMARY KEY CHECK (one),
+	at timestamptz NOT NULL
+) WITH (fillfactor = 50);
+COMMENT ON TABLE ledger.maintained IS
+	'when all managed ledgers of this database were last maintained';
+GRANT SELECT ON ledger.maintained TO PUBLIC;
+
+CREATE PROCEDURE ledger.maintain(ledger regclass DEFAULT NULL)
+LANGUAGE C
+AS 'MODULE_PATHNAME', 'ledger_maintain';
+COMMENT ON PROCEDURE ledger.maintain(regclass) IS
+	'do what managed ledgers (the one named, or all that the caller owns) are due: make partitions ahead, seal, give space back, drop what is older than retention. Commits after each step. For the owner.';
+
+CREATE FUNCTION ledger.partition_stats(
+	OUT ledger regclass,
+	OUT partition regclass,
+	OUT range_start timestamptz,
+	OUT range_end timestamptz,
+	OUT access_method name,
+	OUT entries bigint,
+	OUT tail_entries bigint,
+	OUT raw_bytes bigint,
+	OUT stored_bytes bigint)
+RETURNS SETOF record
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'ledger_partition_stats';
+COMMENT ON FUNCTION ledger.partition_stats() IS
+	'for view ledger.partitions: one row a leaf of the managed ledgers; what needs SELECT or a lock that somebody has is null';
+
+CREATE FUNCTION ledger.time_range(ledger regclass, partition regclass,
+	OUT oldest timestamptz, OUT newest timestamptz)
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'ledger_time_range';
+COMMENT ON FUNCTION ledger.time_range(regclass, regclass) IS
+	'for view ledger.ledgers: the times of the oldest and newest entry of a leaf of a managed ledger; null without SELECT, or if it is locked';
+
+CREATE FUNCTION ledger.tail_stats(partition regclass,
+	OUT open_entries bigint, OUT closed_entries bigint,
+	OUT open_bytes bigint, OUT closed_bytes bigint,
+	OUT oldest timestamptz, OUT holder xid)
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'ledger_tail_stats';
+COMMENT ON FUNCTION ledger.tail_stats(regclass) IS
+	'for view ledger.sealing: entries of a ledger that are not sealed, and bytes of their pages; when the oldest of their runs was begun, and the transaction in progress that keeps closed ones from being sealed';
+
+CREATE VIEW ledger.partitions AS
+	SELECT ledger, partition, pg_catalog.tstzrange(range_start, range_end) AS range, access_method,
+		entries, tail_entries, raw_bytes, stored_bytes
+	FROM ledger.partition_stats();
+COMMENT ON VIEW ledger.partitions IS
+	'one row a leaf of the managed ledgers: the ledger whose settings hold for it, the range of time it covers (in UTC), access method, entries (of a table that is no ledger, as of its last ANALYZE), those not sealed, bytes uncompressed and stored. Null where a lock is held, or without SELECT.';
+GRANT SELECT ON ledger.partitions TO PUBLIC;
+
+CREATE VIEW ledger.ledgers AS
+	SELECT m.relation AS ledger, m.owner, m.partition_interval, m.premake, m.retention,
+		m.seal_after, m.max_past, m.max_future,
+		s.partitions, s.entries, s.raw_bytes, s.stored_bytes,
+		pg_catalog.round(s.raw_bytes OPERATOR(pg_catalog./) nullif(s.stored_bytes, 0), 2) AS compression_ratio,
+		(ledger.time_range(m.relation, s.first)).oldest, (ledger.time_range(m.relation, s.last)).newest
+	FROM ledger.managed m
+		LEFT JOIN (
+			SELECT ledger, pg_catalog.count(*) AS partitions, pg_catalog.sum(entries) AS entries,
+				pg_catalog.sum(raw_bytes) AS raw_bytes, pg_catalog.sum(stored_bytes) AS stored_bytes,
+				(pg_catalog.array_agg(partition ORDER BY range_start NULLS FIRST) FILTER (WHERE entries OPERATOR(pg_catalog.>) 0))[1] AS first,
+				(pg_catalog.array_agg(partition ORDER BY range_start DESC NULLS LAST) FILTER (WHERE entries OPERATOR(pg_catalog.>) 0))[1] AS last
+			FROM ledger.partition_stats() GROUP BY ledger
+		) s ON s.ledger OPERATOR(pg_catalog.=) m.relation;
+COMMENT ON VIEW ledger.ledgers IS
+	'one row a managed ledger: its settings, and of the leaves that they hold for how many there are, entries, bytes uncompressed and stored, their ratio, and the times of the oldest and newest entry. Null where a lock is held, or without SELECT.';
+GRANT SELECT ON ledger.ledgers TO PUBLIC;
+
+CREATE VIEW ledger.sealing AS
+	SELECT p.ledger, p.partition, t.open_entries, t.closed_entries, t.open_bytes, t.closed_bytes,
+		t.oldest AS oldest_unsealed, t.holder,
+		(SELECT a.pid FROM pg_catalog.pg_stat_activity a WHERE a.backend_xid OPERATOR(pg_catalog.=) t.holder) AS holder_pid,
+		(SELECT pg_catalog.max(l.at) FROM ledger.activity_log l
+			WHERE l.partition OPERATOR(pg_catalog.=) p.name AND l.action OPERATOR(pg_catalog.=) 'sealed') AS last_seal,
+		(SELECT l.detail FROM ledger.activity_log l
+			WHERE l.partition OPERATOR(pg_catalog.=) p.name AND l.action OPERATOR(pg_catalog.=) 'failed' ORDER BY l.id DESC LIMIT 1) AS last_error
+	FROM (
+			SELECT s.ledger, s.partition, pg_catalog.format('%I.%I', n.nspname, c.relname) AS name
+			FROM ledger.partition_stats() s
+				JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) s.partition
+				JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
+			WHERE s.tail_entries OPERATOR(pg_catalog.>) 0
+		) p, LATERAL ledger.tail_stats(p.partition) t;
+COMMENT ON VIEW ledger.sealing IS
+	'one row a leaf that has entries not sealed yet: how many, and bytes of their pages, in runs that take more entries and in closed ones; when the oldest of these runs was begun; the transaction in progress that the closed ones wait for, and its process; when the leaf was last sealed by maintenance or the sealer, and what went wrong last';
+GRANT SELECT ON ledger.sealing TO PUBLIC;
+
+CREATE PROCEDURE ledger.convert(relation regclass)
+LANGUAGE C
+AS 'MODULE_PATHNAME', 'ledger_convert';
+COMMENT ON PROCEDURE ledger.convert(regclass) IS
+	'make a heap table a ledger while it is appended to: it keeps its OID, indexes, privileges, views and publications. Fails if rows are updated or deleted meanwhile. For the owner.';

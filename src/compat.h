@@ -43,7 +43,8 @@ typedef RelFileNode LedgerFile;
 /*
  * For src/append.  16 moved a command's permissions from range table entries
  * to a list of their own, gave the map from root to partition a function and
- * ExecInsertIndexTuples() an argument; 18 lists the unpruned relations.
+ * ExecInsertIndexTuples() an argument; 18 lists the unpruned relations, and
+ * gave more functions an argument.
  */
 #if PG_VERSION_NUM >= 160000
 #define LedgerInitInsertPermissions(rtable, perminfos) \
@@ -67,6 +68,22 @@ typedef RelFileNode LedgerFile;
 #define LedgerRootToLeafMap(rri, estate)	((rri)->ri_RootToPartitionMap)
 #define LedgerInsertIndexTuples(rri, slot, estate) \
 	ExecInsertIndexTuples(rri, slot, estate, false, false, NULL, NIL)
+#endif
+#if PG_VERSION_NUM >= 160000
+#define LedgerInsertIndexTuplesSpeculative(rri, slot, estate, conflict) \
+	ExecInsertIndexTuples(rri, slot, estate, false, true, conflict, NIL, false)
+#else
+#define LedgerInsertIndexTuplesSpeculative(rri, slot, estate, conflict) \
+	ExecInsertIndexTuples(rri, slot, estate, false, true, conflict, NIL)
+#endif
+#if PG_VERSION_NUM >= 180000
+#define LedgerCheckIndexConstraints(rri, slot, estate, conflict, invalid) \
+	ExecCheckIndexConstraints(rri, slot, estate, conflict, invalid, NIL)
+#define LedgerPrimaryKeyIndex(rel)	RelationGetPrimaryKeyIndex(rel, false)
+#else
+#define LedgerCheckIndexConstraints(rri, slot, estate, conflict, invalid) \
+	((void) (invalid), ExecCheckIndexConstraints(rri, slot, estate, conflict, NIL))
+#define LedgerPrimaryKeyIndex(rel)	RelationGetPrimaryKeyIndex(rel)
 #endif
 #if PG_VERSION_NUM >= 180000
 #define LedgerInitRangeTable(estate, rtable, perminfos) \
@@ -172,6 +189,11 @@ typedef struct LedgerVacuumCutoffs
 	object_ownercheck(RelationRelationId, relid, user)
 #else
 #define ledger_may_maintain(relid, user)	pg_class_ownercheck(relid, user)
+#endif
+#if PG_VERSION_NUM >= 160000
+#define ledger_owns(relid, user)	object_ownercheck(RelationRelationId, relid, user)
+#else
+#define ledger_owns(relid, user)	pg_class_ownercheck(relid, user)
 #endif
 #ifndef LEDGER_MAINTAIN_DENIED
 #define LEDGER_MAINTAIN_DENIED	ACLCHECK_NOT_OWNER

@@ -29,4 +29,8 @@ extern void ledger_relation_estimate_size(Relation rel, int32 *attr_widths,
 										  double *allvisfrac);
 extern bool ledger_relation_needs_toast_table(Relation rel);
 
+/* ---- toast.c ---- */
+
+extern void ledger_toast_init(void);
+
 #endif							/* LEDGER_AM_H */

@@ -10,6 +10,7 @@
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "am/am.h"
+#include "append/manage.h"
 #include "fmgr.h"
 #include "read/read.h"
 
@@ -167,4 +168,6 @@ _PG_init(void)
 {
 	ledger_bulk_init();
 	ledger_read_init();
+	ledger_append_init();
+	ledger_toast_init();
 }

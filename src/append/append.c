@@ -14,6 +14,7 @@
 #include "postgres.h"
 
 #include "append/append.h"
+#include "append/manage.h"
 #include "compat.h"
 
 #include "access/relation.h"
@@ -21,6 +22,7 @@
 #include "access/xact.h"
 #include "catalog/objectaddress.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "parser/parse_relation.h"
@@ -37,21 +39,14 @@ PG_FUNCTION_INFO_V1(ledger_append_batch);
 PG_FUNCTION_INFO_V1(ledger_append_json);
 PG_FUNCTION_INFO_V1(ledger_append_ndjson);
 
-/* The values that an option knows, 'error' first: the only one so far */
-static const char *const on_conflict_values[] = {"error", "skip", NULL};
-static const char *const on_error_values[] = {"error", "skip", "divert", NULL};
-static const char *const unknown_fields_values[] = {"error", "ignore", "collect", NULL};
-
-static void refuse_null(FunctionCallInfo fcinfo, int arg, const char *name);
-static void check_option(FunctionCallInfo fcinfo, int arg, const char *name,
-						 const char *const *values);
-static void refuse_later_option(FunctionCallInfo fcinfo, int arg, const char *name);
-static void check_json_options(FunctionCallInfo fcinfo);
-static int64 append_entries(Oid relid, AppendSource *source);
+static int64 append_entries(Oid relid, AppendSource *source, const AppendOptions *options);
+static void check_relation(Oid relid);
 static Relation open_relation(Oid relid);
-static void begin_call(AppendCall *call, Relation rel, const char *unit);
+static void begin_call(AppendCall *call, Relation rel, const char *unit,
+					   const AppendOptions *options);
 static void end_call(AppendCall *call);
-static void check_any_privilege(AppendCall *call);
+static bool check_any_privilege(Relation rel);
+static AppendColumn *collecting_column(AppendCall *call);
 static void describe_position(void *arg);
 
 
@@ -59,121 +54,92 @@ static void describe_position(void *arg);
 Datum
 ledger_append(PG_FUNCTION_ARGS)
 {
-	refuse_null(fcinfo, 0, "ledger");
-	refuse_null(fcinfo, 1, "entry");
-	check_option(fcinfo, 2, "on_conflict", on_conflict_values);
+	AppendOptions options = {0};
+
+	append_refuse_null(fcinfo, 0, "ledger");
+	append_refuse_null(fcinfo, 1, "entry");
+	append_read_conflict_option(fcinfo, &options);
 
 	PG_RETURN_INT64(append_entries(PG_GETARG_OID(0),
-								   record_source(PG_GETARG_DATUM(1))));
+								   record_source(PG_GETARG_DATUM(1)), &options));
 }
 
 /* append(ledger regclass, entries record[], on_conflict text) returns bigint */
 Datum
 ledger_append_batch(PG_FUNCTION_ARGS)
 {
-	refuse_null(fcinfo, 0, "ledger");
-	refuse_null(fcinfo, 1, "entries");
-	check_option(fcinfo, 2, "on_conflict", on_conflict_values);
+	AppendOptions options = {0};
+
+	append_refuse_null(fcinfo, 0, "ledger");
+	append_refuse_null(fcinfo, 1, "entries");
+	append_read_conflict_option(fcinfo, &options);
 
 	PG_RETURN_INT64(append_entries(PG_GETARG_OID(0),
-								   record_array_source(PG_GETARG_ARRAYTYPE_P(1))));
+								   record_array_source(PG_GETARG_ARRAYTYPE_P(1)), &options));
 }
 
 /* append_json(ledger regclass, entries jsonb, ...) returns bigint */
 Datum
 ledger_append_json(PG_FUNCTION_ARGS)
 {
-	refuse_null(fcinfo, 0, "ledger");
-	refuse_null(fcinfo, 1, "entries");
-	check_json_options(fcinfo);
+	AppendOptions options = {0};
+
+	append_refuse_null(fcinfo, 0, "ledger");
+	append_refuse_null(fcinfo, 1, "entries");
+	append_read_json_options(fcinfo, &options);
 
 	PG_RETURN_INT64(append_entries(PG_GETARG_OID(0),
-								   json_source(PG_GETARG_JSONB_P(1))));
+								   json_source(PG_GETARG_JSONB_P(1)), &options));
 }
 
 /* append_ndjson(ledger regclass, lines text, ...) returns bigint */
 Datum
 ledger_append_ndjson(PG_FUNCTION_ARGS)
 {
+	AppendOptions options = {0};
 	text	   *lines;
 
-	refuse_null(fcinfo, 0, "ledger");
-	refuse_null(fcinfo, 1, "lines");
-	check_json_options(fcinfo);
+	append_refuse_null(fcinfo, 0, "ledger");
+	append_refuse_null(fcinfo, 1, "lines");
+	append_read_json_options(fcinfo, &options);
 
 	lines = PG_GETARG_TEXT_PP(1);
 	PG_RETURN_INT64(append_entries(PG_GETARG_OID(0),
 								   ndjson_source(VARDATA_ANY(lines),
-												 VARSIZE_ANY_EXHDR(lines))));
+												 VARSIZE_ANY_EXHDR(lines)), &options));
 }
 
-static void
-refuse_null(FunctionCallInfo fcinfo, int arg, const char *name)
+static int64
+append_entries(Oid relid, AppendSource *source, const AppendOptions *options)
 {
-	if (PG_ARGISNULL(arg))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("\"%s\" must not be null", name)));
-}
+	int64		entry;
 
-static void
-check_option(FunctionCallInfo fcinfo, int arg, const char *name,
-			 const char *const *values)
-{
-	char	   *value;
-
-	refuse_null(fcinfo, arg, name);
-	value = text_to_cstring(PG_GETARG_TEXT_PP(arg));
-	if (strcmp(value, values[0]) == 0)
-		return;
-
-	for (int i = 1; values[i] != NULL; i++)
-	{
-		if (strcmp(value, values[i]) == 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-					 errmsg("\"%s\" => '%s' is not supported yet", name, value)));
-	}
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("invalid value for \"%s\": \"%s\"", name, value),
-			 errhint("The value must be '%s'.", values[0])));
-}
-
-static void
-refuse_later_option(FunctionCallInfo fcinfo, int arg, const char *name)
-{
-	if (!PG_ARGISNULL(arg))
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("\"%s\" is not supported yet", name)));
-}
-
-static void
-check_json_options(FunctionCallInfo fcinfo)
-{
-	check_option(fcinfo, 2, "on_conflict", on_conflict_values);
-	check_option(fcinfo, 3, "on_error", on_error_values);
-	check_option(fcinfo, 4, "unknown_fields", unknown_fields_values);
-	refuse_later_option(fcinfo, 5, "unknown_into");
-	refuse_later_option(fcinfo, 6, "source");
-	refuse_later_option(fcinfo, 7, "batch");
+	source->limit = PG_INT64_MAX;
+	if (options->source != NULL || options->on_error != APPEND_ON_ERROR_ERROR)
+		check_relation(relid);
+	if (options->source != NULL && !ledger_claim_batch(relid, options->source, options->batch))
+		return 0;
+	if (options->on_error != APPEND_ON_ERROR_ERROR)
+		return tolerant_append(relid, source, options);
+	return append_range(relid, source, options, &entry);
 }
 
 /*
- * Store all entries of the source, and return how many rows that made (a
- * trigger may have left some out).
+ * Store the entries of the source up to its limit, and return how many rows
+ * that made (a trigger may have left some out).  *entry is which one is being
+ * worked at, for who catches an error; 0 is none in particular.
  */
-static int64
-append_entries(Oid relid, AppendSource *source)
+int64
+append_range(Oid relid, AppendSource *source, const AppendOptions *options, int64 *entry)
 {
-	AppendCall call;
+	AppendCall	call;
 	ErrorContextCallback callback;
-	Relation	rel;
+	StoreOutcome outcome;
 	int64		stored = 0;
 
-	rel = open_relation(relid);
-	begin_call(&call, rel, source->unit);
+	*entry = 0;
+	begin_call(&call, open_relation(relid), source->unit, options);
+	call.entry = entry;
 
 	callback.callback = describe_position;
 	callback.arg = &call;
@@ -182,15 +148,43 @@ append_entries(Oid relid, AppendSource *source)
 
 	/*
 	 * The fast path may find in the middle that the next entries go where
-	 * only the executor can store them; it leaves the source there.
+	 * only the executor can store them, or where there is no partition yet; it
+	 * leaves the source there.
 	 */
-	if (!store_entries(&call, source, &stored))
+	while ((outcome = store_entries(&call, source, &stored)) == STORE_NEEDS_PARTITION)
+		append_make_partition(&call);
+	if (outcome == STORE_NEEDS_EXECUTOR)
 		stored += planned_insert(&call, source);
 
 	error_context_stack = callback.previous;
 	end_call(&call);
-	relation_close(rel, NoLock);
+	relation_close(call.rel, NoLock);
 	return stored;
+}
+
+/* Lock the relation for the rest of the transaction, if the user may append to it. */
+static void
+check_relation(Oid relid)
+{
+	Relation	rel = open_relation(relid);
+
+	(void) check_any_privilege(rel);
+	relation_close(rel, NoLock);
+}
+
+/*
+ * Make the partition that is missing.  Nobody may have the relation open
+ * meanwhile; our lock on it keeps what we know of its columns true.
+ */
+void
+append_make_partition(AppendCall *call)
+{
+	Oid			relid = RelationGetRelid(call->rel);
+
+	relation_close(call->rel, NoLock);
+	call->rel = NULL;
+	ledger_provide_partition(call->missing_branch, call->missing_at);
+	call->rel = relation_open(relid, NoLock);
 }
 
 static Relation
@@ -217,7 +211,7 @@ open_relation(Oid relid)
 }
 
 static void
-begin_call(AppendCall *call, Relation rel, const char *unit)
+begin_call(AppendCall *call, Relation rel, const char *unit, const AppendOptions *options)
 {
 	MemoryContext oldcxt;
 	RangeTblEntry *rte;
@@ -225,10 +219,12 @@ begin_call(AppendCall *call, Relation rel, const char *unit)
 	memset(call, 0, sizeof(AppendCall));
 	call->rel = rel;
 	call->unit = unit;
+	call->options = options;
 	call->estate = CreateExecutorState();
 	call->cxt = call->estate->es_query_cxt;
 
 	oldcxt = MemoryContextSwitchTo(call->cxt);
+	call->name = pstrdup(RelationGetRelationName(rel));
 	call->batchcxt = AllocSetContextCreate(call->cxt, "ledger append batch",
 											ALLOCSET_DEFAULT_SIZES);
 	call->econtext = GetPerTupleExprContext(call->estate);
@@ -240,10 +236,12 @@ begin_call(AppendCall *call, Relation rel, const char *unit)
 	rte->rellockmode = RowExclusiveLock;
 	call->range_table = list_make1(rte);
 	LedgerInitInsertPermissions(call->range_table, call->perminfos);
-	check_any_privilege(call);
+	call->table_privilege = check_any_privilege(rel);
 
 	call->target = target_checkout(rel);
 	call->used = palloc0(call->target->ncolumns * sizeof(bool));
+	if (options->unknown_into != NULL)
+		call->unknown_column = collecting_column(call);
 	MemoryContextSwitchTo(oldcxt);
 }
 
@@ -260,21 +258,47 @@ end_call(AppendCall *call)
 
 /*
  * Who may insert into no column gets to know nothing about any.  Which columns
- * the entries use is checked as that becomes known, before rows are stored.
+ * the entries use is checked as that becomes known, before rows are stored;
+ * unless all may be used, which is what this returns.
  */
-static void
-check_any_privilege(AppendCall *call)
+static bool
+check_any_privilege(Relation rel)
 {
-	Oid			relid = RelationGetRelid(call->rel);
+	Oid			relid = RelationGetRelid(rel);
 
-	call->table_privilege =
-		pg_class_aclcheck(relid, GetUserId(), ACL_INSERT) == ACLCHECK_OK;
-	if (!call->table_privilege &&
-		pg_attribute_aclcheck_all(relid, GetUserId(), ACL_INSERT,
+	if (pg_class_aclcheck(relid, GetUserId(), ACL_INSERT) == ACLCHECK_OK)
+		return true;
+	if (pg_attribute_aclcheck_all(relid, GetUserId(), ACL_INSERT,
 								  ACLMASK_ANY) != ACLCHECK_OK)
-		aclcheck_error(ACLCHECK_NO_PRIV,
-					   get_relkind_objtype(call->rel->rd_rel->relkind),
-					   RelationGetRelationName(call->rel));
+		aclcheck_error(ACLCHECK_NO_PRIV, get_relkind_objtype(rel->rd_rel->relkind),
+					   RelationGetRelationName(rel));
+	return false;
+}
+
+/* Where fields go that are no columns */
+static AppendColumn *
+collecting_column(AppendCall *call)
+{
+	const char *name = call->options->unknown_into;
+
+	for (int i = 0; i < call->target->ncolumns; i++)
+	{
+		AppendColumn *column = &call->target->columns[i];
+
+		if (strcmp(NameStr(column->name), name) != 0)
+			continue;
+		if (column->typid != JSONBOID)
+			ereport(ERROR,
+					(errcode(ERRCODE_DATATYPE_MISMATCH),
+					 errmsg("column \"%s\" cannot collect unknown fields", name),
+					 errdetail("It is of type %s, not jsonb.", format_type_be(column->typid))));
+		return column;
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_COLUMN),
+			 errmsg("column \"%s\" of relation \"%s\" does not exist", name, call->name),
+			 errhint("\"unknown_into\" must name a column of type jsonb.")));
+	return NULL;				/* keep compiler quiet */
 }
 
 /* An entry gives this column a value: privileges and error details need it. */
@@ -357,14 +381,12 @@ describe_position(void *arg)
 {
 	AppendCall *call = arg;
 
-	if (call->entry <= 0)
+	if (*call->entry <= 0)
 		return;
 	if (call->column != NULL)
 		errcontext("append to \"%s\", %s " INT64_FORMAT ", column \"%s\"",
-				   RelationGetRelationName(call->rel), call->unit,
-				   call->entry, call->column);
+				   call->name, call->unit, *call->entry, call->column);
 	else
 		errcontext("append to \"%s\", %s " INT64_FORMAT,
-				   RelationGetRelationName(call->rel), call->unit,
-				   call->entry);
+				   call->name, call->unit, *call->entry);
 }

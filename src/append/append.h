@@ -8,7 +8,8 @@
  * what a backend remembers of that relation between calls; the rows are stored
  * either by the fast path (store.c: routing, constraints, one multi-insert a
  * leaf) or, where something needs the executor, by a planned INSERT
- * (planned.c).  append.c has the functions themselves and ties the parts.
+ * (planned.c).  append.c has the functions themselves and ties the parts;
+ * tolerant.c calls it for parts of a batch that has bad entries.
  *
  *-------------------------------------------------------------------------
  */
@@ -17,6 +18,8 @@
 
 #include "postgres.h"
 
+#include "append/manage.h"
+#include "datatype/timestamp.h"
 #include "executor/tuptable.h"
 #include "fmgr.h"
 #include "nodes/execnodes.h"
@@ -91,18 +94,47 @@ typedef struct AppendTarget
 	struct AppendRecordMap *maps;	/* record.c: kinds of record seen */
 } AppendTarget;
 
+/* What the functions' arguments ask for; all 0 is the default */
+typedef enum AppendOnError
+{
+	APPEND_ON_ERROR_ERROR,
+	APPEND_ON_ERROR_SKIP,
+	APPEND_ON_ERROR_DIVERT
+} AppendOnError;
+
+typedef enum AppendUnknownFields
+{
+	APPEND_UNKNOWN_ERROR,
+	APPEND_UNKNOWN_IGNORE,
+	APPEND_UNKNOWN_COLLECT
+} AppendUnknownFields;
+
+typedef struct AppendOptions
+{
+	bool		skip_conflicts;
+	AppendOnError on_error;
+	AppendUnknownFields unknown_fields;
+	char	   *unknown_into;	/* a column; NULL: none */
+	char	   *source;			/* NULL: none */
+	int64		batch;
+} AppendOptions;
+
 /* A running call */
 typedef struct AppendCall
 {
 	AppendTarget *target;
-	Relation	rel;			/* open, RowExclusiveLock */
+	Relation	rel;			/* open, RowExclusiveLock; not while a partition is made */
+	char	   *name;			/* of the relation */
 	EState	   *estate;
 	ExprContext *econtext;		/* for casts and defaults */
 	MemoryContext cxt;			/* the call's; estate->es_query_cxt */
 	MemoryContext batchcxt;		/* rows not yet stored; the source's scratch */
 
+	const AppendOptions *options;
+	AppendColumn *unknown_column;	/* that collects unknown fields, or NULL */
+
 	const char *unit;			/* "entry" or "line" */
-	int64		entry;			/* being worked at, from 1; 0: none */
+	int64	   *entry;			/* being worked at, from 1; 0: none */
 	const char *column;			/* likewise, or NULL */
 
 	bool		table_privilege;	/* INSERT on all columns */
@@ -111,9 +143,46 @@ typedef struct AppendCall
 	bool		insert_defaults;	/* defaults of the others are INSERT's */
 	List	   *range_table;	/* the relation named, for privileges */
 	List	   *perminfos;		/* and error details */
+
+	Oid			missing_branch; /* a managed table that has no partition */
+	Timestamp	missing_at;		/* for this time (see manage.h) */
 } AppendCall;
 
+/* Finds the leaves of a partitioned relation named */
+typedef struct AppendRouter
+{
+	AppendCall *call;
+	ResultRelInfo *root;
+	ModifyTableState *mtstate;
+	struct PartitionTupleRouting *routing;
+	TupleTableSlot *slot;		/* the row, as the relation named has it */
+	bool		finding;		/* in the middle of it: an error is about that */
+} AppendRouter;
+
+/* The times that a leaf's managed ledger takes entries of */
+typedef struct AppendLimits
+{
+	const char *branch;
+	LedgerBranchKey key;
+	LedgerTimes times;
+	AttrNumber	attnum;			/* in the relation named */
+} AppendLimits;
+
+/* How far the fast path came */
+typedef enum StoreOutcome
+{
+	STORE_DONE,
+	STORE_NEEDS_EXECUTOR,		/* from where the source stands */
+	STORE_NEEDS_PARTITION		/* likewise; call->missing_branch says which */
+} StoreOutcome;
+
 /* Where entries come from */
+typedef struct AppendPosition
+{
+	int64		index;			/* entries (lines) returned */
+	const char *at;				/* start of the next line */
+} AppendPosition;
+
 typedef struct AppendSource AppendSource;
 struct AppendSource
 {
@@ -127,13 +196,13 @@ struct AppendSource
 						 Datum *values, bool *isnull);
 	/* Set call->used for the columns that any entry from here on gives */
 	void		(*scan_columns) (AppendSource *source, AppendCall *call);
+	/* The text of an entry that comes at or after the position; stand after it */
+	text	   *(*seek) (AppendSource *source, int64 entry);
+
+	int64		limit;			/* entries after that one are not returned */
 
 	/* Where next() stands; may be saved and set back */
-	struct
-	{
-		int64		index;		/* entries (lines) returned */
-		const char *at;			/* start of the next line */
-	}			position;
+	AppendPosition position;
 };
 
 /* A key or value as json_scan.c finds it in the text */
@@ -159,7 +228,15 @@ typedef struct AppendJsonScan
 	bool		first;
 } AppendJsonScan;
 
+/* options.c */
+extern void append_refuse_null(FunctionCallInfo fcinfo, int arg, const char *name);
+extern void append_read_conflict_option(FunctionCallInfo fcinfo, AppendOptions *options);
+extern void append_read_json_options(FunctionCallInfo fcinfo, AppendOptions *options);
+
 /* append.c */
+extern void append_make_partition(AppendCall *call);
+extern int64 append_range(Oid relid, AppendSource *source,
+						  const AppendOptions *options, int64 *entry);
 extern void append_use_column(AppendCall *call, AppendColumn *column);
 extern void append_refuse_identity(AppendColumn *column);
 extern Datum append_default(AppendCall *call, AppendColumn *column,
@@ -186,9 +263,28 @@ extern bool json_scan_next(AppendJsonScan *scan, AppendJsonToken *key,
 						   AppendJsonToken *value, bool *done);
 extern Jsonb *json_scan_jsonb(const char *text, int len);
 
+/* route.c */
+extern void router_begin(AppendRouter *router, AppendCall *call, ResultRelInfo *root);
+extern void router_end(AppendRouter *router);
+extern ResultRelInfo *router_find(AppendRouter *router);
+extern bool router_found_none(AppendRouter *router, const ErrorData *error);
+extern bool router_note_missing(AppendRouter *router, const ErrorData *error);
+extern AppendLimits *router_limits(AppendRouter *router, Oid leafid);
+extern void router_check_limits(AppendRouter *router, const AppendLimits *limits);
+
 /* store.c */
-extern bool store_entries(AppendCall *call, AppendSource *source,
-						  int64 *stored);
+extern StoreOutcome store_entries(AppendCall *call, AppendSource *source,
+								  int64 *stored);
+
+/* conflict.c */
+extern bool conflict_possible(ResultRelInfo *rri);
+extern void conflict_refuse(Relation rel) pg_attribute_noreturn();
+extern bool conflict_insert(ResultRelInfo *rri, TupleTableSlot *slot,
+							EState *estate, CommandId cid);
+
+/* tolerant.c */
+extern int64 tolerant_append(Oid relid, AppendSource *source,
+							 const AppendOptions *options);
 
 /* planned.c */
 extern int64 planned_insert(AppendCall *call, AppendSource *source);

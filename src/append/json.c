@@ -27,7 +27,9 @@
 typedef struct JsonSource
 {
 	AppendSource base;
+	MemoryContext cxt;			/* its own: it may outlive a call */
 	bool	   *given;			/* per column: by the entry at hand */
+	JsonbParseState *unknown;	/* fields to collect, of the same; or NULL */
 
 	JsonbContainer *entries;	/* jsonb: an object, or an array of them */
 
@@ -38,16 +40,19 @@ typedef struct JsonSource
 static JsonSource *make_source(const char *unit,
 							   bool (*next) (AppendSource *, AppendCall *,
 											 Datum *, bool *),
-							   void (*scan_columns) (AppendSource *, AppendCall *));
+							   void (*scan_columns) (AppendSource *, AppendCall *),
+							   text *(*seek) (AppendSource *, int64));
 static bool next_json(AppendSource *base, AppendCall *call,
 					  Datum *values, bool *isnull);
 static void scan_json_columns(AppendSource *base, AppendCall *call);
+static text *seek_json(AppendSource *base, int64 entry);
+static int	count_json(JsonSource *source);
 static JsonbContainer *json_at(JsonSource *source, AppendCall *call);
 static bool next_line(AppendSource *base, AppendCall *call,
 					  Datum *values, bool *isnull);
 static void scan_line_columns(AppendSource *base, AppendCall *call);
-static bool line_at(JsonSource *source, AppendCall *call,
-					const char **line, int *len);
+static text *seek_line(AppendSource *base, int64 entry);
+static bool line_at(JsonSource *source, const char **line, int *len);
 static JsonbContainer *parse_line(const char *line, int len);
 static bool scan_line(JsonSource *source, AppendCall *call,
 					  const char *line, int len);
@@ -63,7 +68,12 @@ static void object_to_row(JsonSource *source, AppendCall *call,
 						  JsonbContainer *object, Datum *values, bool *isnull);
 static void scan_object_columns(AppendCall *call, JsonbContainer *object);
 static AppendColumn *find_column(AppendCall *call, JsonbValue *key, int place);
+static void keep_unknown(JsonSource *source, AppendCall *call, JsonbValue *key,
+						 JsonbValue *value);
+static void collect_unknown(JsonSource *source, AppendCall *call, Datum *values,
+							bool *isnull);
 static int	compare_key(AppendColumn *column, JsonbValue *key);
+static bool is_generated(AppendCall *call, JsonbValue *key);
 static void refuse_key(AppendCall *call, JsonbValue *key);
 static Datum convert_value(AppendCall *call, AppendColumn *column,
 						   JsonbValue *value, bool *isnull);
@@ -78,7 +88,7 @@ static void prepare_populate(AppendCall *call, AppendColumn *column);
 AppendSource *
 json_source(Jsonb *entries)
 {
-	JsonSource *source = make_source("entry", next_json, scan_json_columns);
+	JsonSource *source = make_source("entry", next_json, scan_json_columns, seek_json);
 
 	if (JB_ROOT_IS_SCALAR(entries))
 		ereport(ERROR,
@@ -92,7 +102,7 @@ json_source(Jsonb *entries)
 AppendSource *
 ndjson_source(const char *lines, int len)
 {
-	JsonSource *source = make_source("line", next_line, scan_line_columns);
+	JsonSource *source = make_source("line", next_line, scan_line_columns, seek_line);
 
 	source->base.position.at = lines;
 	source->end = lines + len;
@@ -102,13 +112,16 @@ ndjson_source(const char *lines, int len)
 static JsonSource *
 make_source(const char *unit,
 			bool (*next) (AppendSource *, AppendCall *, Datum *, bool *),
-			void (*scan_columns) (AppendSource *, AppendCall *))
+			void (*scan_columns) (AppendSource *, AppendCall *),
+			text *(*seek) (AppendSource *, int64))
 {
 	JsonSource *source = palloc0(sizeof(JsonSource));
 
 	source->base.unit = unit;
 	source->base.next = next;
 	source->base.scan_columns = scan_columns;
+	source->base.seek = seek;
+	source->cxt = CurrentMemoryContext;
 	return source;
 }
 
@@ -133,7 +146,32 @@ scan_json_columns(AppendSource *base, AppendCall *call)
 	while ((object = json_at((JsonSource *) base, call)) != NULL)
 		scan_object_columns(call, object);
 	base->position.index = start;
-	call->entry = 0;
+	*call->entry = 0;
+}
+
+static text *
+seek_json(AppendSource *base, int64 entry)
+{
+	JsonSource *source = (JsonSource *) base;
+	JsonbContainer *object = source->entries;
+	JsonbValue *element;
+	Jsonb	   *jb;
+
+	base->position.index = entry;
+	if (!JsonContainerIsArray(object))
+		return cstring_to_text(JsonbToCString(NULL, object, 0));
+	element = getIthJsonbValueFromContainer(object, entry - 1);
+	if (element->type == jbvBinary)
+		return cstring_to_text(JsonbToCString(NULL, element->val.binary.data,
+											  element->val.binary.len));
+	jb = JsonbValueToJsonb(element);
+	return cstring_to_text(JsonbToCString(NULL, &jb->root, VARSIZE(jb)));
+}
+
+static int
+count_json(JsonSource *source)
+{
+	return JsonContainerIsArray(source->entries) ? JsonContainerSize(source->entries) : 1;
 }
 
 /* The object that comes next, or NULL at the end. */
@@ -143,10 +181,10 @@ json_at(JsonSource *source, AppendCall *call)
 	int64		i = source->base.position.index;
 	JsonbContainer *object = source->entries;
 
-	if (i >= (JsonContainerIsArray(source->entries) ? JsonContainerSize(source->entries) : 1))
+	if (i >= Min(count_json(source), source->base.limit))
 		return NULL;
 	source->base.position.index++;
-	call->entry = i + 1;
+	*call->entry = i + 1;
 
 	if (JsonContainerIsArray(source->entries))
 	{
@@ -172,8 +210,9 @@ next_line(AppendSource *base, AppendCall *call, Datum *values, bool *isnull)
 	const char *line;
 	int			len;
 
-	if (!line_at(source, call, &line, &len))
+	if (!line_at(source, &line, &len))
 		return false;
+	*call->entry = base->position.index;
 	if (scan_line(source, call, line, len))
 		tokens_to_row(source, call, values, isnull);
 	else
@@ -190,27 +229,44 @@ scan_line_columns(AppendSource *base, AppendCall *call)
 	const char *line;
 	int			len;
 
-	while (line_at((JsonSource *) base, call, &line, &len))
+	while (line_at((JsonSource *) base, &line, &len))
 	{
+		*call->entry = base->position.index;
 		scan_object_columns(call, parse_line(line, len));
 		MemoryContextReset(call->batchcxt);
 	}
 	base->position.index = index;
 	base->position.at = at;
-	call->entry = 0;
+	*call->entry = 0;
 	MemoryContextSwitchTo(oldcxt);
+}
+
+static text *
+seek_line(AppendSource *base, int64 entry)
+{
+	const char *line;
+	int			len;
+
+	base->limit = entry;
+	while (line_at((JsonSource *) base, &line, &len))
+	{
+		if (base->position.index == entry)
+			return cstring_to_text_with_len(line, len);
+	}
+	elog(ERROR, "line " INT64_FORMAT " has gone", entry);
+	return NULL;				/* keep compiler quiet */
 }
 
 /* The next line that is not blank, without white space at its end */
 static bool
-line_at(JsonSource *source, AppendCall *call, const char **line, int *len)
+line_at(JsonSource *source, const char **line, int *len)
 {
 	do
 	{
 		const char *start = source->base.position.at;
 		const char *end;
 
-		if (start >= source->end)
+		if (start >= source->end || source->base.position.index >= source->base.limit)
 			return false;
 		end = memchr(start, '\n', source->end - start);
 		if (end == NULL)
@@ -222,8 +278,6 @@ line_at(JsonSource *source, AppendCall *call, const char **line, int *len)
 		*line = start;
 		*len = end - start;
 	} while (*len == 0);
-
-	call->entry = source->base.position.index;
 	return true;
 }
 
@@ -266,7 +320,7 @@ scan_line(JsonSource *source, AppendCall *call, const char *line, int len)
 
 	start_row(source, call);
 	if (source->tokens == NULL)
-		source->tokens = MemoryContextAlloc(call->cxt, (call->target->ncolumns + 1) *
+		source->tokens = MemoryContextAlloc(source->cxt, (call->target->ncolumns + 1) *
 											sizeof(AppendJsonToken));
 	if (!json_scan_begin(&scan, line, len))
 		return false;
@@ -283,6 +337,13 @@ scan_line(JsonSource *source, AppendCall *call, const char *line, int len)
 		key.val.string.val = unconstify(char *, name.start);
 		key.val.string.len = name.len;
 		column = find_column(call, &key, place);
+		if (column == NULL)
+		{
+			/* what is to be kept, or is not known to be JSON, is not for us */
+			if (call->unknown_column != NULL || value.kind == APPEND_JSON_OTHER)
+				return false;
+			continue;
+		}
 		if (source->given[column - columns])
 			return false;
 		source->given[column - columns] = true;
@@ -370,9 +431,15 @@ object_to_row(JsonSource *source, AppendCall *call, JsonbContainer *object,
 	while ((token = JsonbIteratorNext(&it, &key, true)) == WJB_KEY)
 	{
 		AppendColumn *column = find_column(call, &key, place++);
-		int			to = column->attnum - 1;
+		int			to;
 
 		(void) JsonbIteratorNext(&it, &value, true);
+		if (column == NULL)
+		{
+			keep_unknown(source, call, &key, &value);
+			continue;
+		}
+		to = column->attnum - 1;
 		append_use_column(call, column);
 		source->given[column - target->columns] = true;
 		call->column = NameStr(column->name);
@@ -381,7 +448,62 @@ object_to_row(JsonSource *source, AppendCall *call, JsonbContainer *object,
 	}
 	Assert(token == WJB_END_OBJECT);
 
+	if (source->unknown != NULL)
+		collect_unknown(source, call, values, isnull);
 	fill_defaults(source, call, values, isnull);
+}
+
+/* A field that is no column: if it is to be collected, keep it. */
+static void
+keep_unknown(JsonSource *source, AppendCall *call, JsonbValue *key, JsonbValue *value)
+{
+	if (call->unknown_column == NULL)
+		return;
+	if (source->unknown == NULL)
+		(void) pushJsonbValue(&source->unknown, WJB_BEGIN_OBJECT, NULL);
+	(void) pushJsonbValue(&source->unknown, WJB_KEY, key);
+	(void) pushJsonbValue(&source->unknown, WJB_VALUE, value);
+}
+
+static void
+refuse_collecting(AppendColumn *column, const char *detail)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("unknown fields cannot be collected in column \"%s\"", NameStr(column->name)),
+			 errdetail_internal("%s", detail)));
+}
+
+/*
+ * Put the kept fields into the column that is for them, with what the entry
+ * gives that column itself.
+ */
+static void
+collect_unknown(JsonSource *source, AppendCall *call, Datum *values, bool *isnull)
+{
+	AppendColumn *column = call->unknown_column;
+	int			to = column->attnum - 1;
+	Jsonb	   *collected = JsonbValueToJsonb(pushJsonbValue(&source->unknown, WJB_END_OBJECT, NULL));
+
+	call->column = NameStr(column->name);
+	append_use_column(call, column);
+	if (source->given[column - call->target->columns] && !isnull[to])
+	{
+		Jsonb	   *own = DatumGetJsonbP(values[to]);
+		Datum		merged;
+
+		if (!JB_ROOT_IS_OBJECT(own))
+			refuse_collecting(column, _("The entry gives it a value that is not an object."));
+		merged = DirectFunctionCall2(jsonb_concat, JsonbPGetDatum(collected), JsonbPGetDatum(own));
+		if (JB_ROOT_COUNT(DatumGetJsonbP(merged)) != JB_ROOT_COUNT(own) + JB_ROOT_COUNT(collected))
+			refuse_collecting(column, _("The value that the entry gives it has a field of the same name."));
+		values[to] = merged;
+	}
+	else
+		values[to] = JsonbPGetDatum(collected);
+	isnull[to] = false;
+	source->given[column - call->target->columns] = true;
+	call->column = NULL;
 }
 
 static void
@@ -390,8 +512,9 @@ start_row(JsonSource *source, AppendCall *call)
 	int			n = call->target->ncolumns;
 
 	if (source->given == NULL)
-		source->given = MemoryContextAlloc(call->cxt, (n + 1) * sizeof(bool));
+		source->given = MemoryContextAlloc(source->cxt, (n + 1) * sizeof(bool));
 	memset(source->given, 0, n * sizeof(bool));
+	source->unknown = NULL;
 }
 
 static void
@@ -418,7 +541,12 @@ scan_object_columns(AppendCall *call, JsonbContainer *object)
 	(void) JsonbIteratorNext(&it, &key, false);
 	while (JsonbIteratorNext(&it, &key, true) == WJB_KEY)
 	{
-		append_use_column(call, find_column(call, &key, place++));
+		AppendColumn *column = find_column(call, &key, place++);
+
+		if (column == NULL)
+			column = call->unknown_column;
+		if (column != NULL)
+			append_use_column(call, column);
 		(void) JsonbIteratorNext(&it, &value, true);
 	}
 }
@@ -453,7 +581,11 @@ find_column(AppendCall *call, JsonbValue *key, int place)
 			high = middle;
 	}
 	if (difference != 0)
-		refuse_key(call, key);
+	{
+		if (call->options->unknown_fields == APPEND_UNKNOWN_ERROR || is_generated(call, key))
+			refuse_key(call, key);
+		return NULL;
+	}
 	if (column->identity_always)
 	{
 		call->column = NameStr(column->name);
@@ -473,31 +605,42 @@ compare_key(AppendColumn *column, JsonbValue *key)
 	return memcmp(NameStr(column->name), key->val.string.val, column->namelen);
 }
 
-/* The key names no column that takes a value. */
-static void
-refuse_key(AppendCall *call, JsonbValue *key)
+/* Whether the key, which names no column that takes a value, names one at all. */
+static bool
+is_generated(AppendCall *call, JsonbValue *key)
 {
 	TupleDesc	desc = RelationGetDescr(call->rel);
-	char	   *name = pnstrdup(key->val.string.val, key->val.string.len);
 
 	for (int i = 0; i < desc->natts; i++)
 	{
 		Form_pg_attribute att = TupleDescAttr(desc, i);
 
-		if (!att->attisdropped && strcmp(NameStr(att->attname), name) == 0)
-		{
-			call->column = name;
-			ereport(ERROR,
-					(errcode(ERRCODE_GENERATED_ALWAYS),
-					 errmsg("cannot insert a non-DEFAULT value into column \"%s\"", name),
-					 errdetail("Column \"%s\" is a generated column.", name)));
-		}
+		if (!att->attisdropped && strlen(NameStr(att->attname)) == key->val.string.len &&
+			memcmp(NameStr(att->attname), key->val.string.val, key->val.string.len) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* The key names no column that takes a value. */
+static void
+refuse_key(AppendCall *call, JsonbValue *key)
+{
+	char	   *name = pnstrdup(key->val.string.val, key->val.string.len);
+
+	if (is_generated(call, key))
+	{
+		call->column = name;
+		ereport(ERROR,
+				(errcode(ERRCODE_GENERATED_ALWAYS),
+				 errmsg("cannot insert a non-DEFAULT value into column \"%s\"", name),
+				 errdetail("Column \"%s\" is a generated column.", name)));
 	}
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_COLUMN),
 			 errmsg("column \"%s\" of relation \"%s\" does not exist",
 					name, RelationGetRelationName(call->rel)),
-			 errhint("Each key of an entry must be the name of a column.")));
+			 errhint("Each key of an entry must be the name of a column. \"unknown_fields\" says what to do with others.")));
 }
 
 static Datum

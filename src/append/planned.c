@@ -10,6 +10,8 @@
  * first row is stored; a default of a column that no entry gives is left to
  * the INSERT.
  *
+ * Partitions that are missing are made before that, by a look at each row.
+ *
  * The ephemeral relation has the entry's number in a column, and a last row
  * numbered 0 that the query's WHERE "entry" > $1 leaves out.  The parameter is
  * 0, but asking for it calls fetch_zero() once a row: that is how an error
@@ -20,13 +22,18 @@
 #include "postgres.h"
 
 #include "append/append.h"
+#include "compat.h"
 
+#include "access/genam.h"
+#include "access/table.h"
 #include "access/tupdesc.h"
+#include "catalog/pg_inherits.h"
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "nodes/params.h"
+#include "optimizer/optimizer.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -52,6 +59,12 @@ typedef struct PlannedInsert
 static void choose_columns(PlannedInsert *insert, AppendSource *source);
 static void collect_rows(PlannedInsert *insert, AppendSource *source);
 static void note_entry(PlannedInsert *insert, int64 entry);
+static void provide_partitions(PlannedInsert *insert);
+static bool find_partitions(PlannedInsert *insert, TupleTableSlot *row);
+static void check_limits(AppendRouter *router, ResultRelInfo *leaf);
+static void fill_router_slot(PlannedInsert *insert, TupleTableSlot *row,
+							 TupleTableSlot *to);
+static bool has_conflict_index(Oid relid);
 static int64 run_insert(PlannedInsert *insert);
 static char *insert_command(PlannedInsert *insert);
 static SPIPlanPtr prepare_insert(PlannedInsert *insert);
@@ -71,10 +84,14 @@ planned_insert(AppendCall *call, AppendSource *source)
 	insert.call = call;
 	choose_columns(&insert, source);
 	collect_rows(&insert, source);
-	call->entry = 0;
+	*call->entry = 0;
+	if (call->options->skip_conflicts && !has_conflict_index(RelationGetRelid(call->rel)))
+		conflict_refuse(call->rel);
+	if (insert.nrows > 0 && call->rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
+		provide_partitions(&insert);
 	if (insert.nrows > 0)
 		stored = run_insert(&insert);
-	call->entry = 0;
+	*call->entry = 0;
 	tuplestore_end(insert.rows);
 	MemoryContextSwitchTo(oldcxt);
 	return stored;
@@ -125,7 +142,7 @@ collect_rows(PlannedInsert *insert, AppendSource *source)
 	while (source->next(source, call, values, isnull))
 	{
 		CHECK_FOR_INTERRUPTS();
-		row[0] = Int64GetDatum(call->entry);
+		row[0] = Int64GetDatum(*call->entry);
 		for (int i = 0; i < insert->ncolumns; i++)
 		{
 			int			from = insert->columns[i]->attnum - 1;
@@ -134,7 +151,7 @@ collect_rows(PlannedInsert *insert, AppendSource *source)
 			row_isnull[i + 1] = isnull[from];
 		}
 		tuplestore_putvalues(insert->rows, insert->desc, row, row_isnull);
-		note_entry(insert, call->entry);
+		note_entry(insert, *call->entry);
 		MemoryContextReset(call->batchcxt);
 		ResetPerTupleExprContext(call->estate);
 	}
@@ -159,6 +176,145 @@ note_entry(PlannedInsert *insert, int64 entry)
 											insert->maxrows * sizeof(int64));
 	}
 	insert->entries[insert->nrows++] = entry;
+}
+
+/* Make the partitions of managed ledgers that rows go to. */
+static void
+provide_partitions(PlannedInsert *insert)
+{
+	TupleTableSlot *row = MakeSingleTupleTableSlot(insert->desc, &TTSOpsMinimalTuple);
+
+	while (!find_partitions(insert, row))
+		append_make_partition(insert->call);
+	ExecDropSingleTupleTableSlot(row);
+}
+
+/*
+ * Look for the rows' partitions.  False if one is missing that can be made; what
+ * else is missing is for INSERT to tell.
+ */
+static bool
+find_partitions(PlannedInsert *insert, TupleTableSlot *row)
+{
+	AppendCall *call = insert->call;
+	MemoryContext oldcxt = MemoryContextSwitchTo(call->cxt);
+	AppendRouter router;
+	ResultRelInfo *root = makeNode(ResultRelInfo);
+	volatile bool found = true;
+
+	LedgerInitRangeTable(call->estate, call->range_table, call->perminfos);
+	InitResultRelInfo(root, call->rel, 1, NULL, 0);
+	router_begin(&router, call, root);
+	tuplestore_rescan(insert->rows);
+	PG_TRY();
+	{
+		for (int64 i = 0; i < insert->nrows; i++)
+		{
+			CHECK_FOR_INTERRUPTS();
+			(void) tuplestore_gettupleslot(insert->rows, true, false, row);
+			*call->entry = insert->entries[i];
+			fill_router_slot(insert, row, router.slot);
+			check_limits(&router, router_find(&router));
+			ResetPerTupleExprContext(call->estate);
+		}
+		*call->entry = 0;
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		if (!router.finding)
+			PG_RE_THROW();
+		MemoryContextSwitchTo(call->cxt);
+		error = CopyErrorData();
+		FlushErrorState();
+		if (!router_found_none(&router, error))
+			ReThrowError(error);
+		found = !router_note_missing(&router, error);
+		FreeErrorData(error);
+	}
+	PG_END_TRY();
+	ExecClearTuple(row);
+	ExecResetTupleTable(call->estate->es_tupleTable, false);
+	call->estate->es_tupleTable = NIL;
+	router_end(&router);
+	tuplestore_rescan(insert->rows);
+	MemoryContextSwitchTo(oldcxt);
+	return found;
+}
+
+static void
+check_limits(AppendRouter *router, ResultRelInfo *leaf)
+{
+	AppendLimits *limits = router_limits(router, RelationGetRelid(leaf->ri_RelationDesc));
+
+	if (limits != NULL)
+	{
+		router_check_limits(router, limits);
+		pfree(limits);
+	}
+}
+
+/*
+ * The row as INSERT will have it.  A default that differs from time to time is
+ * left out; if a partition depends on it, that is not made here.
+ */
+static void
+fill_router_slot(PlannedInsert *insert, TupleTableSlot *row, TupleTableSlot *to)
+{
+	AppendCall *call = insert->call;
+	int			natts = to->tts_tupleDescriptor->natts;
+
+	slot_getallattrs(row);
+	ExecClearTuple(to);
+	memset(to->tts_values, 0, natts * sizeof(Datum));
+	memset(to->tts_isnull, true, natts * sizeof(bool));
+	for (int i = 0; i < insert->ncolumns; i++)
+	{
+		int			attnum = insert->columns[i]->attnum;
+
+		to->tts_values[attnum - 1] = row->tts_values[i + 1];
+		to->tts_isnull[attnum - 1] = row->tts_isnull[i + 1];
+	}
+	call->insert_defaults = false;
+	for (int i = 0; i < call->target->ncolumns; i++)
+	{
+		AppendColumn *column = &call->target->columns[i];
+
+		if (!call->used[i] && column->default_expr != NULL &&
+			!contain_volatile_functions((Node *) column->default_expr))
+			to->tts_values[column->attnum - 1] =
+				append_default(call, column, &to->tts_isnull[column->attnum - 1]);
+	}
+	call->insert_defaults = true;
+	ExecStoreVirtualTuple(to);
+}
+
+/* Whether the relation, or a partition of it, has an index to conflict by. */
+static bool
+has_conflict_index(Oid relid)
+{
+	List	   *relids = find_all_inheritors(relid, RowExclusiveLock, NULL);
+	ListCell   *lc;
+
+	foreach(lc, relids)
+	{
+		Relation	rel = table_open(lfirst_oid(lc), NoLock);
+		List	   *indexes = RelationGetIndexList(rel);
+		ListCell   *ic;
+
+		table_close(rel, NoLock);
+		foreach(ic, indexes)
+		{
+			Relation	index = index_open(lfirst_oid(ic), AccessShareLock);
+			bool		conflicts = index->rd_index->indisunique || index->rd_index->indisexclusion;
+
+			index_close(index, NoLock);
+			if (conflicts)
+				return true;
+		}
+	}
+	return false;
 }
 
 static int64
@@ -230,6 +386,8 @@ insert_command(PlannedInsert *insert)
 	for (int i = 0; i < insert->ncolumns; i++)
 		appendStringInfo(&sql, "%s c%d", i == 0 ? "" : ",", i + 1);
 	appendStringInfoString(&sql, " FROM " ENTRIES_NAME " WHERE entry OPERATOR(pg_catalog.>) $1");
+	if (insert->call->options->skip_conflicts)
+		appendStringInfoString(&sql, " ON CONFLICT DO NOTHING");
 	return sql.data;
 }
 
@@ -254,7 +412,7 @@ fetch_zero(ParamListInfo params, int paramid, bool speculative,
 	{
 		int64		row = insert->asked++ % (insert->nrows + 1);
 
-		insert->call->entry = row < insert->nrows ? insert->entries[row] : 0;
+		*insert->call->entry = row < insert->nrows ? insert->entries[row] : 0;
 	}
 	workspace->value = Int64GetDatum(0);
 	workspace->isnull = false;

@@ -167,7 +167,7 @@ scan_record_columns(AppendSource *base, AppendCall *call)
 	while (base->position.index < source->nrecords)
 		(void) find_kind(source, call, record_at(source, call));
 	base->position.index = start;
-	call->entry = 0;
+	*call->entry = 0;
 }
 
 /* The record that comes next. */
@@ -176,7 +176,7 @@ record_at(RecordSource *source, AppendCall *call)
 {
 	int64		i = source->base.position.index++;
 
-	call->entry = i + 1;
+	*call->entry = i + 1;
 	if (source->nulls != NULL && source->nulls[i])
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),

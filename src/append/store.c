@@ -17,7 +17,6 @@
 
 #include "access/tableam.h"
 #include "access/xact.h"
-#include "executor/execPartition.h"
 #include "executor/executor.h"
 #include "executor/nodeModifyTable.h"
 #include "miscadmin.h"
@@ -41,6 +40,7 @@ typedef struct StoreLeaf
 	int			maxslots;
 	TupleTableSlot **slots;
 	int64	   *entries;		/* number of the entry of each row */
+	AppendLimits *limits;		/* NULL: no time needs a look */
 } StoreLeaf;
 
 typedef struct Store
@@ -51,13 +51,12 @@ typedef struct Store
 	int			ncollected;
 	CommandId	cid;
 
-	/* partitioned only */
-	ModifyTableState *mtstate;
-	PartitionTupleRouting *routing;
-	TupleTableSlot *root_slot;
+	bool		partitioned;
+	AppendRouter router;
 } Store;
 
 static bool begin_store(Store *store, AppendCall *call);
+static StoreOutcome collect_batch(Store *store, AppendSource *source, bool *more);
 static void end_store(Store *store);
 static bool collect_entry(Store *store, AppendSource *source, bool *more);
 static void fill_slot(AppendCall *call, AppendSource *source,
@@ -70,50 +69,83 @@ static TupleTableSlot *next_slot(Store *store, StoreLeaf *leaf);
 static void copy_row(StoreLeaf *leaf, TupleTableSlot *from, TupleTableSlot *to);
 static void check_row(Store *store, StoreLeaf *leaf, TupleTableSlot *slot);
 static int64 flush(Store *store);
-static void flush_leaf(Store *store, StoreLeaf *leaf);
+static int64 flush_leaf(Store *store, StoreLeaf *leaf);
+static int64 flush_unless_conflict(Store *store, StoreLeaf *leaf);
+static void flush_multi(Store *store, StoreLeaf *leaf);
 static void discard(Store *store);
 
 
 /*
- * Store the source's entries and add their number to *stored.  False if the
- * executor is needed, for all or for those from where the source then stands.
+ * Store the source's entries and add their number to *stored.  Where that ends
+ * early, the source stands at the first entry that is not stored.
  */
-bool
+StoreOutcome
 store_entries(AppendCall *call, AppendSource *source, int64 *stored)
 {
 	Store		store;
 	bool		more = true;
-	bool		able;
+	StoreOutcome outcome;
 
 	if (call->target->needs_executor ||
 		OidIsValid(call->target->executor_leaf) ||
 		(call->target->row_security &&
 		 check_enable_rls(RelationGetRelid(call->rel), InvalidOid, true) == RLS_ENABLED))
-		return false;
+		return STORE_NEEDS_EXECUTOR;
 
-	able = begin_store(&store, call);
-	while (able && more)
+	outcome = begin_store(&store, call) ? STORE_DONE : STORE_NEEDS_EXECUTOR;
+	while (outcome == STORE_DONE && more)
 	{
 		AppendSource start = *source;
 
-		while (able && more && store.ncollected < MAX_COLLECTED_ROWS &&
-			   MemoryContextMemAllocated(call->batchcxt, false) < MAX_COLLECTED_BYTES)
-		{
-			CHECK_FOR_INTERRUPTS();
-			able = collect_entry(&store, source, &more);
-		}
-
-		if (able)
+		outcome = collect_batch(&store, source, &more);
+		if (outcome == STORE_DONE)
 			*stored += flush(&store);
 		else
 		{
 			discard(&store);
 			source->position = start.position;
 		}
-		call->entry = 0;
+		if (outcome != STORE_NEEDS_PARTITION)
+			*call->entry = 0;
 	}
 	end_store(&store);
-	return able;
+	return outcome;
+}
+
+/* Collect entries, until there are enough or no more. */
+static StoreOutcome
+collect_batch(Store *store, AppendSource *source, bool *more)
+{
+	MemoryContext oldcxt = CurrentMemoryContext;
+	volatile StoreOutcome outcome = STORE_DONE;
+
+	PG_TRY();
+	{
+		while (outcome == STORE_DONE && *more && store->ncollected < MAX_COLLECTED_ROWS &&
+			   MemoryContextMemAllocated(store->call->batchcxt, false) < MAX_COLLECTED_BYTES)
+		{
+			CHECK_FOR_INTERRUPTS();
+			if (!collect_entry(store, source, more))
+				outcome = STORE_NEEDS_EXECUTOR;
+		}
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		if (!store->partitioned || !store->router.finding)
+			PG_RE_THROW();
+		MemoryContextSwitchTo(oldcxt);
+		error = CopyErrorData();
+		FlushErrorState();
+		if (!router_found_none(&store->router, error) ||
+			!router_note_missing(&store->router, error))
+			ReThrowError(error);
+		FreeErrorData(error);
+		outcome = STORE_NEEDS_PARTITION;
+	}
+	PG_END_TRY();
+	return outcome;
 }
 
 /* False if the relation named has what the fast path does not do. */
@@ -134,21 +166,13 @@ begin_store(Store *store, AppendCall *call)
 
 	if (call->rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
 	{
-		/* as copyfrom.c:CopyFrom(): routing wants the node of an INSERT */
-		store->mtstate = makeNode(ModifyTableState);
-		store->mtstate->ps.state = estate;
-		store->mtstate->operation = CMD_INSERT;
-		store->mtstate->mt_nrels = 1;
-		store->mtstate->resultRelInfo = store->root;
-		store->mtstate->rootResultRelInfo = store->root;
-		store->routing = ExecSetupPartitionTupleRouting(estate, call->rel);
-		store->root_slot = ExecInitExtraTupleSlot(estate, RelationGetDescr(call->rel),
-												  &TTSOpsVirtual);
+		store->partitioned = true;
+		router_begin(&store->router, call, store->root);
 		able = true;
 	}
 	else
 	{
-		ExecOpenIndices(store->root, false);
+		ExecOpenIndices(store->root, call->options->skip_conflicts);
 		able = !leaf_needs_executor(store->root);
 		add_leaf(store, store->root);
 	}
@@ -161,8 +185,8 @@ end_store(Store *store)
 {
 	ExecResetTupleTable(store->call->estate->es_tupleTable, false);
 	store->call->estate->es_tupleTable = NIL;
-	if (store->routing != NULL)
-		ExecCleanupTupleRouting(store->mtstate, store->routing);
+	if (store->partitioned)
+		router_end(&store->router);
 	else
 		ExecCloseIndices(store->root);
 	CommandCounterIncrement();
@@ -179,7 +203,7 @@ collect_entry(Store *store, AppendSource *source, bool *more)
 	StoreLeaf  *leaf;
 	TupleTableSlot *slot;
 
-	if (store->routing == NULL)
+	if (!store->partitioned)
 	{
 		leaf = linitial(store->leaves);
 		slot = next_slot(store, leaf);
@@ -189,18 +213,20 @@ collect_entry(Store *store, AppendSource *source, bool *more)
 	}
 	else
 	{
-		fill_slot(call, source, store->root_slot, more);
+		fill_slot(call, source, store->router.slot, more);
 		if (!*more)
 			return true;
 		leaf = route_row(store);
 		if (leaf == NULL)
 			return false;
+		if (leaf->limits != NULL)
+			router_check_limits(&store->router, leaf->limits);
 		slot = next_slot(store, leaf);
-		copy_row(leaf, store->root_slot, slot);
+		copy_row(leaf, store->router.slot, slot);
 	}
 
 	check_row(store, leaf, slot);
-	leaf->entries[leaf->nrows++] = call->entry;
+	leaf->entries[leaf->nrows++] = *call->entry;
 	store->ncollected++;
 	ResetPerTupleExprContext(call->estate);
 	return true;
@@ -224,14 +250,11 @@ fill_slot(AppendCall *call, AppendSource *source, TupleTableSlot *slot,
 	MemoryContextSwitchTo(oldcxt);
 }
 
-/* The leaf of the row in root_slot, or NULL if that needs the executor */
+/* The leaf of the row in the router's slot, or NULL if that needs the executor */
 static StoreLeaf *
 route_row(Store *store)
 {
-	ResultRelInfo *rri;
-
-	rri = ExecFindPartition(store->mtstate, store->root, store->routing,
-							store->root_slot, store->call->estate);
+	ResultRelInfo *rri = router_find(&store->router);
 
 	/*
 	 * COPY keeps its buffer of a leaf there, and these ResultRelInfos are
@@ -255,8 +278,13 @@ add_leaf(Store *store, ResultRelInfo *rri)
 	StoreLeaf  *leaf = palloc0(sizeof(StoreLeaf));
 
 	leaf->rri = rri;
-	if (store->routing != NULL)
+	if (store->call->options->skip_conflicts && !conflict_possible(rri))
+		conflict_refuse(rri->ri_RelationDesc);
+	if (store->partitioned)
+	{
 		leaf->map = LedgerRootToLeafMap(rri, store->call->estate);
+		leaf->limits = router_limits(&store->router, RelationGetRelid(rri->ri_RelationDesc));
+	}
 	rri->ri_CopyMultiInsertBuffer = (struct CopyMultiInsertBuffer *) leaf;
 	store->leaves = lappend(store->leaves, leaf);
 	MemoryContextSwitchTo(oldcxt);
@@ -366,19 +394,19 @@ check_row(Store *store, StoreLeaf *leaf, TupleTableSlot *slot)
 	if (constr != NULL)
 		ExecConstraints(rri, slot, estate);
 	/* what was routed is where it belongs */
-	if (rel->rd_rel->relispartition && store->routing == NULL)
+	if (rel->rd_rel->relispartition && !store->partitioned)
 		ExecPartitionCheck(rri, slot, estate, true);
 }
 
-/* Store what is collected. */
+/* Store what is collected; the number of rows that are stored then. */
 static int64
 flush(Store *store)
 {
 	AppendCall *call = store->call;
-	int64		n = store->ncollected;
+	int64		n = 0;
 	ListCell   *lc;
 
-	call->entry = 0;
+	*call->entry = 0;
 	if (call->used_grew && !call->table_privilege)
 		LedgerCheckPermissions(call->range_table, call->perminfos);
 	call->used_grew = false;
@@ -388,15 +416,49 @@ flush(Store *store)
 		StoreLeaf  *leaf = lfirst(lc);
 
 		if (leaf->nrows > 0)
-			flush_leaf(store, leaf);
+			n += flush_leaf(store, leaf);
 	}
 	store->ncollected = 0;
 	MemoryContextReset(call->batchcxt);
 	return n;
 }
 
-static void
+static int64
 flush_leaf(Store *store, StoreLeaf *leaf)
+{
+	int64		n = leaf->nrows;
+
+	if (store->call->options->skip_conflicts)
+		n = flush_unless_conflict(store, leaf);
+	else
+		flush_multi(store, leaf);
+	for (int i = 0; i < leaf->nrows; i++)
+		ExecClearTuple(leaf->slots[i]);
+	leaf->nrows = 0;
+	ResetPerTupleExprContext(store->call->estate);
+	return n;
+}
+
+static int64
+flush_unless_conflict(Store *store, StoreLeaf *leaf)
+{
+	EState	   *estate = store->call->estate;
+	MemoryContext oldcxt = MemoryContextSwitchTo(GetPerTupleMemoryContext(estate));
+	int64		n = 0;
+
+	for (int i = 0; i < leaf->nrows; i++)
+	{
+		*store->call->entry = leaf->entries[i];
+		if (conflict_insert(leaf->rri, leaf->slots[i], estate, store->cid))
+			n++;
+		ResetPerTupleExprContext(estate);
+	}
+	MemoryContextSwitchTo(oldcxt);
+	return n;
+}
+
+static void
+flush_multi(Store *store, StoreLeaf *leaf)
 {
 	AppendCall *call = store->call;
 	EState	   *estate = call->estate;
@@ -405,9 +467,9 @@ flush_leaf(Store *store, StoreLeaf *leaf)
 
 	/* what goes wrong here cannot be laid at one entry's door, unless alone */
 	if (leaf->nrows > 1)
-		call->entry = 0;
+		*call->entry = 0;
 	else
-		call->entry = leaf->entries[0];
+		*call->entry = leaf->entries[0];
 
 	/* an access method may leak here */
 	oldcxt = MemoryContextSwitchTo(GetPerTupleMemoryContext(estate));
@@ -417,19 +479,13 @@ flush_leaf(Store *store, StoreLeaf *leaf)
 		table_tuple_insert(rel, leaf->slots[0], store->cid, 0, NULL);
 	MemoryContextSwitchTo(oldcxt);
 
-	for (int i = 0; i < leaf->nrows; i++)
+	for (int i = 0; leaf->rri->ri_NumIndices > 0 && i < leaf->nrows; i++)
 	{
-		if (leaf->rri->ri_NumIndices > 0)
-		{
-			call->entry = leaf->entries[i];
-			/* no deferrable constraint: that would be a trigger */
-			(void) LedgerInsertIndexTuples(leaf->rri, leaf->slots[i], estate);
-			ResetPerTupleExprContext(estate);
-		}
-		ExecClearTuple(leaf->slots[i]);
+		*call->entry = leaf->entries[i];
+		/* no deferrable constraint: that would be a trigger */
+		(void) LedgerInsertIndexTuples(leaf->rri, leaf->slots[i], estate);
+		ResetPerTupleExprContext(estate);
 	}
-	leaf->nrows = 0;
-	ResetPerTupleExprContext(estate);
 }
 
 /* Forget what is collected. */

@@ -1,0 +1,331 @@
+/*-------------------------------------------------------------------------
+ *
+ * convert.c
+ *	  CALL ledger.convert(): a heap table becomes a ledger while it is in use.
+ *
+ * The rows that a snapshot sees are copied into a new ledger while others go
+ * on appending.  Then, with everybody else locked out, the rows that have come
+ * since are added, and the files are exchanged, as ALTER TABLE ... SET ACCESS
+ * METHOD does; so the table keeps its identity and all that hangs on it.
+ *
+ * What has changed since is found by looking at each tuple with both
+ * snapshots.  Tuples that the first one sees cannot be pruned while we hold it.
+ * Pages that are all-visible have not changed since the start: only VACUUM
+ * makes a page so, and our lock on the table keeps VACUUM out.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "append/manage.h"
+#include "compat.h"
+
+#include "access/heapam.h"
+#include "access/multixact.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/visibilitymap.h"
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "catalog/catalog.h"
+#include "catalog/objectaddress.h"
+#include "catalog/pg_am.h"
+#include "catalog/pg_class.h"
+#include "commands/cluster.h"
+#include "commands/defrem.h"
+#include "commands/tablecmds.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "nodes/parsenodes.h"
+#include "storage/bufmgr.h"
+#include "storage/lmgr.h"
+#include "utils/acl.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "write/write.h"
+
+/* Rows that are handed to the ledger at a time */
+#define BATCH_ROWS			1000
+
+/* How long the last step waits for the others to let go of the table. */
+#define LOCK_ATTEMPTS		600
+#define LOCK_RETRY_MS		100
+
+typedef struct Conversion
+{
+	Relation	from;
+	Relation	to;
+	CommandId	cid;
+	BulkInsertState bistate;
+	MemoryContext cxt;			/* of the rows of a batch */
+	TupleTableSlot *slots[BATCH_ROWS];
+	int			nslots;
+	int			nrows;			/* in the batch */
+	uint64		copied;
+} Conversion;
+
+PG_FUNCTION_INFO_V1(ledger_convert);
+
+static void
+check_relation(Relation rel)
+{
+	const char *name = RelationGetRelationName(rel);
+
+	if (rel->rd_rel->relkind != RELKIND_RELATION)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("cannot convert \"%s\"", name),
+				 errdetail("It is not a table."),
+				 errhint("Of a partitioned table, convert the partitions one by one.")));
+	if (rel->rd_rel->relam != HEAP_TABLE_AM_OID)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("cannot convert \"%s\"", name),
+				 errdetail(ledger_is_ledger(rel) ? "It is a ledger already." : "It is not a heap table.")));
+	if (IsSystemRelation(rel) || RelationIsUsedAsCatalogTable(rel))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot convert system relation \"%s\"", name)));
+	if (RELATION_IS_OTHER_TEMP(rel))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot convert temporary tables of other sessions")));
+}
+
+static void
+flush_batch(Conversion *conversion)
+{
+	if (conversion->nrows == 0)
+		return;
+	table_multi_insert(conversion->to, conversion->slots, conversion->nrows, conversion->cid, 0,
+					   conversion->bistate);
+	for (int i = 0; i < conversion->nrows; i++)
+		ExecClearTuple(conversion->slots[i]);
+	conversion->copied += conversion->nrows;
+	conversion->nrows = 0;
+	MemoryContextReset(conversion->cxt);
+}
+
+/*
+ * Add a tuple to the batch.  It is taken apart by the table's own descriptor,
+ * which knows the values of columns added later.
+ */
+static void
+add_tuple(Conversion *conversion, HeapTuple tuple)
+{
+	TupleDesc	desc = RelationGetDescr(conversion->from);
+	TupleTableSlot *slot;
+	MemoryContext old;
+
+	if (conversion->nrows == conversion->nslots)
+		conversion->slots[conversion->nslots++] =
+			MakeSingleTupleTableSlot(RelationGetDescr(conversion->to),
+									 table_slot_callbacks(conversion->to));
+	slot = conversion->slots[conversion->nrows++];
+	ExecClearTuple(slot);
+	old = MemoryContextSwitchTo(conversion->cxt);
+	heap_deform_tuple(heap_copytuple(tuple), desc, slot->tts_values, slot->tts_isnull);
+	MemoryContextSwitchTo(old);
+	for (int i = 0; i < desc->natts; i++)
+	{
+		if (TupleDescAttr(desc, i)->attisdropped)
+			slot->tts_isnull[i] = true;
+	}
+	ExecStoreVirtualTuple(slot);
+	if (conversion->nrows == BATCH_ROWS ||
+		MemoryContextMemAllocated(conversion->cxt, false) > 4 * 1024 * 1024)
+		flush_batch(conversion);
+}
+
+static void
+copy_visible(Conversion *conversion, Snapshot snapshot)
+{
+	TableScanDesc scan = table_beginscan(conversion->from, snapshot, 0, NULL);
+	HeapTuple	tuple;
+
+	while ((tuple = heap_getnext(scan, ForwardScanDirection)) != NULL)
+	{
+		CHECK_FOR_INTERRUPTS();
+		add_tuple(conversion, tuple);
+	}
+	table_endscan(scan);
+	flush_batch(conversion);
+}
+
+static void
+refuse_change(Relation rel)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+			 errmsg("could not convert \"%s\"", RelationGetRelationName(rel)),
+			 errdetail("Rows of it have been updated or deleted meanwhile."),
+			 errhint("Convert it while it is only appended to.")));
+}
+
+/* Copy what has come on a page since; the page stays pinned for it. */
+static void
+catch_up_page(Conversion *conversion, BlockNumber block, Snapshot before, Snapshot now)
+{
+	Relation	rel = conversion->from;
+	Buffer		buffer = ReadBufferExtended(rel, MAIN_FORKNUM, block, RBM_NORMAL, NULL);
+	Page		page = BufferGetPage(buffer);
+	OffsetNumber wanted[MaxHeapTuplesPerPage];
+	int			nwanted = 0;
+
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	for (OffsetNumber offset = FirstOffsetNumber; offset <= PageGetMaxOffsetNumber(page); offset++)
+	{
+		ItemId		item = PageGetItemId(page, offset);
+		HeapTupleData tuple;
+		bool		was_there;
+		bool		is_there;
+
+		if (!ItemIdIsNormal(item))
+			continue;
+		tuple.t_data = (HeapTupleHeader) PageGetItem(page, item);
+		tuple.t_len = ItemIdGetLength(item);
+		tuple.t_tableOid = RelationGetRelid(rel);
+		ItemPointerSet(&tuple.t_self, block, offset);
+		was_there = HeapTupleSatisfiesVisibility(&tuple, before, buffer);
+		is_there = HeapTupleSatisfiesVisibility(&tuple, now, buffer);
+		if (was_there && !is_there)
+			refuse_change(rel);
+		if (!was_there && is_there)
+			wanted[nwanted++] = offset;
+	}
+	LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
+
+	/* nobody can prune the page now, and a pin keeps it in place */
+	for (int i = 0; i < nwanted; i++)
+	{
+		ItemId		item = PageGetItemId(page, wanted[i]);
+		HeapTupleData tuple;
+
+		tuple.t_data = (HeapTupleHeader) PageGetItem(page, item);
+		tuple.t_len = ItemIdGetLength(item);
+		tuple.t_tableOid = RelationGetRelid(rel);
+		ItemPointerSet(&tuple.t_self, block, wanted[i]);
+		add_tuple(conversion, &tuple);
+	}
+	ReleaseBuffer(buffer);
+}
+
+/* Copy what has come since the first snapshot, with everybody locked out. */
+static void
+catch_up(Conversion *conversion, Snapshot before, Snapshot now)
+{
+	BlockNumber nblocks = RelationGetNumberOfBlocks(conversion->from);
+	Buffer		map = InvalidBuffer;
+
+	for (BlockNumber block = 0; block < nblocks; block++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (!VM_ALL_VISIBLE(conversion->from, block, &map))
+			catch_up_page(conversion, block, before, now);
+	}
+	if (BufferIsValid(map))
+		ReleaseBuffer(map);
+	flush_batch(conversion);
+}
+
+/* Have the table for ourselves, without making others queue up behind us. */
+static void
+lock_out(Relation rel)
+{
+	for (int i = 0; i < LOCK_ATTEMPTS; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (ConditionalLockRelation(rel, AccessExclusiveLock))
+			return;
+		pg_usleep(LOCK_RETRY_MS * 1000L);
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+			 errmsg("could not obtain lock on relation \"%s\"", RelationGetRelationName(rel)),
+			 errdetail("It was in use all the time for a minute.")));
+}
+
+static void
+convert(Oid relid)
+{
+	Conversion	conversion = {0};
+	Oid			to;
+	Snapshot	before;
+	Snapshot	now;
+
+	/* keeps VACUUM, and changes of the table, out */
+	conversion.from = table_open(relid, ShareUpdateExclusiveLock);
+	check_relation(conversion.from);
+	CheckTableNotInUse(conversion.from, "convert");
+	to = make_new_heap(relid, conversion.from->rd_rel->reltablespace,
+					   get_table_am_oid("ledger", false),
+					   conversion.from->rd_rel->relpersistence, ShareUpdateExclusiveLock);
+	CommandCounterIncrement();
+	conversion.to = table_open(to, AccessExclusiveLock);
+	conversion.cid = GetCurrentCommandId(true);
+	conversion.bistate = GetBulkInsertState();
+	conversion.cxt = AllocSetContextCreate(CurrentMemoryContext, "ledger convert",
+										   ALLOCSET_DEFAULT_SIZES);
+
+	before = RegisterSnapshot(GetLatestSnapshot());
+	copy_visible(&conversion, before);
+	lock_out(conversion.from);
+	now = RegisterSnapshot(GetLatestSnapshot());
+	catch_up(&conversion, before, now);
+	UnregisterSnapshot(now);
+	UnregisterSnapshot(before);
+
+	FreeBulkInsertState(conversion.bistate);
+	table_finish_bulk_insert(conversion.to, 0);
+	ledger_bulk_flush(conversion.to);
+	for (int i = 0; i < conversion.nslots; i++)
+		ExecDropSingleTupleTableSlot(conversion.slots[i]);
+	MemoryContextDelete(conversion.cxt);
+	ereport(DEBUG1,
+			(errmsg_internal("copied " UINT64_FORMAT " rows of \"%s\"", conversion.copied,
+							 RelationGetRelationName(conversion.from))));
+	table_close(conversion.to, NoLock);
+	table_close(conversion.from, NoLock);
+
+	/* exchanges the files, builds the indexes, and drops the other table */
+	finish_heap_swap(relid, to, false, false, true, true, RecentXmin, ReadNextMultiXactId(),
+					 get_rel_persistence(relid));
+}
+
+/* convert(relation regclass) */
+Datum
+ledger_convert(PG_FUNCTION_ARGS)
+{
+	CallContext *context = (CallContext *) fcinfo->context;
+	LedgerIdentity before;
+	Oid			relid;
+
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("\"relation\" must not be null")));
+	relid = PG_GETARG_OID(0);
+	if (context == NULL || !IsA(context, CallContext) || context->atomic)
+		ereport(ERROR,
+				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+				 errmsg("ledger.convert() cannot run inside a transaction block"),
+				 errhint("It locks everybody out at its end: call it by itself.")));
+	PreventCommandIfReadOnly("ledger.convert()");
+	PreventCommandDuringRecovery("ledger.convert()");
+	if (get_rel_relkind(relid) == '\0')
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("relation with OID %u does not exist", relid)));
+	if (!ledger_owns(relid, GetUserId()))
+		aclcheck_error(ACLCHECK_NOT_OWNER, get_relkind_objtype(get_rel_relkind(relid)),
+					   get_rel_name(relid));
+
+	PushActiveSnapshot(GetTransactionSnapshot());
+	ledger_become(ledger_owner_of(relid), &before);
+	convert(relid);
+	ledger_become_again(&before);
+	PopActiveSnapshot();
+	PG_RETURN_VOID();
+}

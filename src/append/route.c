@@ -1,0 +1,151 @@
+/*-------------------------------------------------------------------------
+ *
+ * route.c
+ *	  Which leaf a row goes to; and what to do if there is none.
+ *
+ * The server's own routing keeps the bounds in the relation cache, which knows
+ * when they change.  That there is no partition for a row is its error, raised
+ * before anything is changed, so it can be caught: of a managed ledger the
+ * partition is made, and routing begins anew.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "append/append.h"
+#include "append/manage.h"
+
+#include "catalog/namespace.h"
+#include "executor/execPartition.h"
+#include "executor/executor.h"
+#include "partitioning/partdesc.h"
+#include "utils/lsyscache.h"
+
+/* "root" is of the relation named, which is partitioned */
+void
+router_begin(AppendRouter *router, AppendCall *call, ResultRelInfo *root)
+{
+	EState	   *estate = call->estate;
+
+	/* as copyfrom.c:CopyFrom(): routing wants the node of an INSERT */
+	router->call = call;
+	router->root = root;
+	router->finding = false;
+	router->mtstate = makeNode(ModifyTableState);
+	router->mtstate->ps.state = estate;
+	router->mtstate->operation = CMD_INSERT;
+	router->mtstate->mt_nrels = 1;
+	router->mtstate->resultRelInfo = root;
+	router->mtstate->rootResultRelInfo = root;
+	if (call->options->skip_conflicts)
+	{
+		ModifyTable *plan = makeNode(ModifyTable);
+
+		plan->operation = CMD_INSERT;
+		plan->onConflictAction = ONCONFLICT_NOTHING;
+		router->mtstate->ps.plan = (Plan *) plan;
+	}
+	router->routing = ExecSetupPartitionTupleRouting(estate, call->rel);
+	router->slot = ExecInitExtraTupleSlot(estate, RelationGetDescr(call->rel), &TTSOpsVirtual);
+}
+
+void
+router_end(AppendRouter *router)
+{
+	EState	   *estate = router->call->estate;
+
+	ExecCleanupTupleRouting(router->mtstate, router->routing);
+	/* it keeps the partitioned tables open */
+	if (estate->es_partition_directory)
+		DestroyPartitionDirectory(estate->es_partition_directory);
+	estate->es_partition_directory = NULL;
+	router->routing = NULL;
+}
+
+/* The leaf of the row in router->slot */
+ResultRelInfo *
+router_find(AppendRouter *router)
+{
+	ResultRelInfo *result;
+
+	router->finding = true;
+	result = ExecFindPartition(router->mtstate, router->root, router->routing,
+							   router->slot, router->call->estate);
+	router->finding = false;
+	return result;
+}
+
+/*
+ * An error has been raised since router_begin(): whether it is that there is no
+ * partition for the row in router->slot.
+ */
+bool
+router_found_none(AppendRouter *router, const ErrorData *error)
+{
+	bool		finding = router->finding;
+
+	router->finding = false;
+	return finding && error->sqlerrcode == ERRCODE_CHECK_VIOLATION &&
+		error->schema_name != NULL && error->table_name != NULL;
+}
+
+/*
+ * Whether the table that has no partition for the row is managed.  Then notes
+ * in the call which that is, and when the row is of.
+ */
+bool
+router_note_missing(AppendRouter *router, const ErrorData *error)
+{
+	AppendCall *call = router->call;
+	TupleTableSlot *slot = router->slot;
+	AttrNumber	attnum;
+	LedgerBranchKey key;
+
+	call->missing_branch = get_relname_relid(error->table_name,
+											 get_namespace_oid(error->schema_name, true));
+	if (!ledger_is_managed(call->missing_branch, &key))
+		return false;
+	attnum = get_attnum(RelationGetRelid(call->rel),
+						get_attname(call->missing_branch, key.attnum, false));
+	if (attnum <= 0 || slot->tts_isnull[attnum - 1])
+		return false;
+	call->missing_at = ledger_branch_time(&key, slot->tts_values[attnum - 1]);
+	return true;
+}
+
+/*
+ * Whether rows that go to a leaf have to be looked at for their times: NULL if
+ * all times that the leaf covers are taken.
+ */
+AppendLimits *
+router_limits(AppendRouter *router, Oid leafid)
+{
+	LedgerLeaf	leaf;
+	LedgerTimes times;
+	AppendLimits *result;
+
+	if (!ledger_find_leaf(leafid, true, &leaf))
+		return NULL;
+	ledger_times_taken(&leaf.settings, &leaf.key, &times);
+	if (leaf.stretch.end <= times.future && leaf.stretch.start >= times.expired)
+		return NULL;
+	result = palloc(sizeof(AppendLimits));
+	result->branch = get_rel_name(leaf.branch);
+	result->key = leaf.key;
+	result->times = times;
+	result->attnum = get_attnum(RelationGetRelid(router->call->rel),
+								get_attname(leaf.branch, leaf.key.attnum, false));
+	return result;
+}
+
+/* Check the time of the row in router->slot. */
+void
+router_check_limits(AppendRouter *router, const AppendLimits *limits)
+{
+	TupleTableSlot *slot = router->slot;
+	int			i = limits->attnum - 1;
+
+	if (i >= 0 && !slot->tts_isnull[i])
+		ledger_check_time(limits->branch, &limits->key, &limits->times,
+						  ledger_branch_time(&limits->key, slot->tts_values[i]));
+}

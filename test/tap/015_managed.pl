@@ -1,0 +1,233 @@
+# Managed ledgers: what maintenance does, by a call and by workers; what it must
+# not do; dump and restore; a crash; appends while partitions come and go.
+use strict;
+use warnings;
+use FindBin;
+use lib $FindBin::RealBin;
+use LedgerTest;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes;
+
+my $node = ledger_node('managed', conf => "autovacuum = off\n");
+
+sub sql { return $node->safe_psql('postgres', $_[0]) }
+
+# The same rows in heap and ledger, over 30 days, by small transactions: thin segments.
+sql(q(
+	CREATE TABLE h (id int, ts timestamptz NOT NULL, v text) USING heap;
+	CREATE TABLE m (LIKE h) PARTITION BY RANGE (ts);
+	CREATE INDEX ON m (id);
+	SET ledger.maintenance = off;
+	SELECT ledger.manage('m', '1 day', premake => 2, seal_after => '0', max_past => '60 days')));
+my $now = sql('SELECT now()');
+sub fill
+{
+	my ($from, $to, $days) = @_;
+
+	sql("SET ledger.maintenance = off;
+		INSERT INTO h SELECT g, timestamptz '$now' - (g % $days) * interval '1 day', 'v' || g FROM generate_series($from, $to) g;
+		SELECT ledger.append('m', array_agg(ROW(id, ts, v) ORDER BY id)) FROM h WHERE id BETWEEN $from AND $to");
+}
+sub same { return sql('SELECT count(*) FROM (TABLE h EXCEPT ALL TABLE m) a') . '/' . sql('SELECT count(*) FROM m') . '/' . sql('SELECT count(*) FROM h') }
+fill($_ * 1000 + 1, ($_ + 1) * 1000, 3) for 0 .. 19;
+is(same(), '0/20000/20000', 'appended');
+
+# In a transaction block, in a function: a clear error.
+my ($ret, $out, $err) = $node->psql('postgres', 'BEGIN; CALL ledger.maintain(); COMMIT');
+like($err, qr/ledger\.maintain\(\) cannot run inside a transaction block/, 'not in a transaction block');
+($ret, $out, $err) = $node->psql('postgres', q(DO $$ BEGIN EXECUTE 'CALL ledger.maintain()'; END $$));
+like($err, qr/cannot run inside a transaction block/, 'nor where it cannot commit');
+($ret, $out, $err) = $node->psql('postgres', 'SET ledger.maintenance = off; CALL ledger.maintain()');
+like($err, qr/NOTICE:  nothing was done/, 'off');
+is(sql('SELECT sum(tail_entries) FROM ledger.partitions'), '20000', 'and nothing was done');
+
+# Sealed in small parts: then one segment a past leaf, and no more room than needed.
+sql(q(SELECT ledger.seal('m')));
+for my $i (20 .. 29)
+{
+	fill($i * 1000 + 1, ($i + 1) * 1000, 3);
+	sql(q(SELECT ledger.seal('m')));
+}
+cmp_ok(sql(q(SELECT max(n) FROM (SELECT count(*) AS n FROM ledger.segments('m') GROUP BY relation) s)), '>', 5, 'thin segments');
+my $before = sql('SELECT sum(stored_bytes) FROM ledger.partitions');
+($ret, $out, $err) = $node->psql('postgres', 'CALL ledger.maintain()');
+is("$ret$err", '0', 'maintained');
+is(same(), '0/30000/30000', 'the same rows');
+is(sql(q(SELECT string_agg(n::text, ',') FROM (SELECT count(*) AS n FROM ledger.segments('m') s JOIN ledger.partitions p ON p.partition = s.relation WHERE upper(p.range) <= now() GROUP BY relation) s)), '1,1', 'past leaves have one segment each');
+cmp_ok(sql('SELECT sum(stored_bytes) FROM ledger.partitions'), '<', $before, 'and are smaller');
+is(sql('SET enable_seqscan = off; SELECT count(*), sum(id) FROM m WHERE id IN (1, 17, 20500, 29999, 30001)'), '4|50517', 'indexes hold');
+like(sql(q(SELECT string_agg(DISTINCT action, ',' ORDER BY action) FROM ledger.activity)), qr/merged.*partition made ahead.*space given back/s, 'told in ledger.activity');
+is(sql('SELECT partitions, entries FROM ledger.ledgers'), '5|30000', 'shown in ledger.ledgers');
+is(sql("SELECT newest = timestamptz '$now' AND oldest <= timestamptz '$now' - interval '2 days' FROM ledger.ledgers"), 't', 'with the oldest and newest entry');
+
+# Again there is nothing to do.
+my $done = sql('SELECT count(*) FROM ledger.activity');
+sql('CALL ledger.maintain()');
+is(sql('SELECT count(*) FROM ledger.activity'), $done, 'nothing to do');
+
+# Sealed by maintenance; and there after a crash.
+fill(30001, 31000, 3);
+sql(q(CALL ledger.maintain()));
+is(sql('SELECT sum(tail_entries) FROM ledger.partitions'), '333', 'sealed in past leaves; the present one has too few rows');
+is(sql(q(SELECT count(*) FROM ledger.activity WHERE action = 'sealed')), '2', 'which is told');
+$node->stop('immediate');
+$node->start;
+is(same(), '0/31000/31000', 'after a crash');
+
+
+# Retention: a tenth or two a run; only what is older than the newest entry less
+# retention; leaves that somebody has detached are not touched.
+sql(q(
+	CREATE TABLE r (id int, ts timestamptz NOT NULL) PARTITION BY RANGE (ts);
+	SET ledger.maintenance = off;
+	SELECT ledger.manage('r', '1 day', premake => 1, max_past => '60 days');
+	SELECT ledger.append('r', array_agg(ROW(g, now() - g * interval '1 day'))) FROM generate_series(3, 32) g));
+is(sql('SELECT count(*) FROM r'), '30', 'thirty days');
+sql(q(SET ledger.maintenance = off; SELECT ledger.manage('r', '1 day', premake => 1, retention => '10 days', max_past => '60 days')));
+my $leaves = sql(q(SELECT count(*) FROM pg_inherits WHERE inhparent = 'r'::regclass));
+my $kept = sql(q(SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = 'r'::regclass ORDER BY c.relname LIMIT 1));
+sql("ALTER TABLE r DETACH PARTITION $kept");
+sql(q(CALL ledger.maintain('r')));
+is(sql(q(SELECT count(*) FROM pg_inherits WHERE inhparent = 'r'::regclass)), $leaves - 1 - 3, 'a tenth');
+sql(q(CALL ledger.maintain('r'))) for 1 .. 12;
+is(sql('SELECT min(id), max(id), count(*) FROM r'), '3|13|11', 'counted from the newest entry') or diag(sql('TABLE ledger.activity'));
+is(sql("SELECT count(*) FROM $kept"), '1', 'what was detached is kept');
+($ret, $out, $err) = $node->psql('postgres', q(SET ledger.maintenance = off; SELECT ledger.append('r', ROW(99, now() - interval '11 days'))));
+like($err, qr/ledger "r" takes no entry of .*\n.*It is older than the ledger's retention/s, 'older than retention');
+
+# A report on another partition: the leaf is emptied at once, dropped when the report has ended.
+sql(q(SET ledger.maintenance = off; SELECT ledger.append('r', ARRAY[ROW(0, now()), ROW(1, now() - interval '1 day')])));
+my $report = start_report();
+
+sub start_report
+{
+	my ($in, $out) = ('', '');
+	my $h = IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('postgres') ], '<', \$in, '>', \$out, IPC::Run::timeout(60));
+	$in .= "BEGIN; SELECT count(*) FROM r WHERE ts > '" . sql("SELECT now() - interval '2 days'") . "'; SELECT 'reading';\n";
+	IPC::Run::pump($h) until $out =~ /reading/;
+	return { h => $h, in => \$in, out => \$out };
+}
+($ret, $out, $err) = $node->psql('postgres', q(CALL ledger.maintain('r')));
+like($err, qr/skipped a step/, 'skipped and told');
+is(sql(q(SELECT count(*) FROM ledger.activity WHERE ledger = 'r'::regclass AND action = 'skipped')) > 0, 1, 'in ledger.activity, too');
+is(sql('SELECT max(id) FROM r'), '11', 'but the expired ones are empty');
+is(sql(q(SET ledger.maintenance = off; SELECT ledger.append('r', ROW(2, now())))), '1', 'appends go on');
+${ $report->{in} } .= "COMMIT;\n\\q\n";
+$report->{h}->finish;
+$leaves = sql(q(SELECT count(*) FROM pg_inherits WHERE inhparent = 'r'::regclass));
+sql(q(CALL ledger.maintain('r')));
+cmp_ok(sql(q(SELECT count(*) FROM pg_inherits WHERE inhparent = 'r'::regclass)), '<', $leaves, 'dropped when it has ended');
+
+# Two retentions under LIST: each branch drops its own.
+sql(q(
+	CREATE TABLE tree (kind text NOT NULL, ts timestamptz NOT NULL) PARTITION BY LIST (kind);
+	CREATE TABLE tree_http PARTITION OF tree FOR VALUES IN ('http') PARTITION BY RANGE (ts);
+	CREATE TABLE tree_event PARTITION OF tree FOR VALUES IN ('event') PARTITION BY RANGE (ts);
+	SET ledger.maintenance = off;
+	SELECT ledger.manage('tree', '1 day', 0, max_past => '60 days');
+	SELECT ledger.append('tree', array_agg(ROW(k, now() - g * interval '1 day'))) FROM generate_series(0, 12) g, unnest(ARRAY['http', 'event']) k;
+	SELECT ledger.manage('tree', '1 day', 0, retention => '10 days', max_past => '60 days');
+	SELECT ledger.manage('tree_http', '1 day', 0, retention => '3 days')));
+sql('CALL ledger.maintain()') for 1 .. 6;
+is(sql(q(SELECT string_agg(kind || n, ' ' ORDER BY kind) FROM (SELECT kind, count(*) AS n FROM tree GROUP BY kind) k)), 'event11 http4', 'two retentions');
+is(sql(q(SELECT string_agg(ledger || ' ' || partitions, ', ' ORDER BY ledger::text) FROM ledger.ledgers WHERE ledger::text LIKE 'tree%')), 'tree 11, tree_http 4', 'each leaf under its own settings');
+
+# A storm of appends into partitions that are not there yet: none fails.
+sql(q(CREATE TABLE storm (id int, ts timestamptz NOT NULL) PARTITION BY RANGE (ts); CREATE INDEX ON storm (id);
+	SELECT ledger.manage('storm', '1 hour', 1)));
+my $script = PostgreSQL::Test::Utils::tempdir() . '/storm.sql';
+spew_raw($script, "\\set h random(0, 59)\nSELECT ledger.append('storm', ARRAY[ROW(:client_id, now() - :h * interval '1 hour'), ROW(-1, now() - (:h + 1) * interval '1 hour')]);\n");
+$node->command_ok([ 'pgbench', '-n', '-c', 8, '-j', 2, '-t', 100, '-f', $script, 'postgres' ], 'a storm');
+is(sql('SELECT count(*), count(*) FILTER (WHERE id >= 0) FROM storm'), '1600|800', 'all are stored');
+is(sql(q(SELECT count(*) - count(DISTINCT range) FROM ledger.partitions WHERE ledger = 'storm'::regclass)), '0', 'once each');
+cmp_ok(sql(q(SELECT count(*) FROM ledger.partitions WHERE ledger = 'storm'::regclass)), '<=', 64, 'no more than needed');
+
+# source and batch: each batch is stored once, however often the server dies and
+# the batch is sent again.
+sql('CREATE TABLE shipped (batch int, i int) USING ledger');
+for my $batch (1 .. 30)
+{
+	my $rows = join "\n", map { "{\"batch\":$batch,\"i\":$_}" } 1 .. 7;
+	my $send = "SELECT ledger.append_ndjson('shipped', '$rows', source => 'shipper', batch => $batch)";
+	if ($batch % 6 == 0)
+	{
+		# it may or may not have been stored
+		my $session = LedgerSession->new($node);
+		$session->query('SELECT 1');
+		$session->send($send);
+		Time::HiRes::usleep(200 * $batch);
+		kill_all($node);
+		$session->quit;
+		$node->start;
+	}
+	my $n = sql($send);
+	$n = sql($send) + $n if $batch % 4 == 0;
+	cmp_ok($n, '<=', 7, "batch $batch") if $batch % 6 == 0;
+}
+is(sql('SELECT count(*), count(DISTINCT (batch, i)) FROM shipped'), '210|210', 'each batch once');
+
+# Rows of ledger.managed that are not to be heeded.
+sql(q(
+	CREATE ROLE other;
+	CREATE TABLE gone (ts timestamptz NOT NULL) PARTITION BY RANGE (ts);
+	CREATE TABLE given (ts timestamptz NOT NULL) PARTITION BY RANGE (ts);
+	SET ledger.maintenance = off;
+	SELECT ledger.manage('gone', '1 day', 0), ledger.manage('given', '1 day', 0);
+	UPDATE ledger.managed SET premake = 5 WHERE relation = 'given'::regclass;
+	DROP TABLE gone;
+	ALTER TABLE given OWNER TO other));
+sql('CALL ledger.maintain()');
+is(sql(q(SELECT count(*) FROM pg_inherits WHERE inhparent = 'given'::regclass)), '1', 'of another owner: ignored');
+is(sql(q(SELECT count(*), count(DISTINCT detail) FROM ledger.activity WHERE action = 'ignored')), '2|2', 'and reported');
+
+# Who owns nothing maintains nothing; an owner what is his.
+sql(q(GRANT CREATE ON SCHEMA public TO other));
+sql(q(SET ROLE other; SELECT ledger.manage('given', '1 day', 3)));
+($ret, $out, $err) = $node->psql('postgres', q(SET ROLE other; CALL ledger.maintain('m')));
+like($err, qr/must be owner of/, 'not the owner');
+sql(q(UPDATE ledger.managed SET premake = 6 WHERE relation = 'given'::regclass));
+sql(q(SET ROLE other; CALL ledger.maintain()));
+is(sql(q(SELECT count(*) FROM pg_inherits WHERE inhparent = 'given'::regclass)), '7', 'the owner');
+is(sql(q(SELECT count(*) FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE inhparent = 'given'::regclass AND pg_get_userbyid(relowner) = 'other')), '6', 'as the owner');
+
+# Dump and restore into a new database: the settings come along, and maintenance
+# drops nothing that it should not.
+my $dir = PostgreSQL::Test::Utils::tempdir();
+$node->command_ok([ 'pg_dump', '-Fc', '-f', "$dir/dump", 'postgres' ], 'dumped');
+sql('CREATE DATABASE restored');
+$node->command_ok([ 'pg_restore', '-d', 'restored', '-e', "$dir/dump" ], 'restored');
+my $list = q(SELECT relation, owner, partition_interval, premake, retention FROM ledger.managed WHERE relation IN (SELECT oid FROM pg_class) ORDER BY relation::text);
+is($node->safe_psql('restored', $list), sql($list), 'settings');
+is($node->safe_psql('restored', 'SELECT count(*), sum(id) FROM m'), sql('SELECT count(*), sum(id) FROM m'), 'rows');
+$node->safe_psql('restored', 'CALL ledger.maintain()');
+is($node->safe_psql('restored', 'SELECT count(*), sum(id) FROM m'), sql('SELECT count(*), sum(id) FROM m'), 'rows after maintenance');
+is($node->safe_psql('restored', 'SELECT count(*), sum(id) FROM r'), sql('SELECT count(*), sum(id) FROM r'), 'where there is retention, too');
+$node->safe_psql('postgres', 'DROP DATABASE restored');
+
+# Without a launcher: who first writes into the newest partition has more made.
+sql(q(
+	CREATE TABLE w (id int, ts timestamptz NOT NULL) PARTITION BY RANGE (ts);
+	SET ledger.maintenance = off;
+	SELECT ledger.manage('w', '1 day', premake => 0);
+	UPDATE ledger.managed SET premake = 3 WHERE relation = 'w'::regclass));
+sql('INSERT INTO w VALUES (1, now())');
+$node->poll_query_until('postgres', q(SELECT count(*) = 4 FROM pg_inherits WHERE inhparent = 'w'::regclass)) or die 'no worker made partitions';
+pass('a worker makes partitions');
+$node->poll_query_until('postgres', q(SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'ledger maintenance')) or die 'the worker stays';
+pass('and goes');
+
+# With one: by itself, and only where it is to.
+$node->append_conf('postgresql.conf', "shared_preload_libraries = 'ledger'\nledger.maintenance_databases = 'postgres'\n");
+sql(q(UPDATE ledger.managed SET premake = 5 WHERE relation = 'w'::regclass));
+$node->restart;
+$node->poll_query_until('postgres', q(SELECT count(*) = 6 FROM pg_inherits WHERE inhparent = 'w'::regclass)) or die 'the launcher had no partitions made';
+pass('the launcher has partitions made');
+is(sql(q(SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'ledger launcher')), '1', 'and stays');
+sql('CREATE DATABASE unwanted');
+sql('DROP DATABASE unwanted');
+$node->stop;
+my $log = slurp_file($node->logfile);
+unlike($log, qr/PANIC|TRAP|was terminated by signal (?!9)/, 'no crash');
+done_testing();
