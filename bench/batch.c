@@ -9,6 +9,7 @@
  * FORM:	values	INSERT INTO t VALUES ($1, ...), ...: a parameter a field
  *			unnest	INSERT INTO t SELECT * FROM unnest($1, ...): an array a column
  *			append_rows		ledger.append(t, ARRAY[ROW($1, ...), ...])
+ *			append_row		ledger.append(t, ROW($1, ...)), of one entry
  *			append_array	ledger.append(t, $1::t[])
  *			append_ndjson	ledger.append_ndjson(t, $1)
  *			append_json		ledger.append_json(t, $1)
@@ -33,6 +34,9 @@
 #include <libpq-fe.h>
 
 #define NCOLUMNS 10
+
+/* Entries kept ready */
+#define MAX_ENTRIES 100000
 
 static const char *const names[NCOLUMNS] = {
 	"app_id", "ledger", "entry_id", "ts", "type",
@@ -105,13 +109,15 @@ statement(const char *form, const char *table, int batch)
 	Buffer		b = {0};
 	char		s[64];
 
-	if (strcmp(form, "values") == 0 || strcmp(form, "append_rows") == 0)
+	if (strcmp(form, "values") == 0 || strcmp(form, "append_rows") == 0 ||
+		strcmp(form, "append_row") == 0)
 	{
 		int			insert = form[0] == 'v';
+		int			array = strcmp(form, "append_rows") == 0;
 
 		add(&b, insert ? "INSERT INTO " : "SELECT ledger.append('");
 		add(&b, table);
-		add(&b, insert ? " VALUES " : "', ARRAY[");
+		add(&b, insert ? " VALUES " : array ? "', ARRAY[" : "', ");
 		for (int row = 0; row < batch; row++)
 		{
 			add(&b, row ? "," : "");
@@ -124,7 +130,7 @@ statement(const char *form, const char *table, int batch)
 			}
 			add(&b, ")");
 		}
-		add(&b, insert ? "" : "])");
+		add(&b, insert ? "" : array ? "])" : ")");
 	}
 	else if (strcmp(form, "unnest") == 0)
 	{
@@ -173,7 +179,8 @@ parameters(const char *form, char **fields, int batch, int *n)
 {
 	char	  **params;
 
-	if (strcmp(form, "values") == 0 || strcmp(form, "append_rows") == 0)
+	if (strcmp(form, "values") == 0 || strcmp(form, "append_rows") == 0 ||
+		strcmp(form, "append_row") == 0)
 	{
 		*n = batch * NCOLUMNS;
 		return fields;
@@ -319,7 +326,7 @@ main(int argc, char **argv)
 		fail(argv[3], "cannot be read, or BATCH or CLIENTS is no number");
 
 	/* this data needs no unescaping */
-	while (nbatches < 1000 && getline(&line, &size, file) > 0)
+	while (nbatches * batch < MAX_ENTRIES && getline(&line, &size, file) > 0)
 	{
 		char	   *rest = line;
 

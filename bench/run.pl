@@ -463,15 +463,16 @@ sub managed_section
 	report('  append($1::entries[])', { ledger => $m{append_array} });
 
 	my %single;
-	my $pick = "\\set id random(1, $NSRC)\n";
 	for my $run (1 .. $RUNS)
 	{
-		for my $kind ($run % 2 ? qw(heap4 ledger) : qw(ledger heap4))
+		for my $form ($run % 2 ? qw(values append_row) : qw(append_row values))
 		{
+			my $kind = $form{$form} || 'ledger';
 			create_spread("p_$kind", $kind);
 			$s->run('CHECKPOINT');
-			push @{ $single{$kind} }, pgbench($pick . ($kind eq 'ledger' ? "SELECT ledger.append('p_ledger', ROW($COLUMNS)) FROM spread WHERE id = :id;\n"
-				: "INSERT INTO p_heap4 SELECT $COLUMNS FROM spread WHERE id = :id;\n"), "-T $seconds")->{tps};
+			my $r = `$work/batch $form p_$kind $spread 1 $CLIENTS $seconds`;
+			die "batch $form failed\n" if $? || $r !~ /^[1-9]/;
+			push @{ $single{$kind} }, $r + 0;
 		}
 	}
 	report("single entries, $CLIENTS clients: tps", { map { $_ => median(@{ $single{$_} }) } keys %single },
