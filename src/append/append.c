@@ -175,15 +175,35 @@ check_relation(Oid relid)
 /*
  * Make the partition that is missing.  Nobody may have the relation open
  * meanwhile; our lock on it keeps what we know of its columns true.
+ *
+ * What goes wrong with that is not the entry's fault.  If the row has none
+ * still after the second time, there is one that takes no rows any more: it is
+ * being detached, concurrently.
  */
 void
 append_make_partition(AppendCall *call)
 {
 	Oid			relid = RelationGetRelid(call->rel);
+	int64		entry = *call->entry;
+	bool		again = call->last_missing == call->missing_branch &&
+		call->last_missing_at == call->missing_at;
 
+	if (again)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_IN_USE),
+				 errmsg("cannot make a partition of relation \"%s\"",
+						get_rel_name(call->missing_branch)),
+				 errdetail("The one for the entry's time is being detached.")));
 	relation_close(call->rel, NoLock);
 	call->rel = NULL;
-	ledger_provide_partition(call->missing_branch, call->missing_at);
+	ledger_check_missing(call->missing_branch, call->missing_at);
+	*call->entry = APPEND_NO_ENTRY;
+	if (!ledger_make_missing(call->missing_branch, call->missing_at))
+	{
+		call->last_missing = call->missing_branch;
+		call->last_missing_at = call->missing_at;
+	}
+	*call->entry = entry;
 	call->rel = relation_open(relid, NoLock);
 }
 

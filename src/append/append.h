@@ -119,6 +119,9 @@ typedef struct AppendOptions
 	int64		batch;
 } AppendOptions;
 
+/* AppendCall.entry where no entry is to blame for an error */
+#define APPEND_NO_ENTRY		(-1)
+
 /* A running call */
 typedef struct AppendCall
 {
@@ -134,7 +137,7 @@ typedef struct AppendCall
 	AppendColumn *unknown_column;	/* that collects unknown fields, or NULL */
 
 	const char *unit;			/* "entry" or "line" */
-	int64	   *entry;			/* being worked at, from 1; 0: none */
+	int64	   *entry;			/* being worked at, from 1; 0: none known */
 	const char *column;			/* likewise, or NULL */
 
 	bool		table_privilege;	/* INSERT on all columns */
@@ -146,6 +149,8 @@ typedef struct AppendCall
 
 	Oid			missing_branch; /* a managed table that has no partition */
 	Timestamp	missing_at;		/* for this time (see manage.h) */
+	Oid			last_missing;	/* the same, when there was nothing to make */
+	Timestamp	last_missing_at;
 } AppendCall;
 
 /* Finds the leaves of a partitioned relation named */
@@ -157,6 +162,8 @@ typedef struct AppendRouter
 	struct PartitionTupleRouting *routing;
 	TupleTableSlot *slot;		/* the row, as the relation named has it */
 	bool		finding;		/* in the middle of it: an error is about that */
+	ErrorContextCallback *context;	/* set up for that */
+	bool		raised_here;	/* the error, and not by a function called */
 } AppendRouter;
 
 /* The times that a leaf's managed ledger takes entries of */

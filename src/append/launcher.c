@@ -19,9 +19,9 @@
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "access/xlog.h"
-#include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_database.h"
+#include "commands/extension.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
@@ -156,9 +156,7 @@ retire(int code, Datum arg)
 static bool
 has_extension(void)
 {
-	Oid			schema = get_namespace_oid("ledger", true);
-
-	return OidIsValid(schema) && OidIsValid(get_relname_relid("maintained", schema));
+	return OidIsValid(get_extension_oid("ledger", true));
 }
 
 void

@@ -28,6 +28,7 @@
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "pgstat.h"
+#include "postmaster/interrupt.h"
 #include "read/read.h"
 #include "storage/lmgr.h"
 #include "utils/acl.h"
@@ -48,7 +49,7 @@
 #define LOCK_ATTEMPTS		20
 #define LOCK_RETRY_MS		5
 
-/* In one run, that share of a branch's partitions is dropped, or that many. */
+/* In one run, that share of a ledger's partitions is dropped, or that many. */
 #define DROP_SHARE			10
 #define DROP_MIN			2
 
@@ -88,6 +89,7 @@ typedef struct Work
 	List	   *branches;
 	Branch	   *branch;
 	Leaf	   *leaf;
+	int			may_drop;		/* so many more partitions, in this run */
 	bool		first;
 } Work;
 
@@ -133,9 +135,16 @@ try_step(Work *work, const char *subject, const char *doing, Step step)
 	run->subject = subject == NULL ? "?" : subject;
 	if (!run->in_call)
 	{
+		if (ConfigReloadPending)
+		{
+			ConfigReloadPending = false;
+			ProcessConfigFile(PGC_SIGHUP);
+		}
 		ledger_leave_unwanted();
 		pgstat_report_activity(STATE_RUNNING, psprintf("ledger: %s %s", doing, subject));
 	}
+	if (!ledger_maintenance_on)
+		return false;
 	MemoryContextReset(run->step);
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(run->step);
@@ -378,7 +387,6 @@ find_expired(Work *work)
 	LedgerTimes times;
 	Timestamp	limit;
 	Timestamp	newest = DT_NOBEGIN;
-	int			max = Max(DROP_MIN, list_length(branch->leaves) / DROP_SHARE);
 	MemoryContext oldcxt;
 	ListCell   *lc;
 
@@ -403,8 +411,11 @@ find_expired(Work *work)
 	{
 		Leaf	   *leaf = lfirst(lc);
 
-		if (leaf->stretch.end <= limit && list_length(branch->expired) < max)
+		if (leaf->stretch.end <= limit && work->may_drop > 0)
+		{
 			branch->expired = lappend(branch->expired, leaf);
+			work->may_drop--;
+		}
 	}
 	MemoryContextSwitchTo(oldcxt);
 	return false;
@@ -423,7 +434,9 @@ is_still(const Branch *branch, const Leaf *leaf)
 		!PartitionHasPendingDetach(leaf->relid) &&
 		ledger_find_leaf(leaf->relid, true, &now) && now.branch == branch->relid &&
 		now.stretch.end == leaf->stretch.end && now.settings.relid == branch->settings.relid &&
-		now.settings.has_retention;
+		now.settings.has_retention &&
+		DatumGetBool(DirectFunctionCall2(interval_eq, IntervalPGetDatum(&now.settings.retention),
+										 IntervalPGetDatum(&branch->settings.retention)));
 }
 
 /* Run a command on a leaf, as its owner. */
@@ -618,6 +631,9 @@ maintain_ledger(Maintenance *run, Oid relid)
 	work.ledger = run->ledger = relid;
 	(void) try_step(&work, get_rel_name(relid), "looking at", look);
 	foreach(lc, work.branches)
+		work.may_drop += list_length(((Branch *) lfirst(lc))->leaves);
+	work.may_drop = Max(DROP_MIN, work.may_drop / DROP_SHARE);
+	foreach(lc, work.branches)
 	{
 		work.branch = lfirst(lc);
 		maintain_branch(&work);
@@ -653,7 +669,8 @@ ledger_maintain_all(Oid only, bool in_call)
 			continue;
 		maintain_ledger(&run, relid);
 	}
-	ledger_note_maintenance();
+	if (!OidIsValid(only) && superuser())
+		ledger_note_maintenance();
 	end_transaction(&run);
 	MemoryContextSwitchTo(lasting);
 	MemoryContextDelete(run.cxt);

@@ -161,7 +161,8 @@ extern int	ledger_make_partitions(Oid branch, const LedgerSettings *settings,
 								   LedgerStretch wanted, const char *action);
 extern int	ledger_premake(Oid branch, const LedgerSettings *settings);
 extern bool ledger_is_managed(Oid relid, LedgerBranchKey *key);
-extern void ledger_provide_partition(Oid branch, Timestamp at);
+extern void ledger_check_missing(Oid branch, Timestamp at);
+extern bool ledger_make_missing(Oid branch, Timestamp at);
 
 /* maintain.c */
 extern void ledger_maintain_all(Oid only, bool in_call);

@@ -26,6 +26,7 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
+#include "write/write.h"
 
 /* More partitions of a ledger than that are not made by appends in an hour. */
 #define MADE_BY_APPENDS_MAX	100
@@ -62,44 +63,78 @@ append_bound(StringInfo sql, const LedgerBranchKey *key, Timestamp at)
 		appendStringInfo(sql, "'%s'", ledger_time_text(key, at));
 }
 
-/* A name that no relation of the schema has. */
+/* A name that no relation of the schema has, of those from number *i on. */
 static char *
-choose_name(const Branch *branch, const LedgerPeriod *period, Timestamp start)
+choose_name(const Branch *branch, const LedgerPeriod *period, Timestamp start, int *i)
 {
 	char		label[64];
 	char		numbered[80];
 	char	   *name;
 
 	ledger_period_label(period, start, label, sizeof(label));
-	name = makeObjectName(branch->name, NULL, label);
-	for (int i = 1; OidIsValid(get_relname_relid(name, branch->schema)); i++)
+	for (;; (*i)++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		snprintf(numbered, sizeof(numbered), "%s_%d", label, i);
+		if (*i == 0)
+			name = makeObjectName(branch->name, NULL, label);
+		else
+		{
+			snprintf(numbered, sizeof(numbered), "%s_%d", label, *i);
+			name = makeObjectName(branch->name, NULL, numbered);
+		}
+		if (!OidIsValid(get_relname_relid(name, branch->schema)))
+			return name;
 		pfree(name);
-		name = makeObjectName(branch->name, NULL, numbered);
 	}
-	return name;
+}
+
+static void
+run_work(void *sql)
+{
+	run(sql);
+}
+
+/*
+ * Create a table for a partition; its name, with the schema.  Somebody else may
+ * be making one of the same name, of another branch.
+ */
+static char *
+create_table(const Branch *branch, const LedgerPeriod *period, Timestamp start)
+{
+	char	   *schema = get_namespace_name(branch->schema);
+	char	   *parent = quote_qualified_identifier(schema, branch->name);
+
+	for (int i = 0;; i++)
+	{
+		char	   *partition = quote_qualified_identifier(schema, choose_name(branch, period, start, &i));
+		StringInfoData sql;
+		ErrorData  *error;
+
+		initStringInfo(&sql);
+		appendStringInfo(&sql, "CREATE TABLE %s (LIKE %s INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING GENERATED INCLUDING STORAGE INCLUDING COMPRESSION) USING ledger",
+						 partition, parent);
+		if (OidIsValid(branch->tablespace))
+			appendStringInfo(&sql, " TABLESPACE %s",
+							 quote_identifier(get_tablespace_name(branch->tablespace)));
+		error = ledger_try_work(run_work, sql.data);
+		if (error == NULL)
+			return partition;
+		if (error->sqlerrcode != ERRCODE_UNIQUE_VIOLATION &&
+			error->sqlerrcode != ERRCODE_DUPLICATE_TABLE &&
+			error->sqlerrcode != ERRCODE_DUPLICATE_OBJECT)
+			ReThrowError(error);
+		FreeErrorData(error);
+	}
 }
 
 static void
 make_partition(const Branch *branch, const LedgerPeriod *period, LedgerStretch stretch)
 {
-	char	   *schema = get_namespace_name(branch->schema);
-	char	   *name = choose_name(branch, period, stretch.start);
-	char	   *partition = quote_qualified_identifier(schema, name);
-	char	   *parent = quote_qualified_identifier(schema, branch->name);
+	char	   *parent = quote_qualified_identifier(get_namespace_name(branch->schema), branch->name);
+	char	   *partition = create_table(branch, period, stretch.start);
 	StringInfoData sql;
 
 	initStringInfo(&sql);
-	appendStringInfo(&sql, "CREATE TABLE %s (LIKE %s INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING GENERATED INCLUDING STORAGE INCLUDING COMPRESSION) USING ledger",
-					 partition, parent);
-	if (OidIsValid(branch->tablespace))
-		appendStringInfo(&sql, " TABLESPACE %s",
-						 quote_identifier(get_tablespace_name(branch->tablespace)));
-	run(sql.data);
-
-	resetStringInfo(&sql);
 	appendStringInfo(&sql, "ALTER TABLE %s ATTACH PARTITION %s FOR VALUES FROM (", parent, partition);
 	append_bound(&sql, &branch->key, stretch.start);
 	appendStringInfoString(&sql, ") TO (");
@@ -225,15 +260,14 @@ ledger_is_managed(Oid relid, LedgerBranchKey *key)
 }
 
 /*
- * See to it that a managed branch has a partition for a time, of which it had
- * none.  For appends: nobody may have the branch or its ancestors open.
+ * Whether an append may make the partition of a managed branch that a time has
+ * none for: an error if not.
  */
 void
-ledger_provide_partition(Oid relid, Timestamp at)
+ledger_check_missing(Oid relid, Timestamp at)
 {
 	Branch		branch;
 	LedgerSettings settings;
-	LedgerStretch wanted = {at, at + 1};
 	LedgerTimes times;
 
 	if (!ledger_settings_of(relid, &settings))
@@ -252,6 +286,22 @@ ledger_provide_partition(Oid relid, Timestamp at)
 				 errdetail("There is no partition of \"%s\" for %s.", branch.name,
 						   ledger_time_text(&branch.key, at)),
 				 errhint("Make partitions ahead by ledger.manage(), choose a longer partition interval, or see whether the entries' times are right.")));
-	(void) ledger_make_partitions(relid, &settings, wanted, LEDGER_MADE_BY_APPEND);
+}
+
+/*
+ * Make that partition, unless somebody else has; whether we have.  Nobody may
+ * have the branch or its ancestors open.
+ */
+bool
+ledger_make_missing(Oid relid, Timestamp at)
+{
+	LedgerSettings settings;
+	LedgerStretch wanted = {at, at + 1};
+	bool		made;
+
+	if (!ledger_settings_of(relid, &settings))
+		elog(ERROR, "relation %u has no settings", relid);
+	made = ledger_make_partitions(relid, &settings, wanted, LEDGER_MADE_BY_APPEND) > 0;
 	CommandCounterIncrement();
+	return made;
 }

@@ -408,7 +408,8 @@ fetch_zero(ParamListInfo params, int paramid, bool speculative,
 {
 	PlannedInsert *insert = params->paramFetchArg;
 
-	if (!speculative)
+	/* not where the entry would be turned away for it: a rule may ask out of turn */
+	if (!speculative && insert->call->options->on_error == APPEND_ON_ERROR_ERROR)
 	{
 		int64		row = insert->asked++ % (insert->nrows + 1);
 

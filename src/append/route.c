@@ -16,6 +16,7 @@
 #include "append/manage.h"
 
 #include "catalog/namespace.h"
+#include "catalog/partition.h"
 #include "executor/execPartition.h"
 #include "executor/executor.h"
 #include "partitioning/partdesc.h"
@@ -62,22 +63,44 @@ router_end(AppendRouter *router)
 	router->routing = NULL;
 }
 
+/*
+ * An error is being raised.  If no other callback has come after ours, it is
+ * not raised inside of a function that the partition key calls.
+ */
+static void
+note_error(void *arg)
+{
+	AppendRouter *router = arg;
+
+	router->raised_here = error_context_stack == router->context;
+}
+
 /* The leaf of the row in router->slot */
 ResultRelInfo *
 router_find(AppendRouter *router)
 {
 	ResultRelInfo *result;
+	ErrorContextCallback callback;
 
+	callback.callback = note_error;
+	callback.arg = router;
+	callback.previous = error_context_stack;
+	router->context = error_context_stack = &callback;
 	router->finding = true;
+	router->raised_here = false;
 	result = ExecFindPartition(router->mtstate, router->root, router->routing,
 							   router->slot, router->call->estate);
 	router->finding = false;
+	error_context_stack = callback.previous;
 	return result;
 }
 
 /*
  * An error has been raised since router_begin(): whether it is that there is no
  * partition for the row in router->slot.
+ *
+ * Only that can be caught without a subtransaction: what a function in a
+ * partition key was at when it failed, as whom, would have to be undone.
  */
 bool
 router_found_none(AppendRouter *router, const ErrorData *error)
@@ -85,13 +108,22 @@ router_found_none(AppendRouter *router, const ErrorData *error)
 	bool		finding = router->finding;
 
 	router->finding = false;
-	return finding && error->sqlerrcode == ERRCODE_CHECK_VIOLATION &&
+	return finding && router->raised_here && error->sqlerrcode == ERRCODE_CHECK_VIOLATION &&
+		error->funcname != NULL && strcmp(error->funcname, "ExecFindPartition") == 0 &&
 		error->schema_name != NULL && error->table_name != NULL;
 }
 
+static bool
+is_within(Oid relid, Oid root)
+{
+	while (OidIsValid(relid) && relid != root)
+		relid = get_rel_relispartition(relid) ? get_partition_parent(relid, true) : InvalidOid;
+	return OidIsValid(relid);
+}
+
 /*
- * Whether the table that has no partition for the row is managed.  Then notes
- * in the call which that is, and when the row is of.
+ * Whether the table that has no partition for the row is managed, and part of
+ * the relation named.  Then notes in the call which that is, and when the row is of.
  */
 bool
 router_note_missing(AppendRouter *router, const ErrorData *error)
@@ -103,7 +135,8 @@ router_note_missing(AppendRouter *router, const ErrorData *error)
 
 	call->missing_branch = get_relname_relid(error->table_name,
 											 get_namespace_oid(error->schema_name, true));
-	if (!ledger_is_managed(call->missing_branch, &key))
+	if (!is_within(call->missing_branch, RelationGetRelid(call->rel)) ||
+		!ledger_is_managed(call->missing_branch, &key))
 		return false;
 	attnum = get_attnum(RelationGetRelid(call->rel),
 						get_attname(call->missing_branch, key.attnum, false));

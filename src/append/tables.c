@@ -21,6 +21,7 @@
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
 /*
@@ -83,6 +84,11 @@ run(LedgerStatement *statement, Datum *values, const char *nulls, int64 *result)
 	uint64		nrows;
 	int			rc;
 
+	bool		pushed = !ActiveSnapshotSet();
+
+	/* a worker has none between its steps */
+	if (pushed)
+		PushActiveSnapshot(GetTransactionSnapshot());
 	ledger_become(ledger_owner_of(get_relname_relid("managed", schema)), &before);
 	SPI_connect();
 	if (statement->plan == NULL)
@@ -105,6 +111,8 @@ run(LedgerStatement *statement, Datum *values, const char *nulls, int64 *result)
 	}
 	SPI_finish();
 	ledger_become_again(&before);
+	if (pushed)
+		PopActiveSnapshot();
 	return nrows;
 }
 

@@ -149,7 +149,8 @@ store_range(Tolerant *tolerant, int64 limit)
 		if (attempt(tolerant, entry))
 			break;
 		reached = source->position.index;
-		if (!is_of_entry(tolerant->error) || (*entry == 0 && reached == start.index))
+		if (!is_of_entry(tolerant->error) || *entry == APPEND_NO_ENTRY ||
+			(*entry == 0 && reached == start.index))
 			ReThrowError(tolerant->error);
 		source->position = start;
 		if (*entry == 0 && reached > start.index + 1)

@@ -144,6 +144,30 @@ is(sql('SELECT count(*), count(*) FILTER (WHERE id >= 0) FROM storm'), '1600|800
 is(sql(q(SELECT count(*) - count(DISTINCT range) FROM ledger.partitions WHERE ledger = 'storm'::regclass)), '0', 'once each');
 cmp_ok(sql(q(SELECT count(*) FROM ledger.partitions WHERE ledger = 'storm'::regclass)), '<=', 64, 'no more than needed');
 
+# Two branches whose partitions would have the same name, at the same time.
+my $long = 'a_name_that_is_so_long_that_what_tells_them_apart_has_to_be_cut';
+sql(qq(CREATE TABLE twins (k int, ts timestamptz NOT NULL) PARTITION BY LIST (k);
+	CREATE TABLE ${long}_1 PARTITION OF twins FOR VALUES IN (1) PARTITION BY RANGE (ts);
+	ALTER TABLE ${long} RENAME TO x_1; ALTER TABLE x_1 RENAME TO "${\ substr($long, 0, 62)}1";
+	CREATE TABLE "${\ substr($long, 0, 62)}2" PARTITION OF twins FOR VALUES IN (2) PARTITION BY RANGE (ts);
+	SET ledger.maintenance = off;
+	SELECT ledger.manage('twins', '1 day', 0)));
+my $twin = LedgerSession->new($node);
+$twin->query("SET ledger.maintenance = off; BEGIN; SELECT ledger.append('twins', ROW(1, now() - interval '4 days'))");
+my $other = LedgerSession->new($node);
+$other->send("SET ledger.maintenance = off; SELECT ledger.append('twins', ROW(2, now() - interval '4 days'))");
+Time::HiRes::usleep(500_000);
+$twin->query('COMMIT');
+$other->query('SELECT 1');
+is($other->{error}, '', 'partitions of the same name at the same time');
+is(sql('SELECT count(*), count(DISTINCT tableoid) FROM twins'), '2|2', 'have two names');
+
+# A rule that asks for a value out of turn does not make a good entry a bad one.
+sql(q(CREATE TABLE ruled (ok boolean, id int CHECK (id < 100)) USING ledger; CREATE TABLE aside (id int);
+	CREATE RULE r AS ON INSERT TO ruled WHERE NEW.ok DO ALSO INSERT INTO aside VALUES (NEW.id)));
+is(sql(q(SELECT ledger.append_json('ruled', jsonb_agg(jsonb_build_object('ok', g % 3 = 0, 'id', CASE WHEN g = 40 THEN 1000 ELSE g END)), on_error => 'divert') FROM generate_series(1, 60) g)), '59', 'one is bad');
+is(sql(q(SELECT entry FROM ledger.rejected WHERE ledger = 'ruled'::regclass)), '{"id": 1000, "ok": false}', 'the right one');
+
 # source and batch: each batch is stored once, however often the server dies and
 # the batch is sent again.
 sql('CREATE TABLE shipped (batch int, i int) USING ledger');
@@ -167,6 +191,78 @@ for my $batch (1 .. 30)
 	cmp_ok($n, '<=', 7, "batch $batch") if $batch % 6 == 0;
 }
 is(sql('SELECT count(*), count(DISTINCT (batch, i)) FROM shipped'), '210|210', 'each batch once');
+
+# While a partition is being detached, concurrently, it takes no rows, and no other
+# can be made in its place: an error, not an endless attempt.
+sql(q(
+	CREATE TABLE leaving (id int, ts timestamptz NOT NULL) PARTITION BY RANGE (ts);
+	SET ledger.maintenance = off;
+	SELECT ledger.manage('leaving', '1 day', 0);
+	SELECT ledger.append('leaving', ROW(1, now() - interval '3 days'))));
+my $leaf = sql('SELECT tableoid::regclass FROM leaving');
+my $holder = LedgerSession->new($node);
+$holder->query('BEGIN; SELECT count(*) FROM leaving');
+my $detacher = LedgerSession->new($node);
+$detacher->send("ALTER TABLE leaving DETACH PARTITION $leaf CONCURRENTLY");
+$node->poll_query_until('postgres', 'SELECT bool_or(inhdetachpending) FROM pg_inherits') or die;
+foreach my $how ("ledger.append('leaving', ROW(2, now() - interval '3 days'))", "ledger.append_json('leaving', jsonb_build_object('id', 2, 'ts', now() - interval '3 days'), on_error => 'skip')")
+{
+	($ret, $out, $err) = $node->psql('postgres', "SET ledger.maintenance = off; SET statement_timeout = '20s'; SELECT $how");
+	like($err, qr/cannot make a partition of relation "leaving".*is being detached/s, 'being detached');
+}
+$holder->query('COMMIT');
+$detacher->query('SELECT 1');
+is(sql("SET ledger.maintenance = off; SELECT ledger.append('leaving', ROW(2, now() - interval '3 days'))"), '1', 'detached');
+is(sql("SELECT (SELECT count(*) FROM leaving) || ' ' || (SELECT count(*) FROM $leaf)"), '1 1', 'and kept');
+
+# An error that only looks like that of a missing partition is an error.
+sql(q(
+	CREATE FUNCTION trick(text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN
+		IF $1 = 'trick' THEN RAISE EXCEPTION USING ERRCODE = '23514', SCHEMA = 'public', TABLE = 'tricky_a', MESSAGE = 'tricked'; END IF;
+		RETURN $1; END $$;
+	CREATE TABLE tricky (kind text, ts timestamptz NOT NULL) PARTITION BY LIST (trick(kind));
+	CREATE TABLE tricky_a PARTITION OF tricky FOR VALUES IN ('a') PARTITION BY RANGE (ts);
+	SET ledger.maintenance = off;
+	SELECT ledger.manage('tricky', '1 day', 0)));
+($ret, $out, $err) = $node->psql('postgres', q(SET ledger.maintenance = off; SELECT ledger.append('tricky', ARRAY[ROW('a', now() - interval '2 days'), ROW('trick', now())])));
+like($err, qr/tricked/, 'an error of a function in the partition key');
+is(sql(q(SET ledger.maintenance = off; SELECT ledger.append('tricky', ROW('a', now() - interval '2 days')))), '1', 'and a real one');
+# nor one of an INSERT that such a function does, as somebody else
+sql(q(
+	CREATE ROLE trickster;
+	CREATE FUNCTION do_it() RETURNS void LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN INSERT INTO tricky_a VALUES ('a', now() - interval '5 days'); END $$;
+	CREATE OR REPLACE FUNCTION trick(text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN
+		IF $1 = 'trick' THEN PERFORM do_it(); END IF;
+		RETURN $1; END $$;
+	GRANT INSERT ON tricky TO trickster;
+	GRANT CREATE ON SCHEMA public TO trickster));
+foreach my $trigger ('', 'CREATE FUNCTION nothing() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$; CREATE TRIGGER nothing BEFORE INSERT ON tricky FOR EACH ROW EXECUTE FUNCTION nothing()')
+{
+	sql($trigger) if $trigger;
+	($ret, $out, $err) = $node->psql('postgres', q(SET ledger.maintenance = off; SET ROLE trickster; BEGIN; SELECT ledger.append('tricky', ARRAY[ROW('trick', now() - interval '5 days')]); SELECT 'I am ' || current_user));
+	like($err, qr/no partition of relation "tricky_a" found for row.*do_it/s, 'an error of an INSERT in the partition key');
+	unlike($out, qr/I am/, 'which aborts the transaction');
+}
+
+# A partition that cannot be made is not the fault of the entry that needs it.
+sql(q(
+	CREATE ROLE poor;
+	CREATE SCHEMA of_poor;
+	GRANT ALL ON SCHEMA of_poor TO poor;
+	CREATE TABLE of_poor.t (id int, ts timestamptz NOT NULL) PARTITION BY RANGE (ts);
+	ALTER TABLE of_poor.t OWNER TO poor;
+	SET ledger.maintenance = off;
+	SELECT ledger.manage('of_poor.t', '1 day', 0);
+	REVOKE CREATE ON SCHEMA of_poor FROM poor;
+	CREATE FUNCTION refuse() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no tables today'; END $$));
+($ret, $out, $err) = $node->psql('postgres', q(SET ledger.maintenance = off; SELECT ledger.append_json('of_poor.t', jsonb_build_array(jsonb_build_object('ts', now()), jsonb_build_object('ts', now() - interval '5 days')), on_error => 'divert')));
+like($err, qr/permission denied for schema of_poor/, 'no privilege');
+sql('GRANT ALL ON SCHEMA of_poor TO poor; CREATE EVENT TRIGGER refuse ON ddl_command_start EXECUTE FUNCTION refuse()');
+($ret, $out, $err) = $node->psql('postgres', q(SET ledger.maintenance = off; SELECT ledger.append_json('of_poor.t', jsonb_build_array(jsonb_build_object('ts', now()), jsonb_build_object('ts', now() - interval '5 days')), on_error => 'divert')));
+like($err, qr/no tables today/, 'an event trigger');
+sql('DROP EVENT TRIGGER refuse');
+is(sql(q(SET ledger.maintenance = off; SELECT ledger.append_json('of_poor.t', jsonb_build_array(jsonb_build_object('ts', now()), jsonb_build_object('ts', now() - interval '5 days')), on_error => 'divert'))), '2', 'and then');
+is(sql(q(SELECT count(*) FROM ledger.rejected WHERE ledger = 'of_poor.t'::regclass)), '0', 'none was turned away');
 
 # Rows of ledger.managed that are not to be heeded.
 sql(q(
@@ -217,9 +313,13 @@ $node->poll_query_until('postgres', q(SELECT count(*) = 4 FROM pg_inherits WHERE
 pass('a worker makes partitions');
 $node->poll_query_until('postgres', q(SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'ledger maintenance')) or die 'the worker stays';
 pass('and goes');
+is(sql(q(SELECT count(*) FROM ledger.maintained WHERE at > now() - interval '1 minute')), '1', 'having noted that it is done');
+# one that is not due to do anything: of another owner's making, in a schema called ledger
+sql('CREATE DATABASE fake');
+$node->safe_psql('fake', 'CREATE SCHEMA ledger; CREATE TABLE ledger.maintained (one int); CREATE TABLE ledger.managed (a int, b int, c int, d int, e int, f int, g int, h int); INSERT INTO ledger.managed VALUES (1, 2, 3, 4, 5, 6, 7, 8)');
 
 # With one: by itself, and only where it is to.
-$node->append_conf('postgresql.conf', "shared_preload_libraries = 'ledger'\nledger.maintenance_databases = 'postgres'\n");
+$node->append_conf('postgresql.conf', "shared_preload_libraries = 'ledger'\nledger.maintenance_databases = 'postgres, fake'\n");
 sql(q(UPDATE ledger.managed SET premake = 5 WHERE relation = 'w'::regclass));
 $node->restart;
 $node->poll_query_until('postgres', q(SELECT count(*) = 6 FROM pg_inherits WHERE inhparent = 'w'::regclass)) or die 'the launcher had no partitions made';
@@ -229,5 +329,6 @@ sql('CREATE DATABASE unwanted');
 sql('DROP DATABASE unwanted');
 $node->stop;
 my $log = slurp_file($node->logfile);
+unlike($log, qr/ledger maintenance.*(?:ERROR|FATAL)|(?:ERROR|FATAL).*snapshot or portal/, 'no worker failed');
 unlike($log, qr/PANIC|TRAP|was terminated by signal (?!9)/, 'no crash');
 done_testing();
