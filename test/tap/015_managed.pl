@@ -321,10 +321,16 @@ $node->safe_psql('fake', 'CREATE SCHEMA ledger; CREATE TABLE ledger.maintained (
 # With one: by itself, and only where it is to.
 $node->append_conf('postgresql.conf', "shared_preload_libraries = 'ledger'\nledger.maintenance_databases = 'postgres, fake'\n");
 sql(q(UPDATE ledger.managed SET premake = 5 WHERE relation = 'w'::regclass));
+# a step that fails does not keep the worker from the others
+sql(q(CREATE TABLE broken (ts timestamptz NOT NULL) PARTITION BY RANGE (ts); SELECT ledger.manage('broken', '1 day', 0);
+	CREATE TABLE broken_rest PARTITION OF broken DEFAULT; INSERT INTO broken VALUES (now() + interval '1 day');
+	UPDATE ledger.managed SET premake = 2 WHERE relation = 'broken'::regclass;
+	DELETE FROM ledger.managed WHERE relation = 'w'::regclass; SELECT ledger.manage('w', '1 day', 3); UPDATE ledger.managed SET premake = 5 WHERE relation = 'w'::regclass));
 $node->restart;
 $node->poll_query_until('postgres', q(SELECT count(*) = 6 FROM pg_inherits WHERE inhparent = 'w'::regclass)) or die 'the launcher had no partitions made';
 pass('the launcher has partitions made');
 is(sql(q(SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'ledger launcher')), '1', 'and stays');
+is(sql(q(SELECT count(*) FROM ledger.activity WHERE ledger = 'broken'::regclass AND action = 'failed')), '1', 'what fails is told');
 sql('CREATE DATABASE unwanted');
 sql('DROP DATABASE unwanted');
 $node->stop;
