@@ -26,6 +26,25 @@
 #include "utils/timestamp.h"
 
 /*
+ * A table's partition key.  To build it evaluates what is constant in it, with
+ * functions that its owner may have written: as the owner, then, not as whoever
+ * looks at the views, or the worker.
+ */
+static PartitionKey
+partition_key(Relation rel)
+{
+	if (rel->rd_partkey == NULL)
+	{
+		LedgerIdentity before;
+
+		ledger_become(rel->rd_rel->relowner, &before);
+		(void) RelationGetPartitionKey(rel);
+		ledger_become_again(&before);
+	}
+	return rel->rd_partkey;
+}
+
+/*
  * Whether a relation is partitioned by range of one column of a time type, and
  * by which.
  */
@@ -36,7 +55,7 @@ ledger_branch_key(Relation rel, LedgerBranchKey *key)
 
 	if (rel->rd_rel->relkind != RELKIND_PARTITIONED_TABLE)
 		return false;
-	partkey = RelationGetPartitionKey(rel);
+	partkey = partition_key(rel);
 	if (partkey->strategy != PARTITION_STRATEGY_RANGE || partkey->partnatts != 1 ||
 		partkey->partattrs[0] == 0)
 		return false;
@@ -70,7 +89,7 @@ find_branches(Oid relid, List **result)
 	if (rel->rd_rel->relkind != RELKIND_PARTITIONED_TABLE)
 		refuse_structure(relid, _("It is not partitioned."));
 	is_branch = ledger_branch_key(rel, &key);
-	strategy = RelationGetPartitionKey(rel)->strategy;
+	strategy = partition_key(rel)->strategy;
 	table_close(rel, AccessShareLock);
 
 	if (!is_branch && strategy == PARTITION_STRATEGY_RANGE)
@@ -150,13 +169,16 @@ bound_time(PartitionBoundInfo bounds, int i, const LedgerBranchKey *key)
 List *
 ledger_covered(Relation branch)
 {
-	PartitionDesc desc = RelationGetPartitionDesc(branch, false);
-	PartitionBoundInfo bounds = desc->boundinfo;
+	PartitionDesc desc;
+	PartitionBoundInfo bounds;
 	LedgerBranchKey key;
 	List	   *result = NIL;
 
+	/* before the descriptor, which asks for the key, too */
 	if (!ledger_branch_key(branch, &key))
 		elog(ERROR, "relation %u is not partitioned by time", RelationGetRelid(branch));
+	desc = RelationGetPartitionDesc(branch, false);
+	bounds = desc->boundinfo;
 	for (int i = 0; bounds != NULL && i + 1 < bounds->ndatums; i++)
 	{
 		LedgerStretch *stretch;
@@ -177,8 +199,10 @@ ledger_covered(Relation branch)
 Oid
 ledger_default_partition(Relation branch)
 {
-	PartitionDesc desc = RelationGetPartitionDesc(branch, false);
+	PartitionDesc desc;
 
+	(void) partition_key(branch);
+	desc = RelationGetPartitionDesc(branch, false);
 	if (desc->boundinfo == NULL || !partition_bound_has_default(desc->boundinfo))
 		return InvalidOid;
 	return desc->oids[desc->boundinfo->default_index];

@@ -133,16 +133,18 @@ make_partition(const Branch *branch, const LedgerPeriod *period, LedgerStretch s
 	char	   *parent = quote_qualified_identifier(get_namespace_name(branch->schema), branch->name);
 	char	   *partition = create_table(branch, period, stretch.start);
 	StringInfoData sql;
+	int			bounds;
 
 	initStringInfo(&sql);
-	appendStringInfo(&sql, "ALTER TABLE %s ATTACH PARTITION %s FOR VALUES FROM (", parent, partition);
+	appendStringInfo(&sql, "ALTER TABLE %s ATTACH PARTITION %s FOR VALUES ", parent, partition);
+	bounds = sql.len;
+	appendStringInfoString(&sql, "FROM (");
 	append_bound(&sql, &branch->key, stretch.start);
 	appendStringInfoString(&sql, ") TO (");
 	append_bound(&sql, &branch->key, stretch.end);
 	appendStringInfoChar(&sql, ')');
 	run(sql.data);
-	ledger_note_activity(branch->ledger, partition, branch->action,
-						 strstr(sql.data, "FOR VALUES") + strlen("FOR VALUES "));
+	ledger_note_activity(branch->ledger, partition, branch->action, sql.data + bounds);
 }
 
 /*

@@ -244,6 +244,25 @@ foreach my $trigger ('', 'CREATE FUNCTION nothing() RETURNS trigger LANGUAGE plp
 	unlike($out, qr/I am/, 'which aborts the transaction');
 }
 
+# What is constant in a partition key is evaluated as the owner, whoever looks.
+sql(q(
+	CREATE ROLE sly;
+	CREATE SCHEMA of_sly AUTHORIZATION sly;
+	CREATE TABLE seen_as (who name, at timestamptz DEFAULT now());
+	GRANT INSERT ON seen_as TO PUBLIC;
+	SET ROLE sly;
+	CREATE FUNCTION of_sly.put() RETURNS void LANGUAGE sql AS $$ INSERT INTO public.seen_as VALUES (current_user) $$;
+	CREATE FUNCTION of_sly.look(text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN PERFORM of_sly.put(); RETURN $1; END $$;
+	CREATE TABLE of_sly.t (kind text, ts timestamptz NOT NULL) PARTITION BY LIST ((kind || of_sly.look('x')));
+	CREATE TABLE of_sly.t_a PARTITION OF of_sly.t FOR VALUES IN ('ax') PARTITION BY RANGE (ts);
+	));
+sql(q(SET ROLE sly; SELECT ledger.manage('of_sly.t', '1 day', 0)));
+sql('TRUNCATE seen_as');
+sql('SELECT count(*) FROM ledger.partitions; SELECT count(*) FROM ledger.ledgers; SELECT count(*) FROM ledger.sealing; CALL ledger.maintain()');
+is(sql(q(SELECT string_agg(DISTINCT who::text, ',') FROM seen_as WHERE who <> 'sly')), '', 'as nobody else');
+cmp_ok(sql(q(SELECT count(*) FROM seen_as)), '>', 0, 'which was looked at');
+sql(q(SELECT ledger.unmanage('of_sly.t'); DROP SCHEMA of_sly CASCADE));
+
 # A partition that cannot be made is not the fault of the entry that needs it.
 sql(q(
 	CREATE ROLE poor;
