@@ -194,7 +194,13 @@ list_databases(MemoryContext cxt)
 	TableScanDesc scan;
 	HeapTuple	tuple;
 
-	(void) SplitIdentifierString(pstrdup(maintenance_databases), ',', &names);
+	if (!SplitIdentifierString(pstrdup(maintenance_databases), ',', &names))
+	{
+		ereport(LOG,
+				(errcode(ERRCODE_SYNTAX_ERROR),
+				 errmsg("invalid list syntax in parameter \"ledger.maintenance_databases\"")));
+		return NIL;
+	}
 	rel = table_open(DatabaseRelationId, AccessShareLock);
 	scan = table_beginscan_catalog(rel, 0, NULL);
 	while (HeapTupleIsValid(tuple = heap_getnext(scan, ForwardScanDirection)))

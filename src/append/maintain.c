@@ -709,7 +709,7 @@ ledger_maintain(PG_FUNCTION_ARGS)
 				 errhint("It commits after each step: call it by itself, outside of BEGIN, functions and procedures that cannot commit.")));
 	PreventCommandIfReadOnly("ledger.maintain()");
 	PreventCommandDuringRecovery("ledger.maintain()");
-	if (OidIsValid(relid))
+	if (!PG_ARGISNULL(0))
 		check_argument(relid);
 	if (!ledger_maintenance_on)
 	{

@@ -153,9 +153,11 @@ check_branch(Oid relid, const LedgerSettings *settings)
 {
 	Relation	branch = table_open(relid, AccessShareLock);
 	LedgerBranchKey key;
+	LedgerTimes times;
 
 	(void) ledger_branch_key(branch, &key);
 	(void) ledger_period_of(&settings->partition_interval, key.typid);
+	ledger_times_taken(settings, &key, &times); /* an error if out of range */
 	check_schema(branch);
 	check_default(branch);
 	table_close(branch, NoLock);

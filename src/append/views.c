@@ -16,6 +16,7 @@
 
 #include "access/relation.h"
 #include "access/table.h"
+#include "catalog/partition.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
 #include "commands/defrem.h"
@@ -26,6 +27,7 @@
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/rls.h"
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 #include "write/write.h"
@@ -49,14 +51,20 @@ open_at_once(Oid relid)
 }
 
 /*
- * Whether the user may see how much is in a leaf: by privileges on it, or on
- * the ledger that it is part of.
+ * Whether the user may see how much is in a leaf, and of when: by SELECT on it,
+ * or on a table above it, without policies that keep rows from him.
  */
 static bool
-may_see(Oid ledger, Oid relid)
+may_see(Oid leaf)
 {
-	return pg_class_aclcheck(relid, GetUserId(), ACL_SELECT) == ACLCHECK_OK ||
-		pg_class_aclcheck(ledger, GetUserId(), ACL_SELECT) == ACLCHECK_OK;
+	for (Oid relid = leaf; OidIsValid(relid);)
+	{
+		if (pg_class_aclcheck(relid, GetUserId(), ACL_SELECT) == ACLCHECK_OK &&
+			check_enable_rls(relid, InvalidOid, true) != RLS_ENABLED)
+			return true;
+		relid = get_rel_relispartition(relid) ? get_partition_parent(relid, true) : InvalidOid;
+	}
+	return false;
 }
 
 /* ---- ledger.partition_stats() ---- */
@@ -150,7 +158,7 @@ put_leaf(ReturnSetInfo *result, Oid ledger, Oid relid, Timestamp start, Timestam
 			nulls[PART_METHOD] = false;
 		}
 	}
-	rel = may_see(ledger, relid) ? open_at_once(relid) : NULL;
+	rel = may_see(relid) ? open_at_once(relid) : NULL;
 	if (rel != NULL)
 	{
 		measure_leaf(rel, values, nulls);
@@ -238,7 +246,7 @@ ledger_time_range(PG_FUNCTION_ARGS)
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
 	desc = BlessTupleDesc(desc);
-	if (ledger_find_leaf(relid, false, &leaf) && leaf.settings.relid == ledger && may_see(ledger, relid) &&
+	if (ledger_find_leaf(relid, false, &leaf) && leaf.settings.relid == ledger && may_see(relid) &&
 		(rel = open_at_once(relid)) != NULL)
 	{
 		AttrNumber	attnum = get_attnum(relid, get_attname(leaf.branch, leaf.key.attnum, false));
@@ -274,7 +282,7 @@ ledger_tail_stats(PG_FUNCTION_ARGS)
 		elog(ERROR, "return type must be a row type");
 	desc = BlessTupleDesc(desc);
 	memset(nulls, true, sizeof(nulls));
-	rel = get_rel_relkind(relid) == '\0' ? NULL : open_at_once(relid);
+	rel = get_rel_relkind(relid) == '\0' || !may_see(relid) ? NULL : open_at_once(relid);
 	if (rel != NULL)
 	{
 		if (ledger_is_ledger(rel) && !RELATION_IS_OTHER_TEMP(rel))
