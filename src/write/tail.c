@@ -17,6 +17,7 @@
 #include "access/heapam_xlog.h"
 #include "access/hio.h"
 #include "access/xact.h"
+#include "access/xlog.h"
 #include "access/xloginsert.h"
 #include "catalog/catalog.h"
 #include "catalog/pg_control.h"
@@ -888,18 +889,34 @@ fill_page(Relation rel, Buffer buffer, LedgerSlotNumber slot, int first,
 	return n;
 }
 
-/* Log pages as images, in the same critical section. */
+/*
+ * Log pages as images, in the same critical section.
+ *
+ * They are full of rows that are alike, so the images are compressed even
+ * where wal_compression is off: for heap that means full-page images of pages
+ * whose rows have been logged before, here it is the rows themselves.
+ */
 static void
 log_pages(Relation rel, const Buffer *buffers, int n)
 {
 	XLogRecPtr	lsn;
+#ifdef USE_LZ4
+	int			setting = wal_compression;
+#endif
 
 	if (!RelationNeedsWAL(rel))
 		return;
+#ifdef USE_LZ4
+	if (setting == WAL_COMPRESSION_NONE)
+		wal_compression = WAL_COMPRESSION_LZ4;
+#endif
 	XLogBeginInsert();
 	for (int i = 0; i < n; i++)
 		XLogRegisterBuffer(i, buffers[i], REGBUF_FORCE_IMAGE | REGBUF_STANDARD);
 	lsn = XLogInsert(RM_XLOG_ID, XLOG_FPI);
+#ifdef USE_LZ4
+	wal_compression = setting;
+#endif
 	for (int i = 0; i < n; i++)
 		PageSetLSN(BufferGetPage(buffers[i]), lsn);
 }
