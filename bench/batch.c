@@ -4,7 +4,7 @@
  *	  Store batches of entries as a client would: with prepared statements and
  *	  text parameters, from several connections at once.
  *
- * usage: batch FORM TABLE FILE BATCH CLIENTS SECONDS
+ * usage: batch [-l LATENCIES] [-1|-t|-w] FORM TABLE FILE BATCH CLIENTS SECONDS
  *
  * FORM:	values	INSERT INTO t VALUES ($1, ...), ...: a parameter a field
  *			unnest	INSERT INTO t SELECT * FROM unnest($1, ...): an array a column
@@ -14,14 +14,27 @@
  *			append_ndjson	ledger.append_ndjson(t, $1)
  *			append_json		ledger.append_json(t, $1)
  *			populate		INSERT INTO t SELECT * FROM jsonb_populate_recordset(NULL::t, $1)
- * FILE:	entries as gen_entries makes them; each connection picks batches of
- *			BATCH consecutive lines at random
+ *			..._skip		of values and append...: what conflicts is left out
+ * FILE:	entries as gen_entries makes them, in batches of BATCH consecutive lines;
+ *			each connection picks batches at random, for SECONDS
+ * -1:		each batch is sent once, in the file's order, each by the next
+ *			connection; no seconds count
+ * -t:		each batch is sent by all the connections at the same time, in the
+ *			file's order; no seconds count
+ * -w:		before the clock starts, each connection sends all batches once
+ * -l:		LATENCIES gets a line a batch: the connection, and how long it took in
+ *			microseconds.  A connection's first one counts its preparation too.
+ *			With -w, of the batches before the clock starts as well.
  *
  * Parameters are made before the clock starts.  Prints entries per second.
- * The connection comes from libpq's environment variables.
+ * With SECONDS 0, each connection sends one batch.  The connection comes from
+ * libpq's environment variables.
  *
  *-------------------------------------------------------------------------
  */
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,6 +59,36 @@ static const char *const types[NCOLUMNS] = {
 	"text", "text", "text", "timestamptz", "text",
 	"text", "text", "text", "text", "jsonb"
 };
+
+typedef enum Order
+{
+	ORDER_RANDOM,
+	ORDER_ONCE,
+	ORDER_TOGETHER,
+	ORDER_WARM					/* random, after each batch has been sent once */
+} Order;
+
+/* What all connections do */
+typedef struct Job
+{
+	Order		order;
+	const char *sql;
+	char	 ***params;
+	int			nbatches;
+	int			nparams;
+	int			clients;
+	double		seconds;
+	int			latencies;		/* file, or -1 */
+} Job;
+
+/* What the processes share */
+typedef struct Shared
+{
+	pthread_barrier_t barrier;
+	double		start;			/* of the clock */
+	double		end;			/* when the last connection was done */
+	uint64_t	batches;		/* sent meanwhile */
+} Shared;
 
 typedef struct Buffer
 {
@@ -104,7 +147,7 @@ add_quoted(Buffer *b, const char *s)
 
 /* The statement of a form */
 static char *
-statement(const char *form, const char *table, int batch)
+statement(const char *form, int skip, const char *table, int batch)
 {
 	Buffer		b = {0};
 	char		s[64];
@@ -130,7 +173,7 @@ statement(const char *form, const char *table, int batch)
 			}
 			add(&b, ")");
 		}
-		add(&b, insert ? "" : array ? "])" : ")");
+		add(&b, insert ? "" : array ? "]" : "");
 	}
 	else if (strcmp(form, "unnest") == 0)
 	{
@@ -152,13 +195,13 @@ statement(const char *form, const char *table, int batch)
 		add(&b, table);
 		add(&b, "', $1::");
 		add(&b, array ? table : "text");
-		add(&b, array ? "[])" : ")");
+		add(&b, array ? "[]" : "");
 	}
 	else if (strcmp(form, "append_json") == 0)
 	{
 		add(&b, "SELECT ledger.append_json('");
 		add(&b, table);
-		add(&b, "', $1::jsonb)");
+		add(&b, "', $1::jsonb");
 	}
 	else if (strcmp(form, "populate") == 0)
 	{
@@ -170,6 +213,10 @@ statement(const char *form, const char *table, int batch)
 	}
 	else
 		fail(form, "no such form");
+	if (strncmp(form, "append", 6) == 0)
+		add(&b, skip ? ", 'skip')" : ")");
+	else if (skip)
+		add(&b, " ON CONFLICT DO NOTHING");
 	return b.data;
 }
 
@@ -271,62 +318,94 @@ now(void)
 	return (double) t.tv_sec + (double) t.tv_nsec / 1e9;
 }
 
-/* One connection's work: batches stored */
-static uint64_t
-client(const char *sql, char ***params, int nbatches, int nparams, double seconds, unsigned seed)
+/* Send a batch; how long that took is noted, from "start" on. */
+static void
+send_batch(PGconn *conn, const Job *job, int number, int batch, double start)
+{
+	PGresult   *result = PQexecPrepared(conn, "store", job->nparams,
+										(const char *const *) job->params[batch], NULL, NULL, 0);
+
+	if (PQresultStatus(result) != PGRES_COMMAND_OK && PQresultStatus(result) != PGRES_TUPLES_OK)
+		fail(job->sql, PQerrorMessage(conn));
+	PQclear(result);
+	if (job->latencies >= 0)
+		dprintf(job->latencies, "%d %.0f\n", number, (now() - start) * 1e6);
+}
+
+/* One connection's work */
+static void
+client(const Job *job, Shared *shared, int number)
 {
 	PGconn	   *conn = PQconnectdb("");
 	PGresult   *result;
 	uint64_t	done = 0;
-	double		end;
+	unsigned	seed = (unsigned) number + 1;
+	double		before;
 
 	if (PQstatus(conn) != CONNECTION_OK)
 		fail("connection", PQerrorMessage(conn));
-	result = PQprepare(conn, "store", sql, 0, NULL);
+	before = now();
+	result = PQprepare(conn, "store", job->sql, 0, NULL);
 	if (PQresultStatus(result) != PGRES_COMMAND_OK)
-		fail(sql, PQerrorMessage(conn));
+		fail(job->sql, PQerrorMessage(conn));
 	PQclear(result);
-	for (end = now() + seconds; now() < end; done++)
+	before = now() - before;	/* the preparation */
+	for (int i = 0; job->order == ORDER_WARM && i < job->nbatches; i++)
 	{
-		char	  **p = params[rand_r(&seed) % (unsigned) nbatches];
-
-		result = PQexecPrepared(conn, "store", nparams, (const char *const *) p, NULL, NULL, 0);
-		if (PQresultStatus(result) != PGRES_COMMAND_OK && PQresultStatus(result) != PGRES_TUPLES_OK)
-			fail(sql, PQerrorMessage(conn));
-		PQclear(result);
+		send_batch(conn, job, number, i, now() - before);
+		before = 0;
 	}
+
+	if (pthread_barrier_wait(&shared->barrier) == PTHREAD_BARRIER_SERIAL_THREAD)
+		shared->start = now();
+	pthread_barrier_wait(&shared->barrier);
+	if (job->order == ORDER_ONCE)
+	{
+		for (int i = number; i < job->nbatches; i += job->clients, done++)
+		{
+			send_batch(conn, job, number, i, now() - before);
+			before = 0;
+		}
+	}
+	else if (job->order == ORDER_TOGETHER)
+	{
+		for (int i = 0; i < job->nbatches; i++, done++)
+		{
+			pthread_barrier_wait(&shared->barrier);
+			send_batch(conn, job, number, i, now() - before);
+			before = 0;
+		}
+	}
+	else
+	{
+		do
+		{
+			send_batch(conn, job, number, (int) (rand_r(&seed) % (unsigned) job->nbatches), now() - before);
+			before = 0;
+			done++;
+		} while (now() < shared->start + job->seconds);
+	}
+	__atomic_fetch_add(&shared->batches, done, __ATOMIC_SEQ_CST);
+	if (pthread_barrier_wait(&shared->barrier) == PTHREAD_BARRIER_SERIAL_THREAD)
+		shared->end = now();
 	PQfinish(conn);
-	return done;
 }
 
-int
-main(int argc, char **argv)
+/* The parameters of the batches of a file */
+static void
+read_batches(Job *job, const char *form, const char *name, int batch)
 {
-	FILE	   *file;
+	FILE	   *file = fopen(name, "r");
 	char	   *line = NULL;
 	size_t		size = 0;
-	int			batch,
-				clients,
-				nbatches = 0,
-				nparams = 0,
-				row = 0;
-	double		seconds;
-	char	 ***params = NULL;
 	char	  **fields = NULL;
-	uint64_t   *done;
-	uint64_t	total = 0;
+	int			row = 0;
 
-	if (argc != 7)
-		fail("usage", "batch FORM TABLE FILE BATCH CLIENTS SECONDS");
-	batch = atoi(argv[4]);
-	clients = atoi(argv[5]);
-	seconds = atof(argv[6]);
-	file = fopen(argv[3], "r");
-	if (file == NULL || batch < 1 || clients < 1)
-		fail(argv[3], "cannot be read, or BATCH or CLIENTS is no number");
+	if (file == NULL)
+		fail(name, "cannot be read");
 
 	/* this data needs no unescaping */
-	while (nbatches * batch < MAX_ENTRIES && getline(&line, &size, file) > 0)
+	while (job->nbatches * batch < MAX_ENTRIES && getline(&line, &size, file) > 0)
 	{
 		char	   *rest = line;
 
@@ -338,45 +417,121 @@ main(int argc, char **argv)
 			char	   *f = strsep(&rest, "\t");
 
 			if (f == NULL)
-				fail(argv[3], "too few fields");
+				fail(name, "too few fields");
 			fields[row * NCOLUMNS + c] = strcmp(f, "\\N") == 0 ? NULL : checked(strdup(f));
 		}
 		if (++row == batch)
 		{
-			params = checked(realloc(params, (size_t) (nbatches + 1) * sizeof(char **)));
-			params[nbatches++] = parameters(argv[1], fields, batch, &nparams);
+			job->params = checked(realloc(job->params, (size_t) (job->nbatches + 1) * sizeof(char **)));
+			job->params[job->nbatches++] = parameters(form, fields, batch, &job->nparams);
 			row = 0;
 		}
 	}
-	if (nbatches == 0)
-		fail(argv[3], "fewer rows than a batch");
+	if (job->nbatches == 0)
+		fail(name, "fewer rows than a batch");
+	fclose(file);
+}
 
-	done = mmap(NULL, (size_t) clients * sizeof(uint64_t), PROT_READ | PROT_WRITE,
-				MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (done == MAP_FAILED)
+static Shared *
+make_shared(int clients)
+{
+	pthread_barrierattr_t attr;
+	Shared	   *shared = mmap(NULL, sizeof(Shared), PROT_READ | PROT_WRITE,
+							  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (shared == MAP_FAILED)
 		fail("memory", "out of it");
-	for (int i = 0; i < clients; i++)
-	{
-		pid_t		pid = fork();
+	pthread_barrierattr_init(&attr);
+	pthread_barrierattr_setpshared(&attr, PTHREAD_PROCESS_SHARED);
+	if (pthread_barrier_init(&shared->barrier, &attr, (unsigned) clients) != 0)
+		fail("barrier", "cannot be made");
+	return shared;
+}
 
-		if (pid < 0)
+/* A process a connection.  If one fails, those that wait for it are ended. */
+static void
+run_clients(const Job *job, Shared *shared)
+{
+	pid_t	   *pids = checked(calloc((size_t) job->clients, sizeof(pid_t)));
+
+	for (int i = 0; i < job->clients; i++)
+	{
+		pids[i] = fork();
+		if (pids[i] < 0)
 			fail("fork", "failed");
-		if (pid == 0)
+		if (pids[i] == 0)
 		{
-			done[i] = client(statement(argv[1], argv[2], batch), params, nbatches, nparams,
-							 seconds, (unsigned) i + 1);
+			client(job, shared, i);
 			_exit(0);
 		}
 	}
-	for (int i = 0; i < clients; i++)
+	for (int i = 0; i < job->clients; i++)
 	{
 		int			status;
+		pid_t		ended = wait(&status);
 
-		if (wait(&status) < 0 || status != 0)
+		for (int j = 0; j < job->clients; j++)
+		{
+			if (pids[j] == ended)
+				pids[j] = 0;
+			else if (status != 0 && pids[j] != 0)
+				kill(pids[j], SIGTERM);
+		}
+		if (status != 0)
 			fail("client", "failed");
 	}
-	for (int i = 0; i < clients; i++)
-		total += done[i];
-	printf("%.0f\n", (double) total * batch / seconds);
+	free(pids);
+}
+
+int
+main(int argc, char **argv)
+{
+	Job			job = {.order = ORDER_RANDOM,.latencies = -1};
+	Shared	   *shared;
+	char	   *form;
+	char	   *suffix;
+	int			batch;
+	int			option;
+
+	while ((option = getopt(argc, argv, "l:1tw")) != -1)
+	{
+		switch (option)
+		{
+			case 'l':
+				job.latencies = open(optarg, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, 0644);
+				if (job.latencies < 0)
+					fail(optarg, "cannot be written");
+				break;
+			case '1':
+				job.order = ORDER_ONCE;
+				break;
+			case 't':
+				job.order = ORDER_TOGETHER;
+				break;
+			case 'w':
+				job.order = ORDER_WARM;
+				break;
+			default:
+				exit(1);
+		}
+	}
+	argv += optind;
+	if (argc - optind != 6)
+		fail("usage", "batch [-l LATENCIES] [-1|-t|-w] FORM TABLE FILE BATCH CLIENTS SECONDS");
+	form = argv[0];
+	batch = atoi(argv[3]);
+	job.clients = atoi(argv[4]);
+	job.seconds = atof(argv[5]);
+	if (batch < 1 || job.clients < 1)
+		fail("usage", "BATCH or CLIENTS is no number");
+	suffix = strstr(form, "_skip");
+	if (suffix)
+		*suffix = '\0';
+
+	read_batches(&job, form, argv[2], batch);
+	job.sql = statement(form, suffix != NULL, argv[1], batch);
+	shared = make_shared(job.clients);
+	run_clients(&job, shared);
+	printf("%.0f\n", (double) shared->batches * batch / (shared->end - shared->start));
 	return 0;
 }

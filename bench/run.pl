@@ -8,14 +8,15 @@ use Digest::MD5 qw(md5_hex);
 use Time::HiRes qw(time sleep);
 use Session;
 
-my ($bindir, $work, @sections) = @ARGV;
-my $ROWS = $ENV{ROWS};
-my $RUNS = $ENV{RUNS};
-my $SECONDS = $ENV{INSERT_SECONDS};
-my $PACED = $ENV{PACED_SECONDS};
-my $CLIENTS = 8;
-my $NSRC = $ROWS < 100_000 ? $ROWS : 100_000;
-my $BATCH = 100;
+# `our` is what managed.pl uses, too
+our ($bindir, $work, @sections) = @ARGV;
+our $ROWS = $ENV{ROWS};
+our $RUNS = $ENV{RUNS};
+our $SECONDS = $ENV{INSERT_SECONDS};
+our $PACED = $ENV{PACED_SECONDS};
+our $CLIENTS = 8;
+our $NSRC = $ROWS < 100_000 ? $ROWS : 100_000;
+our $BATCH = 100;
 my $FILE = "$work/entries.copy";
 my $FILE_BYTES = -s $FILE;
 
@@ -37,18 +38,22 @@ my %section = (
 my @order = qw(copy questions scan lookup vacuum insert append managed seal memory);
 my ($ok, $missed) = (0, 0);
 
-my $COLUMNS = 'app_id, ledger, entry_id, ts, type, trace_id, thread_id, user_id, request_id, data';
-my $DEFINITION = 'app_id text NOT NULL, ledger text NOT NULL, entry_id text NOT NULL,
+our $COLUMNS = 'app_id, ledger, entry_id, ts, type, trace_id, thread_id, user_id, request_id, data';
+our $DEFINITION = 'app_id text NOT NULL, ledger text NOT NULL, entry_id text NOT NULL,
 	ts timestamptz NOT NULL, type text NOT NULL, trace_id text, thread_id text,
 	user_id text, request_id text, data jsonb NOT NULL';
-my %with = (heap => 'heap', heap4 => 'heap', ledger => 'ledger');
-my @KINDS = qw(heap heap4 ledger);
+our %with = (heap => 'heap', heap4 => 'heap', ledger => 'ledger');
+our @KINDS = qw(heap heap4 ledger);
 
-my $s = Session->new;
+our $s = Session->new;
 $s->run('CREATE EXTENSION ledger');
 $s->run("CREATE TABLE src ($DEFINITION, id serial PRIMARY KEY)");
 $s->run("COPY src ($COLUMNS) FROM PROGRAM 'head -n $NSRC $FILE'");
 $s->run('VACUUM ANALYZE src');
+
+require "$FindBin::Bin/managed.pl";
+our @managed;
+$section{ $_->[0] } = $_->[1] for @managed;
 
 @sections = @order unless @sections;
 for my $name (@sections)
@@ -120,6 +125,12 @@ sub create
 	$s->run("DROP TABLE IF EXISTS $table");
 	$s->run("CREATE TABLE $table ($DEFINITION) USING $with{$kind}");
 	return if $kind ne 'heap4';
+	create_indexes($table);
+}
+
+sub create_indexes
+{
+	my $table = shift;
 	$s->run("CREATE INDEX ON $table $_")
 	  for '(app_id, ts)', '(trace_id)', '(thread_id, ts)', '(request_id) WHERE request_id IS NOT NULL';
 }
@@ -388,99 +399,6 @@ sub append_section
 	$s->run('DROP TABLE b_heap, b_ledger, batches, entry');
 }
 
-# Entries that three days' partitions take by turns: of a heap with the four
-# indexes (heap4), and of a managed ledger without.
-sub create_spread
-{
-	my ($table, $kind) = @_;
-	$s->run("DROP TABLE IF EXISTS $table");
-	$s->run("CREATE TABLE $table ($DEFINITION) PARTITION BY RANGE (ts)");
-	if ($kind eq 'ledger')
-	{
-		$s->run("SELECT ledger.manage('$table', '1 day', 0, max_past => '100 years', max_future => '100 years')");
-		$s->run("SELECT ledger.append('$table', ROW($COLUMNS)) FROM spread ORDER BY id LIMIT 3");
-		$s->run("TRUNCATE $table");
-		return;
-	}
-	my $days = $s->run("SELECT string_agg(DISTINCT date_trunc('day', ts, 'UTC')::text, ',') FROM spread");
-	for (split /,/, $days)
-	{
-		(my $name = "${table}_$_") =~ s/[^a-z0-9_]/_/g;
-		$s->run("CREATE TABLE $name PARTITION OF $table FOR VALUES FROM ('$_') TO (timestamptz '$_' + interval '1 day')");
-	}
-	$s->run("CREATE INDEX ON $table $_")
-	  for '(app_id, ts)', '(trace_id)', '(thread_id, ts)', '(request_id) WHERE request_id IS NOT NULL';
-}
-
-sub settle_spread
-{
-	my ($table, $kind) = @_;
-	$s->run("SELECT ledger.seal('$table')") if $kind eq 'ledger';
-	$s->run("VACUUM $table");
-}
-
-sub managed_section
-{
-	my $spread = "$work/spread.copy";
-	$s->run('SET timezone = \'UTC\'');
-	$s->run("CREATE TABLE spread AS SELECT $COLUMNS, id FROM src; UPDATE spread SET ts = ts + (id % 3) * interval '1 day'; ALTER TABLE spread ADD PRIMARY KEY (id); VACUUM FULL ANALYZE spread");
-	system("$bindir/psql -XAtq -c 'COPY (SELECT $COLUMNS FROM spread ORDER BY id) TO STDOUT' >$spread") == 0 or die "psql failed\n";
-	my $seconds = int($SECONDS / 2) || 1;
-	my %form = (
-		values => 'heap4', append_ndjson => 'ledger', append_rows => 'ledger', append_array => 'ledger',
-		populate => 'heap4', append_json => 'ledger');
-	my (%rate, %wal, %cpu);
-	my @forms = sort keys %form;
-	for my $run (1 .. $RUNS)
-	{
-		for my $form ($run % 2 ? @forms : reverse @forms)
-		{
-			my $kind = $form{$form};
-			create_spread("p_$kind", $kind);
-			$s->run('CHECKPOINT');
-			my $lsn = lsn();
-			my $r = `$work/batch $form p_$kind $spread $BATCH $CLIENTS $seconds`;
-			die "batch $form failed\n" if $? || $r !~ /^[1-9]/;
-			push @{ $rate{$form} }, $r + 0;
-			my $n = $s->run("SELECT count(*) FROM p_$kind");
-			die "$form: $n rows\n" if $n == 0 || $n % $BATCH;
-			my $leaves = $s->run("SELECT count(DISTINCT tableoid) FROM p_$kind");
-			die "$form: $leaves partitions\n" if $leaves < 3;
-			settle_spread("p_$kind", $kind) if $kind eq 'ledger';
-			push @{ $wal{$form} }, wal_since($lsn) / $n;
-		}
-	}
-	my %m = map { $_ => median(@{ $rate{$_} }) } @forms;
-	my %w = map { $_ => median(@{ $wal{$_} }) } @forms;
-	my ($best) = sort { $m{$b} <=> $m{$a} } qw(append_rows append_array append_ndjson);
-	report("$BATCH each over 3 partitions; entries/s", { heap4 => $m{values}, ledger => $m{$best} },
-		[ 'of INSERT', ratio(@rate{$best, 'values'}), '>=', 2.5 ]);
-	report('  WAL bytes an entry, with sealing', { heap4 => $w{values}, ledger => $w{$best} },
-		[ 'of INSERT', $w{$best} / $w{values}, '<=', 0.7 ]);
-	report('  append_json, jsonb_populate_recordset', { heap4 => $m{populate}, ledger => $m{append_json} },
-		[ 'of INSERT', ratio(@rate{qw(append_json populate)}), '>=', 2.0 ]);
-	report('  append(ARRAY[ROW($1, ...), ...])', { ledger => $m{append_rows} });
-	report('  append($1::entries[])', { ledger => $m{append_array} });
-
-	my %single;
-	for my $run (1 .. $RUNS)
-	{
-		for my $form ($run % 2 ? qw(values append_row) : qw(append_row values))
-		{
-			my $kind = $form{$form} || 'ledger';
-			create_spread("p_$kind", $kind);
-			$s->run('CHECKPOINT');
-			my $r = `$work/batch $form p_$kind $spread 1 $CLIENTS $seconds`;
-			die "batch $form failed\n" if $? || $r !~ /^[1-9]/;
-			push @{ $single{$kind} }, $r + 0;
-		}
-	}
-	report("single entries, $CLIENTS clients: tps", { map { $_ => median(@{ $single{$_} }) } keys %single },
-		[ 'of INSERT', ratio(@single{qw(ledger heap4)}), '>=', 1.25 ]);
-	$s->run("DROP TABLE p_heap4, p_ledger, spread");
-	unlink $spread;
-}
-
 sub questions_section
 {
 	loaded();
@@ -629,10 +547,19 @@ sub paced_run
 	{
 		$holder->run("BEGIN; LOCK TABLE p_ledger IN SHARE UPDATE EXCLUSIVE MODE");
 	}
-	pgbench(insert_script('p_ledger'), "-R 2000 -T $PACED -l --log-prefix=$work/pgbench.log");
+	my $p99 = paced_p99(insert_script('p_ledger'));
 	$stop->() if $stop;
 	$holder->finish;
+	$s->run('DROP TABLE p_ledger');
+	return $p99;
+}
+
+# The 99th percentile, ms, of 2,000 transactions a second for $PACED seconds
+sub paced_p99
+{
+	my $script = shift;
 	my @us;
+	pgbench($script, "-R 2000 -T $PACED -l --log-prefix=$work/pgbench.log");
 	for my $file (glob "$work/pgbench.log*")
 	{
 		open my $f, '<', $file or die "$file: $!";
@@ -643,7 +570,6 @@ sub paced_run
 		}
 		unlink $file;
 	}
-	$s->run('DROP TABLE p_ledger');
 	return percentile(0.99, sort { $a <=> $b } @us) / 1000;
 }
 
