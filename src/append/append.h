@@ -286,6 +286,7 @@ extern StoreOutcome store_entries(AppendCall *call, AppendSource *source,
 /* conflict.c */
 extern bool conflict_possible(ResultRelInfo *rri);
 extern void conflict_refuse(Relation rel) pg_attribute_noreturn();
+extern bool conflict_exists(ResultRelInfo *rri, TupleTableSlot *slot, EState *estate);
 extern bool conflict_insert(ResultRelInfo *rri, TupleTableSlot *slot,
 							EState *estate, CommandId cid);
 

@@ -72,6 +72,24 @@ check_visible(Relation rel, ItemPointer tid)
 	ExecDropSingleTupleTableSlot(slot);
 }
 
+/*
+ * Whether a row conflicts with one that is stored.  Waits for those who have
+ * one in progress.
+ */
+bool
+conflict_exists(ResultRelInfo *rri, TupleTableSlot *slot, EState *estate)
+{
+	ItemPointerData conflict;
+	ItemPointerData none;
+
+	CHECK_FOR_INTERRUPTS();
+	ItemPointerSetInvalid(&none);
+	if (LedgerCheckIndexConstraints(rri, slot, estate, &conflict, &none))
+		return false;
+	check_visible(rri->ri_RelationDesc, &conflict);
+	return true;
+}
+
 /* Store a row and its index entries, unless it conflicts; whether it was stored. */
 bool
 conflict_insert(ResultRelInfo *rri, TupleTableSlot *slot, EState *estate, CommandId cid)
@@ -79,21 +97,11 @@ conflict_insert(ResultRelInfo *rri, TupleTableSlot *slot, EState *estate, Comman
 	Relation	rel = rri->ri_RelationDesc;
 	TransactionId xid = GetCurrentTransactionId();
 
-	for (;;)
+	while (!conflict_exists(rri, slot, estate))
 	{
-		ItemPointerData conflict;
-		ItemPointerData none;
 		bool		raced = false;
-		uint32		token;
+		uint32		token = SpeculativeInsertionLockAcquire(xid);
 
-		CHECK_FOR_INTERRUPTS();
-		ItemPointerSetInvalid(&none);
-		if (!LedgerCheckIndexConstraints(rri, slot, estate, &conflict, &none))
-		{
-			check_visible(rel, &conflict);
-			return false;
-		}
-		token = SpeculativeInsertionLockAcquire(xid);
 		table_tuple_insert_speculative(rel, slot, cid, 0, NULL, token);
 		list_free(LedgerInsertIndexTuplesSpeculative(rri, slot, estate, &raced));
 		table_tuple_complete_speculative(rel, slot, token, !raced);
@@ -101,4 +109,5 @@ conflict_insert(ResultRelInfo *rri, TupleTableSlot *slot, EState *estate, Comman
 		if (!raced)
 			return true;
 	}
+	return false;
 }

@@ -22,6 +22,7 @@
 #include "miscadmin.h"
 #include "utils/memutils.h"
 #include "utils/rls.h"
+#include "write/write.h"
 
 /*
  * Rows and memory collected before they are stored: COPY's number of rows, and
@@ -439,8 +440,9 @@ flush_leaf(Store *store, StoreLeaf *leaf)
 	return n;
 }
 
+/* Store the leaf's rows one by one, but for those that conflict. */
 static int64
-flush_unless_conflict(Store *store, StoreLeaf *leaf)
+flush_one_by_one(Store *store, StoreLeaf *leaf)
 {
 	EState	   *estate = store->call->estate;
 	MemoryContext oldcxt = MemoryContextSwitchTo(GetPerTupleMemoryContext(estate));
@@ -455,6 +457,96 @@ flush_unless_conflict(Store *store, StoreLeaf *leaf)
 	}
 	MemoryContextSwitchTo(oldcxt);
 	return n;
+}
+
+/*
+ * Move the rows that conflict with what is stored behind the others; returns how
+ * many others there are.
+ */
+static int
+find_conflicts(Store *store, StoreLeaf *leaf)
+{
+	EState	   *estate = store->call->estate;
+	TupleTableSlot **conflicting = palloc(leaf->nrows * sizeof(TupleTableSlot *));
+	int64	   *entries = palloc(leaf->nrows * sizeof(int64));
+	int			nfree = 0;
+	int			nconflicting = 0;
+
+	for (int i = 0; i < leaf->nrows; i++)
+	{
+		MemoryContext oldcxt = MemoryContextSwitchTo(GetPerTupleMemoryContext(estate));
+		bool		conflicts;
+
+		*store->call->entry = leaf->entries[i];
+		conflicts = conflict_exists(leaf->rri, leaf->slots[i], estate);
+		MemoryContextSwitchTo(oldcxt);
+		ResetPerTupleExprContext(estate);
+		if (conflicts)
+		{
+			conflicting[nconflicting] = leaf->slots[i];
+			entries[nconflicting++] = leaf->entries[i];
+		}
+		else
+		{
+			TupleTableSlot *slot = leaf->slots[i];
+
+			leaf->slots[nfree] = slot;
+			leaf->entries[nfree++] = leaf->entries[i];
+		}
+	}
+	for (int i = 0; i < nconflicting; i++)
+	{
+		leaf->slots[nfree + i] = conflicting[i];
+		leaf->entries[nfree + i] = entries[i];
+	}
+	pfree(conflicting);
+	pfree(entries);
+	return nfree;
+}
+
+typedef struct FlushWork
+{
+	Store	   *store;
+	StoreLeaf  *leaf;
+} FlushWork;
+
+static void
+flush_work(void *arg)
+{
+	FlushWork  *work = arg;
+
+	flush_multi(work->store, work->leaf);
+}
+
+/*
+ * Store the leaf's rows but for those that conflict; returns how many.
+ *
+ * Those that do not conflict now are stored together, in a subtransaction.  If
+ * one does after all, with a row of the same batch or of somebody who was
+ * quicker, they are taken one by one.
+ */
+static int64
+flush_unless_conflict(Store *store, StoreLeaf *leaf)
+{
+	FlushWork	work = {store, leaf};
+	ErrorData  *error;
+	int			nrows = leaf->nrows;
+	int			nfree;
+
+	if (nrows == 1)
+		return flush_one_by_one(store, leaf);
+	nfree = find_conflicts(store, leaf);
+	leaf->nrows = nfree;
+	error = nfree == 0 ? NULL : ledger_try_work(flush_work, &work);
+	if (error != NULL)
+	{
+		if (error->sqlerrcode != ERRCODE_UNIQUE_VIOLATION)
+			ReThrowError(error);
+		FreeErrorData(error);
+		nfree = flush_one_by_one(store, leaf);
+	}
+	leaf->nrows = nrows;
+	return nfree;
 }
 
 static void
