@@ -28,7 +28,6 @@
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "catalog/catalog.h"
-#include "catalog/objectaddress.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_class.h"
 #include "commands/cluster.h"
@@ -39,7 +38,6 @@
 #include "nodes/parsenodes.h"
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
-#include "utils/acl.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -313,13 +311,7 @@ ledger_convert(PG_FUNCTION_ARGS)
 				 errhint("It locks everybody out at its end: call it by itself.")));
 	PreventCommandIfReadOnly("ledger.convert()");
 	PreventCommandDuringRecovery("ledger.convert()");
-	if (get_rel_relkind(relid) == '\0')
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("relation with OID %u does not exist", relid)));
-	if (!ledger_owns(relid, GetUserId()))
-		aclcheck_error(ACLCHECK_NOT_OWNER, get_relkind_objtype(get_rel_relkind(relid)),
-					   get_rel_name(relid));
+	ledger_check_owner(relid);
 
 	/* functions in indexes are called as the owner: core sees to that */
 	PushActiveSnapshot(GetTransactionSnapshot());

@@ -131,6 +131,8 @@ extern bool ledger_delete_settings(Oid relid);
 
 /* tables.c */
 extern Oid	ledger_owner_of(Oid relid);
+extern void ledger_check_owner(Oid relid);
+extern char *ledger_qualified_name(Oid relid);
 extern void ledger_become(Oid role, LedgerIdentity *before);
 extern void ledger_become_again(const LedgerIdentity *before);
 extern uint64 ledger_run_statement(LedgerStatement *statement, Datum *values,
