@@ -91,6 +91,19 @@ ledger_become(Oid role, LedgerIdentity *before)
 						   SECURITY_RESTRICTED_OPERATION);
 }
 
+/*
+ * The same for calling functions of the role's indexes, as REINDEX does: before
+ * PostgreSQL 17 with the caller's search path, which they may rely on.
+ */
+void
+ledger_become_rebuilder(Oid role, LedgerIdentity *before)
+{
+	GetUserIdAndSecContext(&before->user, &before->context);
+	SetUserIdAndSecContext(role, before->context | SECURITY_RESTRICTED_OPERATION);
+	before->nesting = NewGUCNestLevel();
+	LedgerRestrictSearchPath();
+}
+
 void
 ledger_become_again(const LedgerIdentity *before)
 {
