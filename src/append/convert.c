@@ -308,17 +308,38 @@ catch_up_with_others(Conversion *conversion)
 	ledger_bulk_flush(conversion->to);
 }
 
-/* Have the table for ourselves, without making others queue up behind us. */
+/* Whether nobody is appending right now. */
+static bool
+nobody_appends(Relation rel)
+{
+	if (!ConditionalLockRelation(rel, ShareLock))
+		return false;
+	UnlockRelation(rel, ShareLock);
+	return true;
+}
+
+/*
+ * Have the table for ourselves, without making others queue up behind us.  Who
+ * has kept us waiting may be a transaction with many rows: these are copied,
+ * when it has ended, before we try again.  It is with ShareLock that we learn
+ * of its end, as the other lock would be a standby's to hold until we end.
+ */
 static void
 lock_out(Conversion *conversion)
 {
 	Relation	rel = conversion->from;
+	bool		waited_for = false;
 
 	for (int i = 0; i < LOCK_ATTEMPTS; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (i % CATCH_UP_ATTEMPTS == 0)
 			catch_up_with_others(conversion);
+		else if (!waited_for && nobody_appends(rel))
+		{
+			waited_for = true;
+			catch_up_with_others(conversion);
+		}
 		if (ConditionalLockRelation(rel, AccessExclusiveLock))
 			return;
 		pg_usleep(LOCK_RETRY_MS * 1000L);
