@@ -133,7 +133,8 @@ index_batch(Conversion *conversion)
 
 		CHECK_FOR_INTERRUPTS();
 		if (duplicates != NIL)
-			conversion->duplicate = linitial_oid(duplicates);
+			conversion->duplicate = ledger_index_of_twin(conversion->twins,
+														 linitial_oid(duplicates));
 		ResetPerTupleExprContext(conversion->estate);
 	}
 	MemoryContextSwitchTo(old);

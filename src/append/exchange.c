@@ -116,6 +116,22 @@ ledger_make_twins(Relation from, Relation to)
 	return result;
 }
 
+/* The index that has this twin */
+Oid
+ledger_index_of_twin(List *twins, Oid twin)
+{
+	ListCell   *lc;
+
+	foreach(lc, twins)
+	{
+		IndexTwins *pair = lfirst(lc);
+
+		if (pair->twin == twin)
+			return pair->index;
+	}
+	return InvalidOid;
+}
+
 static HeapTuple
 class_tuple(Oid relid)
 {

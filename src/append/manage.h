@@ -170,6 +170,7 @@ extern bool ledger_make_missing(Oid branch, Timestamp at);
 /* exchange.c */
 extern void ledger_check_indexes(Relation rel);
 extern List *ledger_make_twins(Relation from, Relation to);
+extern Oid	ledger_index_of_twin(List *twins, Oid twin);
 extern void ledger_exchange_indexes(Oid relid, List *twins);
 extern void ledger_revive_indexes(Oid relid, List *twins);
 

@@ -247,6 +247,16 @@ is($others->{error}, '', 'deleted, and the key again');
 like(finish_convert($convert, $others), qr/could not convert "b".*updated or deleted meanwhile/s, 'that is told');
 is(what_is('b') . sql('SELECT count(*) FROM b'), 'heap19998', 'and all is as it was');
 btrees_ok('b');
+
+# A unique index of the old table that is damaged
+sql(q(CREATE TABLE damaged (id int PRIMARY KEY, v text) USING heap; INSERT INTO damaged SELECT g, 'x' || g FROM generate_series(1, 3000) g; CREATE INDEX ON damaged (slow(v))));
+$convert = start_convert('damaged', $others);
+$others->query(q(UPDATE pg_index SET indisready = false WHERE indexrelid = 'damaged_pkey'::regclass));
+$others->query(q(INSERT INTO damaged VALUES (17, 'again')));
+$others->query(q(UPDATE pg_index SET indisready = true WHERE indexrelid = 'damaged_pkey'::regclass));
+is($others->{error}, '', 'a key is there twice');
+like(finish_convert($convert, $others), qr/could not convert "damaged".*Unique index "damaged_pkey" has duplicate keys/s, 'that is told');
+is(what_is('damaged'), 'heap', 'and not converted');
 $others->quit;
 
 # Killed with everybody locked out, the indexes' files exchanged.
