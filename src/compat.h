@@ -40,6 +40,28 @@ typedef RelFileNode LedgerFile;
 #define LedgerSameFile(a, b)	RelFileNodeEquals(a, b)
 #endif
 
+/* 16 renamed the marks of a file that this transaction has made, too */
+#if PG_VERSION_NUM >= 160000
+#define LedgerMarkFileNew(rel)	RelationAssumeNewRelfilelocator(rel)
+#define LedgerCopyFileMarks(to, from) \
+	((to)->rd_createSubid = (from)->rd_createSubid, \
+	 (to)->rd_newRelfilelocatorSubid = (from)->rd_newRelfilelocatorSubid, \
+	 (to)->rd_firstRelfilelocatorSubid = (from)->rd_firstRelfilelocatorSubid)
+#else
+#define LedgerMarkFileNew(rel)	RelationAssumeNewRelfilenode(rel)
+#define LedgerCopyFileMarks(to, from) \
+	((to)->rd_createSubid = (from)->rd_createSubid, \
+	 (to)->rd_newRelfilenodeSubid = (from)->rd_newRelfilenodeSubid, \
+	 (to)->rd_firstRelfilenodeSubid = (from)->rd_firstRelfilenodeSubid)
+#endif
+
+/* 17 calls functions of indexes with a search path that is safe */
+#if PG_VERSION_NUM >= 170000
+#define LedgerRestrictSearchPath()	RestrictSearchPath()
+#else
+#define LedgerRestrictSearchPath()	((void) 0)
+#endif
+
 /*
  * For src/append.  16 moved a command's permissions from range table entries
  * to a list of their own, gave the map from root to partition a function and

@@ -3,15 +3,18 @@
  * convert.c
  *	  CALL ledger.convert(): a heap table becomes a ledger while it is in use.
  *
- * The rows that a snapshot sees are copied into a new ledger while others go
- * on appending.  Then, with everybody else locked out, the rows that have come
- * since are added, and the files are exchanged, as ALTER TABLE ... SET ACCESS
- * METHOD does; so the table keeps its identity and all that hangs on it.
+ * The rows that a snapshot sees are copied into a new ledger, and its indexes
+ * are built, while others go on appending.  The rows that have come since are
+ * added, with their index entries; that takes less time than the copying, so
+ * it is done again until few are left.  Those are added with everybody else
+ * locked out, and the files are exchanged, as ALTER TABLE ... SET ACCESS METHOD
+ * does; so the table keeps its identity and all that hangs on it.
  *
- * What has changed since is found by looking at each tuple with both
- * snapshots.  Tuples that the first one sees cannot be pruned while we hold it.
- * Pages that are all-visible have not changed since the start: only VACUUM
- * makes a page so, and our lock on the table keeps VACUUM out.
+ * What has changed since is found by looking at each tuple with two snapshots,
+ * the one whose rows have been copied and a new one.  Tuples that a snapshot
+ * sees cannot be pruned while we hold it.  Pages that are all-visible have not
+ * changed since the start: only VACUUM makes a page so, and our lock on the
+ * table keeps VACUUM out.
  *
  *-------------------------------------------------------------------------
  */
@@ -28,18 +31,18 @@
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "catalog/catalog.h"
-#include "catalog/objectaddress.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_class.h"
 #include "commands/cluster.h"
 #include "commands/defrem.h"
 #include "commands/tablecmds.h"
+#include "executor/executor.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
-#include "utils/acl.h"
+#include "storage/predicate.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -49,9 +52,20 @@
 /* Rows that are handed to the ledger at a time */
 #define BATCH_ROWS			1000
 
-/* How long the last step waits for the others to let go of the table. */
+/*
+ * How long the last step waits for the others to let go of the table; every so
+ * many attempts, it adds the rows that have come meanwhile.
+ */
 #define LOCK_ATTEMPTS		600
 #define LOCK_RETRY_MS		100
+#define CATCH_UP_ATTEMPTS	50
+
+/*
+ * So few rows may be left to others' waiting.  Who appends faster than we copy
+ * is not to keep us busy for ever, hence the rounds.
+ */
+#define FEW_ROWS			2000
+#define CATCH_UP_ROUNDS		10
 
 typedef struct Conversion
 {
@@ -64,6 +78,11 @@ typedef struct Conversion
 	int			nslots;
 	int			nrows;			/* in the batch */
 	uint64		copied;
+	Snapshot	seen;			/* its rows have been copied */
+	List	   *twins;			/* indexes of "to", once they are built */
+	EState	   *estate;			/* for adding to them */
+	ResultRelInfo *target;		/* "to" with its indexes, or NULL */
+	Oid			duplicate;		/* a unique index that a row was twice in */
 } Conversion;
 
 PG_FUNCTION_INFO_V1(ledger_convert);
@@ -94,6 +113,33 @@ check_relation(Relation rel)
 				 errmsg("cannot convert temporary tables of other sessions")));
 }
 
+/*
+ * Add the batch's rows to the indexes.  A key that is there twice is no error
+ * yet: if its first row has been updated or deleted meanwhile, that is the one
+ * to report, and it may come only later.
+ */
+static void
+index_batch(Conversion *conversion)
+{
+	MemoryContext old = MemoryContextSwitchTo(conversion->cxt);
+
+	for (int i = 0; i < conversion->nrows; i++)
+	{
+		bool		conflict;
+		List	   *duplicates = LedgerInsertIndexTuplesSpeculative(conversion->target,
+																   conversion->slots[i],
+																   conversion->estate,
+																   &conflict);
+
+		CHECK_FOR_INTERRUPTS();
+		if (duplicates != NIL)
+			conversion->duplicate = ledger_index_of_twin(conversion->twins,
+														 linitial_oid(duplicates));
+		ResetPerTupleExprContext(conversion->estate);
+	}
+	MemoryContextSwitchTo(old);
+}
+
 static void
 flush_batch(Conversion *conversion)
 {
@@ -101,6 +147,8 @@ flush_batch(Conversion *conversion)
 		return;
 	table_multi_insert(conversion->to, conversion->slots, conversion->nrows, conversion->cid, 0,
 					   conversion->bistate);
+	if (conversion->target != NULL && conversion->target->ri_NumIndices > 0)
+		index_batch(conversion);
 	for (int i = 0; i < conversion->nrows; i++)
 		ExecClearTuple(conversion->slots[i]);
 	conversion->copied += conversion->nrows;
@@ -140,11 +188,13 @@ add_tuple(Conversion *conversion, HeapTuple tuple)
 }
 
 static void
-copy_visible(Conversion *conversion, Snapshot snapshot)
+copy_visible(Conversion *conversion)
 {
-	TableScanDesc scan = table_beginscan(conversion->from, snapshot, 0, NULL);
+	TableScanDesc scan;
 	HeapTuple	tuple;
 
+	conversion->seen = RegisterSnapshot(GetLatestSnapshot());
+	scan = table_beginscan(conversion->from, conversion->seen, 0, NULL);
 	while ((tuple = heap_getnext(scan, ForwardScanDirection)) != NULL)
 	{
 		CHECK_FOR_INTERRUPTS();
@@ -166,7 +216,7 @@ refuse_change(Relation rel)
 
 /* Copy what has come on a page since; the page stays pinned for it. */
 static void
-catch_up_page(Conversion *conversion, BlockNumber block, Snapshot before, Snapshot now)
+catch_up_page(Conversion *conversion, BlockNumber block, Snapshot now)
 {
 	Relation	rel = conversion->from;
 	Buffer		buffer = ReadBufferExtended(rel, MAIN_FORKNUM, block, RBM_NORMAL, NULL);
@@ -188,7 +238,7 @@ catch_up_page(Conversion *conversion, BlockNumber block, Snapshot before, Snapsh
 		tuple.t_len = ItemIdGetLength(item);
 		tuple.t_tableOid = RelationGetRelid(rel);
 		ItemPointerSet(&tuple.t_self, block, offset);
-		was_there = HeapTupleSatisfiesVisibility(&tuple, before, buffer);
+		was_there = HeapTupleSatisfiesVisibility(&tuple, conversion->seen, buffer);
 		is_there = HeapTupleSatisfiesVisibility(&tuple, now, buffer);
 		if (was_there && !is_there)
 			refuse_change(rel);
@@ -197,7 +247,7 @@ catch_up_page(Conversion *conversion, BlockNumber block, Snapshot before, Snapsh
 	}
 	LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
 
-	/* nobody can prune the page now, and a pin keeps it in place */
+	/* while we have it pinned, nobody moves a tuple that is there */
 	for (int i = 0; i < nwanted; i++)
 	{
 		ItemId		item = PageGetItemId(page, wanted[i]);
@@ -212,10 +262,14 @@ catch_up_page(Conversion *conversion, BlockNumber block, Snapshot before, Snapsh
 	ReleaseBuffer(buffer);
 }
 
-/* Copy what has come since the first snapshot, with everybody locked out. */
+/*
+ * Copy what has come since the last time.  The blocks are counted after the
+ * snapshot is taken: it sees nothing in later ones.
+ */
 static void
-catch_up(Conversion *conversion, Snapshot before, Snapshot now)
+catch_up(Conversion *conversion)
 {
+	Snapshot	now = RegisterSnapshot(GetLatestSnapshot());
 	BlockNumber nblocks = RelationGetNumberOfBlocks(conversion->from);
 	Buffer		map = InvalidBuffer;
 
@@ -223,20 +277,70 @@ catch_up(Conversion *conversion, Snapshot before, Snapshot now)
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (!VM_ALL_VISIBLE(conversion->from, block, &map))
-			catch_up_page(conversion, block, before, now);
+			catch_up_page(conversion, block, now);
 	}
 	if (BufferIsValid(map))
 		ReleaseBuffer(map);
 	flush_batch(conversion);
+	UnregisterSnapshot(conversion->seen);
+	conversion->seen = now;
+
+	/* the table's own index must be damaged */
+	if (OidIsValid(conversion->duplicate))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNIQUE_VIOLATION),
+				 errmsg("could not convert \"%s\"", RelationGetRelationName(conversion->from)),
+				 errdetail("Unique index \"%s\" has duplicate keys.",
+						   get_rel_name(conversion->duplicate))));
 }
 
-/* Have the table for ourselves, without making others queue up behind us. */
+/* Copy what comes while others append, until little is left. */
 static void
-lock_out(Relation rel)
+catch_up_with_others(Conversion *conversion)
 {
+	for (int i = 0; i < CATCH_UP_ROUNDS; i++)
+	{
+		uint64		before = conversion->copied;
+
+		catch_up(conversion);
+		if (conversion->copied - before <= FEW_ROWS)
+			break;
+	}
+	ledger_bulk_flush(conversion->to);
+}
+
+/* Whether nobody is appending right now. */
+static bool
+nobody_appends(Relation rel)
+{
+	if (!ConditionalLockRelation(rel, ShareLock))
+		return false;
+	UnlockRelation(rel, ShareLock);
+	return true;
+}
+
+/*
+ * Have the table for ourselves, without making others queue up behind us.  Who
+ * has kept us waiting may be a transaction with many rows: these are copied,
+ * when it has ended, before we try again.  It is with ShareLock that we learn
+ * of its end, as the other lock would be a standby's to hold until we end.
+ */
+static void
+lock_out(Conversion *conversion)
+{
+	Relation	rel = conversion->from;
+	bool		waited_for = false;
+
 	for (int i = 0; i < LOCK_ATTEMPTS; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
+		if (i % CATCH_UP_ATTEMPTS == 0)
+			catch_up_with_others(conversion);
+		else if (!waited_for && nobody_appends(rel))
+		{
+			waited_for = true;
+			catch_up_with_others(conversion);
+		}
 		if (ConditionalLockRelation(rel, AccessExclusiveLock))
 			return;
 		pg_usleep(LOCK_RETRY_MS * 1000L);
@@ -247,51 +351,89 @@ lock_out(Relation rel)
 			 errdetail("It was in use all the time for a minute.")));
 }
 
+/* Open the old table, and make the new one. */
+static Oid
+begin_conversion(Conversion *conversion, Relation from)
+{
+	Oid			relid = RelationGetRelid(from);
+	Oid			to = make_new_heap(relid, from->rd_rel->reltablespace,
+								   get_table_am_oid("ledger", false),
+								   from->rd_rel->relpersistence, ShareUpdateExclusiveLock);
+
+	CommandCounterIncrement();
+	memset(conversion, 0, sizeof(*conversion));
+	conversion->from = from;
+	conversion->to = table_open(to, AccessExclusiveLock);
+	conversion->cid = GetCurrentCommandId(true);
+	conversion->bistate = GetBulkInsertState();
+	conversion->cxt = AllocSetContextCreate(CurrentMemoryContext, "ledger convert",
+											ALLOCSET_DEFAULT_SIZES);
+	return to;
+}
+
+/* Build the indexes; further rows go to them, too. */
+static void
+build_indexes(Conversion *conversion)
+{
+	MemoryContext old;
+
+	conversion->twins = ledger_make_twins(conversion->from, conversion->to);
+	conversion->estate = CreateExecutorState();
+	old = MemoryContextSwitchTo(conversion->estate->es_query_cxt);
+	conversion->target = makeNode(ResultRelInfo);
+	InitResultRelInfo(conversion->target, conversion->to, 1, NULL, 0);
+	ExecOpenIndices(conversion->target, false);
+	MemoryContextSwitchTo(old);
+}
+
+static void
+end_conversion(Conversion *conversion)
+{
+	UnregisterSnapshot(conversion->seen);
+	ExecCloseIndices(conversion->target);
+	FreeExecutorState(conversion->estate);
+	FreeBulkInsertState(conversion->bistate);
+	table_finish_bulk_insert(conversion->to, 0);
+	ledger_bulk_flush(conversion->to);
+	for (int i = 0; i < conversion->nslots; i++)
+		ExecDropSingleTupleTableSlot(conversion->slots[i]);
+	MemoryContextDelete(conversion->cxt);
+	ereport(DEBUG1,
+			(errmsg_internal("copied " UINT64_FORMAT " rows of \"%s\"", conversion->copied,
+							 RelationGetRelationName(conversion->from))));
+	table_close(conversion->to, NoLock);
+	table_close(conversion->from, NoLock);
+}
+
 static void
 convert(Oid relid)
 {
-	Conversion	conversion = {0};
-	Oid			to;
-	Snapshot	before;
-	Snapshot	now;
-
 	/* keeps VACUUM, and changes of the table, out */
-	conversion.from = table_open(relid, ShareUpdateExclusiveLock);
-	check_relation(conversion.from);
-	CheckTableNotInUse(conversion.from, "convert");
-	to = make_new_heap(relid, conversion.from->rd_rel->reltablespace,
-					   get_table_am_oid("ledger", false),
-					   conversion.from->rd_rel->relpersistence, ShareUpdateExclusiveLock);
-	CommandCounterIncrement();
-	conversion.to = table_open(to, AccessExclusiveLock);
-	conversion.cid = GetCurrentCommandId(true);
-	conversion.bistate = GetBulkInsertState();
-	conversion.cxt = AllocSetContextCreate(CurrentMemoryContext, "ledger convert",
-										   ALLOCSET_DEFAULT_SIZES);
+	Relation	from = table_open(relid, ShareUpdateExclusiveLock);
+	LedgerIdentity caller;
+	Conversion	conversion;
+	Oid			to;
 
-	before = RegisterSnapshot(GetLatestSnapshot());
-	copy_visible(&conversion, before);
-	lock_out(conversion.from);
-	now = RegisterSnapshot(GetLatestSnapshot());
-	catch_up(&conversion, before, now);
-	UnregisterSnapshot(now);
-	UnregisterSnapshot(before);
+	check_relation(from);
+	CheckTableNotInUse(from, "convert");
+	ledger_check_indexes(from);
+	ledger_become_rebuilder(from->rd_rel->relowner, &caller);
+	to = begin_conversion(&conversion, from);
+	copy_visible(&conversion);
+	build_indexes(&conversion);
+	lock_out(&conversion);
+	catch_up(&conversion);
 
-	FreeBulkInsertState(conversion.bistate);
-	table_finish_bulk_insert(conversion.to, 0);
-	ledger_bulk_flush(conversion.to);
-	for (int i = 0; i < conversion.nslots; i++)
-		ExecDropSingleTupleTableSlot(conversion.slots[i]);
-	MemoryContextDelete(conversion.cxt);
-	ereport(DEBUG1,
-			(errmsg_internal("copied " UINT64_FORMAT " rows of \"%s\"", conversion.copied,
-							 RelationGetRelationName(conversion.from))));
-	table_close(conversion.to, NoLock);
-	table_close(conversion.from, NoLock);
+	/* what serializable transactions have read of it has other TIDs now */
+	TransferPredicateLocksToHeapRelation(from);
+	end_conversion(&conversion);
+	ledger_exchange_indexes(relid, conversion.twins);
 
-	/* exchanges the files, builds the indexes, and drops the other table */
+	/* exchanges the tables' files, and drops the other table */
 	finish_heap_swap(relid, to, false, false, true, true, RecentXmin, ReadNextMultiXactId(),
 					 get_rel_persistence(relid));
+	ledger_revive_indexes(relid, conversion.twins);
+	ledger_become_again(&caller);
 }
 
 /* convert(relation regclass) */
@@ -313,15 +455,8 @@ ledger_convert(PG_FUNCTION_ARGS)
 				 errhint("It locks everybody out at its end: call it by itself.")));
 	PreventCommandIfReadOnly("ledger.convert()");
 	PreventCommandDuringRecovery("ledger.convert()");
-	if (get_rel_relkind(relid) == '\0')
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("relation with OID %u does not exist", relid)));
-	if (!ledger_owns(relid, GetUserId()))
-		aclcheck_error(ACLCHECK_NOT_OWNER, get_relkind_objtype(get_rel_relkind(relid)),
-					   get_rel_name(relid));
+	ledger_check_owner(relid);
 
-	/* functions in indexes are called as the owner: core sees to that */
 	PushActiveSnapshot(GetTransactionSnapshot());
 	convert(relid);
 	PopActiveSnapshot();

@@ -136,7 +136,7 @@ note_sealed(Oid relid, int64 entries, const char *error)
 
 	if (!ledger_find_leaf(relid, false, &leaf) || get_rel_name(relid) == NULL)
 		return;
-	name = quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)), get_rel_name(relid));
+	name = ledger_qualified_name(relid);
 	if (error != NULL)
 		ledger_note_trouble(leaf.settings.relid, name, "failed", error);
 	else

@@ -19,7 +19,6 @@
 #include "access/table.h"
 #include "access/xact.h"
 #include "access/xlog.h"
-#include "catalog/objectaddress.h"
 #include "catalog/partition.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
@@ -211,12 +210,6 @@ lock_at_once(Oid relid, LOCKMODE mode)
 
 /* ---- looking ---- */
 
-static char *
-qualified_name(Oid relid)
-{
-	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)), get_rel_name(relid));
-}
-
 /* Whether a row of ledger.managed is to be heeded; if not, that is reported. */
 static bool
 is_sound(Oid relid, const LedgerSettings *settings)
@@ -300,7 +293,7 @@ look_at_branch(Oid relid, const LedgerSettings *settings, MemoryContext cxt)
 		leaf->relid = leaf->stretch.leaf;
 		if (get_rel_relkind(leaf->relid) == '\0')
 			continue;
-		leaf->name = qualified_name(leaf->relid);
+		leaf->name = ledger_qualified_name(leaf->relid);
 		look_at_leaf(branch, leaf, now);
 		branch->leaves = lappend(branch->leaves, leaf);
 	}
@@ -363,7 +356,7 @@ newest_in(Work *work, const Leaf *leaf)
 
 	initStringInfo(&sql);
 	appendStringInfo(&sql, "SELECT pg_catalog.max(%s) FROM ONLY %s", quote_identifier(column),
-					 qualified_name(leaf->relid));
+					 ledger_qualified_name(leaf->relid));
 	ledger_become(ledger_owner_of(leaf->relid), &before);
 	SPI_connect();
 	if (SPI_execute(sql.data, true, 1) != SPI_OK_SELECT)
@@ -471,7 +464,7 @@ truncate_leaf(Work *work)
 	relation_close(rel, NoLock);
 	if (nblocks == 0)
 		return false;
-	name = qualified_name(leaf->relid);
+	name = ledger_qualified_name(leaf->relid);
 	run_command(leaf->relid, psprintf("TRUNCATE ONLY %s", name));
 	ledger_note_activity(work->ledger, name, "partition truncated",
 						 psprintf("retention; up to %s", ledger_time_text(&work->branch->key, leaf->stretch.end)));
@@ -493,7 +486,7 @@ drop_leaf(Work *work)
 		refuse_lock(leaf->relid);
 	if (!is_still(work->branch, leaf))
 		return false;
-	name = qualified_name(leaf->relid);
+	name = ledger_qualified_name(leaf->relid);
 	run_command(leaf->relid, psprintf("DROP TABLE %s", name));
 	ledger_note_activity(work->ledger, name, "partition dropped",
 						 psprintf("retention; up to %s", ledger_time_text(&work->branch->key, leaf->stretch.end)));
@@ -540,7 +533,7 @@ seal_leaf(Work *work)
 	rows = ledger_seal_part(rel, work->first);
 	close_leaf(rel, &before);
 	if (rows > 0)
-		ledger_note_activity(work->ledger, qualified_name(work->leaf->relid), "sealed",
+		ledger_note_activity(work->ledger, ledger_qualified_name(work->leaf->relid), "sealed",
 							 psprintf(INT64_FORMAT " entries", rows));
 	work->first = false;
 	return rows >= 0;
@@ -564,7 +557,7 @@ merge_segments(Work *work)
 		(void) ledger_read_meta(rel, &meta);
 	close_leaf(rel, &before);
 	if (merged)
-		ledger_note_activity(work->ledger, qualified_name(work->leaf->relid), "merged",
+		ledger_note_activity(work->ledger, ledger_qualified_name(work->leaf->relid), "merged",
 							 psprintf(UINT64_FORMAT " segments were " UINT64_FORMAT, meta.totals.segments, segments));
 	return merged;
 }
@@ -584,7 +577,7 @@ give_space(Work *work)
 	left = RelationGetNumberOfBlocks(rel);
 	close_leaf(rel, &before);
 	if (left < nblocks)
-		ledger_note_activity(work->ledger, qualified_name(work->leaf->relid), "space given back",
+		ledger_note_activity(work->ledger, ledger_qualified_name(work->leaf->relid), "space given back",
 							 psprintf("%u of %u blocks", nblocks - left, nblocks));
 	return false;
 }
@@ -681,13 +674,7 @@ check_argument(Oid relid)
 {
 	LedgerSettings settings;
 
-	if (get_rel_relkind(relid) == '\0')
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("relation with OID %u does not exist", relid)));
-	if (!ledger_owns(relid, GetUserId()))
-		aclcheck_error(ACLCHECK_NOT_OWNER, get_relkind_objtype(get_rel_relkind(relid)),
-					   get_rel_name(relid));
+	ledger_check_owner(relid);
 	if (!ledger_read_settings(relid, &settings))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),

@@ -14,7 +14,6 @@
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "catalog/namespace.h"
-#include "catalog/objectaddress.h"
 #include "catalog/partition.h"
 #include "catalog/pg_class.h"
 #include "executor/spi.h"
@@ -33,18 +32,6 @@
 
 PG_FUNCTION_INFO_V1(ledger_manage);
 PG_FUNCTION_INFO_V1(ledger_unmanage);
-
-static void
-check_owner(Oid relid)
-{
-	if (get_rel_relkind(relid) == '\0')
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("relation with OID %u does not exist", relid)));
-	if (!ledger_owns(relid, GetUserId()))
-		aclcheck_error(ACLCHECK_NOT_OWNER, get_relkind_objtype(get_rel_relkind(relid)),
-					   get_rel_name(relid));
-}
 
 static Interval
 interval_argument(FunctionCallInfo fcinfo, int number, const char *name)
@@ -115,9 +102,7 @@ has_rows(Oid relid)
 	bool		result;
 
 	initStringInfo(&sql);
-	appendStringInfo(&sql, "SELECT FROM %s LIMIT 1",
-					 quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)),
-												get_rel_name(relid)));
+	appendStringInfo(&sql, "SELECT FROM %s LIMIT 1", ledger_qualified_name(relid));
 	SPI_connect();
 	if (SPI_execute(sql.data, true, 1) != SPI_OK_SELECT)
 		elog(ERROR, "\"%s\" failed", sql.data);
@@ -174,7 +159,7 @@ ledger_manage(PG_FUNCTION_ARGS)
 	PreventCommandIfReadOnly("ledger.manage()");
 	PreventCommandDuringRecovery("ledger.manage()");
 	read_arguments(fcinfo, &settings);
-	check_owner(settings.relid);
+	ledger_check_owner(settings.relid);
 
 	/* one at a time, and nobody changes the tree meanwhile */
 	LockRelationOid(settings.relid, ShareUpdateExclusiveLock);
@@ -208,7 +193,7 @@ ledger_unmanage(PG_FUNCTION_ARGS)
 	relid = PG_GETARG_OID(0);
 	PreventCommandIfReadOnly("ledger.unmanage()");
 	PreventCommandDuringRecovery("ledger.unmanage()");
-	check_owner(relid);
+	ledger_check_owner(relid);
 	if (!ledger_delete_settings(relid))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),

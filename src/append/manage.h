@@ -131,7 +131,10 @@ extern bool ledger_delete_settings(Oid relid);
 
 /* tables.c */
 extern Oid	ledger_owner_of(Oid relid);
+extern void ledger_check_owner(Oid relid);
+extern char *ledger_qualified_name(Oid relid);
 extern void ledger_become(Oid role, LedgerIdentity *before);
+extern void ledger_become_rebuilder(Oid role, LedgerIdentity *before);
 extern void ledger_become_again(const LedgerIdentity *before);
 extern uint64 ledger_run_statement(LedgerStatement *statement, Datum *values,
 								   const char *nulls);
@@ -163,6 +166,13 @@ extern int	ledger_premake(Oid branch, const LedgerSettings *settings);
 extern bool ledger_is_managed(Oid relid, LedgerBranchKey *key);
 extern void ledger_check_missing(Oid branch, Timestamp at);
 extern bool ledger_make_missing(Oid branch, Timestamp at);
+
+/* exchange.c */
+extern void ledger_check_indexes(Relation rel);
+extern List *ledger_make_twins(Relation from, Relation to);
+extern Oid	ledger_index_of_twin(List *twins, Oid twin);
+extern void ledger_exchange_indexes(Oid relid, List *twins);
+extern void ledger_revive_indexes(Oid relid, List *twins);
 
 /* maintain.c */
 extern void ledger_maintain_all(Oid only, bool in_call);

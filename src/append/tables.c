@@ -14,10 +14,12 @@
 #include "append/manage.h"
 
 #include "catalog/namespace.h"
+#include "catalog/objectaddress.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
@@ -50,6 +52,30 @@ ledger_owner_of(Oid relid)
 	return result;
 }
 
+/* An error unless there is such a relation and the user has its owner's rights. */
+void
+ledger_check_owner(Oid relid)
+{
+	if (get_rel_relkind(relid) == '\0')
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("relation with OID %u does not exist", relid)));
+	if (!ledger_owns(relid, GetUserId()))
+		aclcheck_error(ACLCHECK_NOT_OWNER, get_relkind_objtype(get_rel_relkind(relid)),
+					   get_rel_name(relid));
+}
+
+/* A relation's name with its schema, quoted; NULL if it is gone. */
+char *
+ledger_qualified_name(Oid relid)
+{
+	char	   *name = get_rel_name(relid);
+
+	if (name == NULL)
+		return NULL;
+	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)), name);
+}
+
 /*
  * Become a role, with a search path that nobody else can put anything in.  An
  * error ends that, too.
@@ -63,6 +89,19 @@ ledger_become(Oid role, LedgerIdentity *before)
 							 GUC_ACTION_SAVE, true, 0, false);
 	SetUserIdAndSecContext(role, before->context | SECURITY_LOCAL_USERID_CHANGE |
 						   SECURITY_RESTRICTED_OPERATION);
+}
+
+/*
+ * The same for calling functions of the role's indexes, as REINDEX does: before
+ * PostgreSQL 17 with the caller's search path, which they may rely on.
+ */
+void
+ledger_become_rebuilder(Oid role, LedgerIdentity *before)
+{
+	GetUserIdAndSecContext(&before->user, &before->context);
+	SetUserIdAndSecContext(role, before->context | SECURITY_RESTRICTED_OPERATION);
+	before->nesting = NewGUCNestLevel();
+	LedgerRestrictSearchPath();
 }
 
 void

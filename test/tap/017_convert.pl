@@ -61,6 +61,12 @@ is(sql('SELECT count(*) FROM (SELECT copy::text FROM copy EXCEPT SELECT t::text 
 my $last = sql('SELECT max(id) FROM t');
 is(sql("SELECT count(*) FROM t WHERE id > (SELECT max(id) FROM copy) AND (v IN ('by pgbench', 'batch'))"), sql('SELECT count(*) FROM t WHERE id > (SELECT max(id) FROM copy)'), 'all of them ours');
 is(sql(q(SELECT 't'::regclass::oid)), $oid, 'same OID');
+SKIP:
+{
+	skip 'no amcheck', 1 if sql(q(SELECT count(*) FROM pg_available_extensions WHERE name = 'amcheck')) == 0;
+	my ($rc, $out, $err) = $node->psql('postgres', q(CREATE EXTENSION amcheck; SELECT bt_index_check(indexrelid, true) FROM pg_index WHERE indrelid = 't'::regclass));
+	is($err, '', 'indexes have all rows, and no others');
+}
 is(sql($hangs), $hung, 'and what hangs on it');
 is(sql('SET enable_seqscan = off; SELECT count(*) FROM t WHERE k = 8'), sql('SET enable_indexscan = off; SET enable_bitmapscan = off; SELECT count(*) FROM t WHERE k = 8'), 'by index');
 like(sql('SET ROLE reader; INSERT INTO t (k, v) VALUES (9, \'reader\'); SELECT count(*) FROM t'), qr/^\d+$/, 'privileges');
