@@ -53,6 +53,37 @@ SQL
 	is(sql("SET enable_seqscan = off; SELECT count(*) FROM $table a JOIN h_$table b USING (id, ts, v)"), $clients * $ticks * 4, 'by index');
 }
 
+# A batch that fails in its last entry leaves nothing, nor the partitions that it
+# has made before.
+my $all = sql(q(SELECT count(*), (SELECT count(*) FROM pg_inherits), (SELECT count(*) FROM ledger.activity) FROM days));
+my ($ret, $out, $err) = $node->psql('postgres', q(SET ledger.maintenance = off; SELECT ledger.append_json('days', jsonb_agg(jsonb_build_object('id', g, 'ts', CASE WHEN g < 100 THEN (now() - g % 5 * interval '1 day' - interval '20 days')::text ELSE 'never' END))) FROM generate_series(1, 100) g));
+like($err, qr/invalid input syntax for type timestamp with time zone: "never".*entry 100/s, 'a batch fails in its last entry');
+is(sql(q(SELECT count(*), (SELECT count(*) FROM pg_inherits), (SELECT count(*) FROM ledger.activity) FROM days)), $all, 'and leaves nothing');
+
+# skip, divert, source and batch all at once, of clients that have the first entry
+# in common; then sent again; and again after a crash.
+sql(q(CREATE TABLE mixed (id int, ts timestamptz, PRIMARY KEY (id, ts)) PARTITION BY RANGE (ts);
+	SELECT ledger.manage('mixed', '1 day', premake => 0)));
+my $at = 'timestamptz ' . sql(q(SELECT quote_literal(date_trunc('day', now(), 'UTC') - interval '5 days'))) . " + :i * interval '1 hour'";
+spew_raw("$dir/mixed.sql", <<"SQL");
+\\set i :i + 1
+SELECT ledger.append_json('mixed', jsonb_build_array(jsonb_build_object('id', :i, 'ts', $at), jsonb_build_object('id', 'bad', 'ts', $at), jsonb_build_object('id', - :client_id * 1000 - :i, 'ts', $at)),
+	on_conflict => 'skip', on_error => 'divert', source => 'client ' || :client_id, batch => :i);
+SQL
+foreach my $time ('sent', 'sent again', 'sent after a crash')
+{
+	if ($time =~ /crash/)
+	{
+		kill_all($node);
+		$node->start;
+	}
+	$node->command_checks_all(
+		[ 'pgbench', '-n', '-c', $clients, '-j', 2, '-t', 60, '-D', 'i=0', '-f', "$dir/mixed.sql", 'postgres' ],
+		0, [ qr/processed: ${\ ($clients * 60)}\// ], [ qr/^(?!.*(ERROR|aborted))/s ], "skip, divert, source and batch, $time");
+	is(sql('SELECT count(*), count(*) FILTER (WHERE id > 0), count(DISTINCT id) FROM mixed'), $clients * 60 + 60 . '|60|' . ($clients * 60 + 60), 'each entry once');
+	is(sql(q(SELECT count(*), count(DISTINCT entry) FROM ledger.rejected WHERE ledger = 'mixed'::regclass)), $clients * 60 . '|60', 'each bad one is in ledger.rejected');
+}
+
 # Retention, two of them, while clients append and read and a report is running.
 sql(q(
 	CREATE TABLE h (kind text, ts timestamptz, id int);
