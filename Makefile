@@ -39,7 +39,7 @@ ifeq ($(origin with_llvm),undefined)
 override with_llvm = no
 endif
 
-PG_CONFIG = pg_config
+PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
 

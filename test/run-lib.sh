@@ -44,6 +44,21 @@ need_packages()
 		{ cat "$(apt_log)" >&2; die "apt-get install failed"; }
 }
 
+# want_packages [package...]: installs what apt has of these
+want_packages()
+{
+	local p
+	for p in "$@"; do
+		dpkg-query -W -f='${db:Status-Abbrev}' "$p" 2>/dev/null | grep -q '^ii' && continue
+		if command -v apt-get >/dev/null && { [ -z "$SUDO" ] || command -v sudo >/dev/null; }; then
+			say "installing $p"
+			apt_update
+			$SUDO env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends "$p" >"$(apt_log)" 2>&1 && continue
+		fi
+		say "there is no $p: what needs it is not tested"
+	done
+}
+
 apt_log() { printf '%s\n' "${TMPDIR:-/tmp}/ledger-apt-$(id -u).log"; }
 
 apt_update()

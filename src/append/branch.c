@@ -10,58 +10,87 @@
 #include "append/manage.h"
 #include "compat.h"
 
+#include "access/htup_details.h"
 #include "access/table.h"
-#include "access/xact.h"
 #include "catalog/partition.h"
+#include "catalog/pg_am.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
+#include "catalog/pg_partitioned_table.h"
 #include "catalog/pg_type.h"
+#include "commands/defrem.h"
 #include "miscadmin.h"
 #include "partitioning/partbounds.h"
 #include "partitioning/partdesc.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
 #include "utils/lsyscache.h"
-#include "utils/partcache.h"
+#include "utils/syscache.h"
 #include "utils/timestamp.h"
 
 /*
- * A table's partition key.  To build it evaluates what is constant in it, with
- * functions that its owner may have written: as the owner, then, not as whoever
- * looks at the views, or the worker.
+ * What is asked of partition keys is asked of the catalogs.  Where a key has
+ * expressions, the relation cache evaluates what is constant in them to build
+ * it, by functions that the table's owner may have written: whoever looks at
+ * the views, or maintains, must neither run these nor be stopped by them.
  */
-static PartitionKey
+static HeapTuple
 partition_key(Relation rel)
 {
-	if (rel->rd_partkey == NULL)
-	{
-		LedgerIdentity before;
+	HeapTuple	tuple = SearchSysCache1(PARTRELID, ObjectIdGetDatum(RelationGetRelid(rel)));
 
-		ledger_become(rel->rd_rel->relowner, &before);
-		(void) RelationGetPartitionKey(rel);
-		ledger_become_again(&before);
-	}
-	return rel->rd_partkey;
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for partition key of relation %u", RelationGetRelid(rel));
+	return tuple;
+}
+
+static bool
+is_by_range(Relation rel)
+{
+	HeapTuple	tuple = partition_key(rel);
+	bool		result = ((Form_pg_partitioned_table) GETSTRUCT(tuple))->partstrat == PARTITION_STRATEGY_RANGE;
+
+	ReleaseSysCache(tuple);
+	return result;
+}
+
+/* The operator class of the first column of a partition key */
+static Oid
+key_class(HeapTuple tuple)
+{
+	bool		isnull;
+	Datum		classes = SysCacheGetAttr(PARTRELID, tuple, Anum_pg_partitioned_table_partclass, &isnull);
+
+	return ((oidvector *) DatumGetPointer(classes))->values[0];
 }
 
 /*
  * Whether a relation is partitioned by range of one column of a time type, and
- * by which.
+ * by which.  Such a key has no expressions, and is compared by the server's own
+ * functions, so the relation cache may be asked for the rest.
  */
 bool
 ledger_branch_key(Relation rel, LedgerBranchKey *key)
 {
-	PartitionKey partkey;
+	HeapTuple	tuple;
+	Form_pg_partitioned_table form;
+	bool		result = false;
 
 	if (rel->rd_rel->relkind != RELKIND_PARTITIONED_TABLE)
 		return false;
-	partkey = partition_key(rel);
-	if (partkey->strategy != PARTITION_STRATEGY_RANGE || partkey->partnatts != 1 ||
-		partkey->partattrs[0] == 0)
-		return false;
-	key->attnum = partkey->partattrs[0];
-	key->typid = partkey->parttypid[0];
-	return key->typid == TIMESTAMPTZOID || key->typid == TIMESTAMPOID || key->typid == DATEOID;
+	tuple = partition_key(rel);
+	form = (Form_pg_partitioned_table) GETSTRUCT(tuple);
+	if (form->partstrat == PARTITION_STRATEGY_RANGE && form->partnatts == 1 &&
+		form->partattrs.values[0] > 0)
+	{
+		key->attnum = form->partattrs.values[0];
+		key->typid = TupleDescAttr(RelationGetDescr(rel), key->attnum - 1)->atttypid;
+		result = (key->typid == TIMESTAMPTZOID || key->typid == TIMESTAMPOID ||
+				  key->typid == DATEOID) &&
+			key_class(tuple) == GetDefaultOpClass(key->typid, BTREE_AM_OID);
+	}
+	ReleaseSysCache(tuple);
+	return result;
 }
 
 static void
@@ -82,17 +111,17 @@ find_branches(Oid relid, List **result)
 	List	   *children;
 	ListCell   *cell;
 	bool		is_branch;
-	char		strategy;
+	bool		by_range;
 
 	CHECK_FOR_INTERRUPTS();
 	check_stack_depth();
 	if (rel->rd_rel->relkind != RELKIND_PARTITIONED_TABLE)
 		refuse_structure(relid, _("It is not partitioned."));
 	is_branch = ledger_branch_key(rel, &key);
-	strategy = partition_key(rel)->strategy;
+	by_range = is_by_range(rel);
 	table_close(rel, AccessShareLock);
 
-	if (!is_branch && strategy == PARTITION_STRATEGY_RANGE)
+	if (!is_branch && by_range)
 		refuse_structure(relid, _("It is partitioned by range of something else than one such column."));
 	if (is_branch)
 		*result = lappend_oid(*result, relid);
@@ -145,6 +174,9 @@ ledger_branch_time(const LedgerBranchKey *key, Datum value)
 			return DT_NOBEGIN;
 		if (DATE_IS_NOEND(date))
 			return DT_NOEND;
+		/* a date may be later than any timestamp */
+		if (date >= TIMESTAMP_END_JULIAN - POSTGRES_EPOCH_JDATE)
+			return END_TIMESTAMP - 1;
 		return (Timestamp) date * USECS_PER_DAY;
 	}
 	return DatumGetTimestamp(value);
@@ -174,7 +206,6 @@ ledger_covered(Relation branch)
 	LedgerBranchKey key;
 	List	   *result = NIL;
 
-	/* before the descriptor, which asks for the key, too */
 	if (!ledger_branch_key(branch, &key))
 		elog(ERROR, "relation %u is not partitioned by time", RelationGetRelid(branch));
 	desc = RelationGetPartitionDesc(branch, false);
@@ -199,10 +230,8 @@ ledger_covered(Relation branch)
 Oid
 ledger_default_partition(Relation branch)
 {
-	PartitionDesc desc;
+	PartitionDesc desc = RelationGetPartitionDesc(branch, false);
 
-	(void) partition_key(branch);
-	desc = RelationGetPartitionDesc(branch, false);
 	if (desc->boundinfo == NULL || !partition_bound_has_default(desc->boundinfo))
 		return InvalidOid;
 	return desc->oids[desc->boundinfo->default_index];

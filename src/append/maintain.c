@@ -68,6 +68,7 @@ typedef struct Leaf
 	char	   *name;
 	LedgerStretch stretch;
 	bool		past;
+	bool		empty;
 	bool		seal;
 	bool		give;
 } Leaf;
@@ -88,7 +89,8 @@ typedef struct Work
 	List	   *branches;
 	Branch	   *branch;
 	Leaf	   *leaf;
-	int			may_drop;		/* so many more partitions, in this run */
+	int			may_truncate;	/* so many more partitions, in this run */
+	int			may_drop;
 	bool		first;
 } Work;
 
@@ -255,6 +257,8 @@ look_at_leaf(const Branch *branch, Leaf *leaf, Timestamp now)
 	rel = try_relation_open(leaf->relid, NoLock);
 	if (rel != NULL)
 	{
+		leaf->empty = RELKIND_HAS_TABLE_AM(rel->rd_rel->relkind) &&
+			RelationGetNumberOfBlocks(rel) == 0;
 		if (ledger_is_ledger(rel) && !RELATION_IS_OTHER_TEMP(rel))
 		{
 			leaf->seal = has_rows_to_seal(rel, branch, &leaf->stretch, now);
@@ -370,7 +374,9 @@ newest_in(Work *work, const Leaf *leaf)
 }
 
 /*
- * Choose the partitions to drop.  A ledger that gets no entries any more keeps
+ * Choose the partitions to empty and drop.  Those that are empty already, as
+ * somebody who reads their parent has kept them from being dropped, are not in
+ * the way of the others.  A ledger that gets no entries any more keeps
  * those that it has, and so does one whose clock has jumped ahead.
  */
 static bool
@@ -404,11 +410,11 @@ find_expired(Work *work)
 	{
 		Leaf	   *leaf = lfirst(lc);
 
-		if (leaf->stretch.end <= limit && work->may_drop > 0)
-		{
-			branch->expired = lappend(branch->expired, leaf);
-			work->may_drop--;
-		}
+		if (leaf->stretch.end > limit || (!leaf->empty && work->may_truncate == 0))
+			continue;
+		branch->expired = lappend(branch->expired, leaf);
+		if (!leaf->empty)
+			work->may_truncate--;
 	}
 	MemoryContextSwitchTo(oldcxt);
 	return false;
@@ -596,8 +602,13 @@ maintain_branch(Work *work)
 	foreach(lc, branch->expired)
 	{
 		work->leaf = lfirst(lc);
-		(void) try_step(work, work->leaf->name, "truncating", truncate_leaf);
-		(void) try_step(work, work->leaf->name, "dropping", drop_leaf);
+		if (!work->leaf->empty)
+			(void) try_step(work, work->leaf->name, "truncating", truncate_leaf);
+		if (work->may_drop > 0)
+		{
+			work->may_drop--;
+			(void) try_step(work, work->leaf->name, "dropping", drop_leaf);
+		}
 	}
 	foreach(lc, branch->leaves)
 	{
@@ -625,7 +636,7 @@ maintain_ledger(Maintenance *run, Oid relid)
 	(void) try_step(&work, get_rel_name(relid), "looking at", look);
 	foreach(lc, work.branches)
 		work.may_drop += list_length(((Branch *) lfirst(lc))->leaves);
-	work.may_drop = Max(DROP_MIN, work.may_drop / DROP_SHARE);
+	work.may_drop = work.may_truncate = Max(DROP_MIN, work.may_drop / DROP_SHARE);
 	foreach(lc, work.branches)
 	{
 		work.branch = lfirst(lc);

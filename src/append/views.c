@@ -186,32 +186,42 @@ put_branch(ReturnSetInfo *result, Oid ledger, Relation branch)
 	list_free_deep(covered);
 }
 
-/* The leaves below a table, but for what has settings of its own. */
+/*
+ * The leaves below a table, but for what has settings of its own.  A tree may
+ * be deeper than the stack.
+ */
 static void
-put_tree(ReturnSetInfo *result, Oid ledger, Oid relid)
+put_tree(ReturnSetInfo *result, Oid ledger)
 {
-	Relation	rel = open_at_once(relid);
-	LedgerBranchKey key;
-	LedgerSettings settings;
+	List	   *todo = list_make1_oid(ledger);
 
-	check_stack_depth();
-	if (rel == NULL)
-		return;
-	if (ledger_branch_key(rel, &key))
-		put_branch(result, ledger, rel);
-	else if (rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
+	while (todo != NIL)
 	{
-		List	   *children = find_inheritance_children(relid, NoLock);
-		ListCell   *lc;
+		Oid			relid = llast_oid(todo);
+		Relation	rel = open_at_once(relid);
+		LedgerBranchKey key;
+		LedgerSettings settings;
 
-		foreach(lc, children)
+		CHECK_FOR_INTERRUPTS();
+		todo = list_delete_last(todo);
+		if (rel == NULL)
+			continue;
+		if (ledger_branch_key(rel, &key))
+			put_branch(result, ledger, rel);
+		else if (rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
 		{
-			if (!ledger_read_settings(lfirst_oid(lc), &settings))
-				put_tree(result, ledger, lfirst_oid(lc));
+			List	   *children = find_inheritance_children(relid, NoLock);
+			ListCell   *lc;
+
+			foreach(lc, children)
+			{
+				if (!ledger_read_settings(lfirst_oid(lc), &settings))
+					todo = lappend_oid(todo, lfirst_oid(lc));
+			}
+			list_free(children);
 		}
-		list_free(children);
+		relation_close(rel, AccessShareLock);
 	}
-	relation_close(rel, AccessShareLock);
 }
 
 Datum
@@ -224,7 +234,7 @@ ledger_partition_stats(PG_FUNCTION_ARGS)
 	foreach(lc, relids)
 	{
 		if (get_rel_relkind(lfirst_oid(lc)) == RELKIND_PARTITIONED_TABLE)
-			put_tree((ReturnSetInfo *) fcinfo->resultinfo, lfirst_oid(lc), lfirst_oid(lc));
+			put_tree((ReturnSetInfo *) fcinfo->resultinfo, lfirst_oid(lc));
 	}
 	return (Datum) 0;
 }
