@@ -410,7 +410,8 @@ show_stats(Relation rel, ReturnSetInfo *result)
 				measure_run(rel, slot, &entry, &tail);
 		}
 		used = BLCKSZ * (int64) (1 + (meta.next_slot + LEDGER_ENTRIES_PER_PAGE - 1) /
-								 LEDGER_ENTRIES_PER_PAGE + meta.totals.blocks + tail.blocks);
+								 LEDGER_ENTRIES_PER_PAGE + ledger_dictionary_blocks(&meta) +
+								 meta.totals.blocks + tail.blocks);
 	}
 	else
 		used = 0;

@@ -18,6 +18,7 @@
 #include "miscadmin.h"
 #include "storage/smgr.h"
 #include "utils/snapmgr.h"
+#include "write/packed.h"
 
 /* Unsealed slots that are looked at for an estimate of the rows. */
 #define ESTIMATE_SLOTS	256
@@ -53,6 +54,7 @@ ledger_relation_nontransactional_truncate(Relation rel)
 {
 	ledger_bulk_forget(rel);
 	ledger_forget_directory(rel);
+	ledger_forget_dictionaries(rel);
 	RelationTruncate(rel, 0);
 }
 

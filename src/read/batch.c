@@ -12,8 +12,8 @@
 #include "utils/memutils.h"
 #include "utils/relcache.h"
 
-/* Room for the copy of a page, without going back to malloc for it. */
-#define BATCH_INIT_SIZE		(4 * BLCKSZ)
+/* Room for the copy of a page and its dictionary, without going back to malloc. */
+#define BATCH_INIT_SIZE		(8 * BLCKSZ)
 
 static void
 forget_contents(LedgerBatch *batch)
@@ -22,6 +22,8 @@ forget_contents(LedgerBatch *batch)
 		ledger_reader_release(batch->reader);
 	batch->reader = NULL;
 	batch->page = NULL;
+	batch->dictionary = NULL;
+	batch->unpacked = NULL;
 	batch->columns = NULL;
 	batch->ndecoded = 0;
 }
@@ -92,15 +94,52 @@ ledger_batch_set_segment(LedgerBatch *batch, LedgerSegmentReader *reader,
 	batch->has_cids = bulk;
 }
 
-/* Make the (new) batch a copy of a tail page; the page is locked. */
+/*
+ * Make the (new) batch a copy of a tail page, which is locked by
+ * ledger_lock_tail_page().  The dictionary may be gone when rows are unpacked,
+ * so that is copied as well.
+ */
 void
 ledger_batch_set_page(LedgerBatch *batch, BlockNumber block, LedgerRow first_row, Page page)
 {
+	uint32		number = ledger_page_tag(page)->dictionary;
+
 	batch->page = MemoryContextAlloc(batch->context, BLCKSZ);
 	memcpy(batch->page, page, BLCKSZ);
+	if (number != 0)
+	{
+		const LedgerRowDictionary *dictionary = ledger_dictionary(batch->rel, number);
+
+		batch->dictionary = MemoryContextAlloc(batch->context, sizeof(LedgerRowDictionary));
+		memcpy(batch->dictionary, dictionary,
+			   offsetof(LedgerRowDictionary, bytes) + dictionary->length);
+	}
 	batch->block = block;
 	batch->first_row = first_row;
 	batch->nrows = PageGetMaxOffsetNumber(page);
+}
+
+/* The tuple of a row that is packed. */
+HeapTuple
+ledger_batch_unpack(LedgerBatch *batch, int row)
+{
+	if (batch->unpacked == NULL)
+	{
+		MemoryContext oldcontext = MemoryContextSwitchTo(batch->context);
+		HeapTuple  *unpacked = palloc(batch->nrows * sizeof(HeapTuple));
+		bool		opened;
+		Relation	rel = ledger_borrow_relation(batch->rel, batch->relid, &opened);
+
+		ledger_unpack(rel, batch->block, (Page) batch->page, batch->dictionary, unpacked);
+		for (int i = 0; i < batch->nrows; i++)
+			if (unpacked[i] != NULL)
+				ledger_check_tuple(rel, batch->block, unpacked[i]->t_data, unpacked[i]->t_len);
+		batch->unpacked = unpacked;
+		if (opened)
+			RelationClose(rel);
+		MemoryContextSwitchTo(oldcontext);
+	}
+	return batch->unpacked[row];
 }
 
 /*

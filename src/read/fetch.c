@@ -29,6 +29,8 @@ typedef struct LedgerFetch
 	Relation	rel;
 	MemoryContext context;
 
+	LedgerBatch *page;			/* a tail page with packed rows, or NULL */
+
 	/* a run map read before */
 	LedgerSlotNumber map_slot;	/* LEDGER_NO_SLOT if none */
 	LedgerRunMap *map;
@@ -67,6 +69,8 @@ fetch_done(LedgerFetch *fetch)
 		ledger_batch_leave(fetch->single);
 	if (fetch->vector != NULL)
 		ledger_batch_leave(fetch->vector);
+	if (fetch->page != NULL)
+		ledger_batch_leave(fetch->page);
 	for (int i = 0; i < FETCH_READERS; i++)
 	{
 		if (fetch->readers[i] != NULL)
@@ -91,6 +95,24 @@ find_page(LedgerFetch *fetch, int offset, bool *last)
 }
 
 /*
+ * Have the batch of a tail page's rows at hand, of which one is packed: what is
+ * unpacked once serves for its neighbours.  The page is locked.  Rows are added
+ * to a page, but those that are there never change, so that a copy of the same
+ * page that has the row will do.
+ */
+static void
+take_page(LedgerFetch *fetch, BlockNumber block, LedgerRow first_row, int row, Page page)
+{
+	LedgerBatch *batch = fetch->page;
+
+	if (batch != NULL && batch->page != NULL && batch->block == block &&
+		batch->first_row == first_row && row < batch->nrows)
+		return;
+	fetch->page = ledger_batch_renew(batch, fetch->context, fetch->rel);
+	ledger_batch_set_page(fetch->page, block, first_row, page);
+}
+
+/*
  * Look at a row in its tail page.  *absent is set if the page does not have it
  * (it may be in a page that was added since the map was read).
  */
@@ -107,12 +129,15 @@ fetch_from_page(LedgerFetch *fetch, LedgerRow row, const LedgerRunMapItem *item,
 	HeapTupleData tuple;
 	HeapTuple	copy = NULL;
 	TransactionId xmin = InvalidTransactionId;
+	bool		packed = false;
 	bool		visible;
 
-	LockBuffer(buffer, BUFFER_LOCK_SHARE);
-	if (!ledger_tag_is(page, LEDGER_BLOCK_TAIL, slotnum, item->first, 0))
+	/* so that memory of the last row can be used again */
+	if (slot != NULL)
+		ExecClearTuple(slot);
+	if (!ledger_lock_tail_page(rel, buffer, slotnum, item->first))
 	{
-		UnlockReleaseBuffer(buffer);
+		ReleaseBuffer(buffer);
 		return FETCH_CHANGED;
 	}
 	tuple.t_data = NULL;
@@ -135,7 +160,10 @@ fetch_from_page(LedgerFetch *fetch, LedgerRow row, const LedgerRunMapItem *item,
 	if (visible)
 	{
 		xmin = HeapTupleHeaderGetXmin(tuple.t_data);
-		if (slot != NULL)
+		packed = ledger_is_packed(tuple.t_data);
+		if (slot != NULL && packed)
+			take_page(fetch, block, LedgerMakeRow(slotnum, item->first), lp - 1, page);
+		else if (slot != NULL)
 		{
 			copy = MemoryContextAlloc(slot->tts_mcxt, HEAPTUPLESIZE + tuple.t_len);
 			copy->t_len = tuple.t_len;
@@ -149,7 +177,9 @@ fetch_from_page(LedgerFetch *fetch, LedgerRow row, const LedgerRunMapItem *item,
 
 	if (!visible)
 		return FETCH_NONE;
-	if (slot != NULL)
+	if (slot != NULL && packed)
+		ledger_slot_show_row(slot, fetch->page, lp - 1);
+	else if (slot != NULL)
 		ledger_slot_show_tuple(slot, rel, row, block, copy, xmin,
 							   HeapTupleHeaderGetRawCommandId(copy->t_data));
 	if (snapshot != NULL)

@@ -24,6 +24,7 @@
 #include "read/read.h"
 #include "storage/storage.h"
 #include "utils/snapshot.h"
+#include "write/packed.h"
 #include "write/write.h"
 
 /* ---- segread.c ---- */
@@ -77,6 +78,8 @@ typedef struct LedgerBatch
 	/* a tail page */
 	BlockNumber block;
 	char	   *page;			/* copy; NULL if the batch is of a segment */
+	LedgerRowDictionary *dictionary;	/* copy of the page's, or NULL */
+	HeapTuple  *unpacked;		/* by row, for packed ones; NULL: not yet */
 
 	/* a piece of a vector */
 	LedgerSegmentReader *reader;
@@ -96,6 +99,7 @@ extern void ledger_batch_set_segment(LedgerBatch *batch, LedgerSegmentReader *re
 									 int position, int nrows);
 extern void ledger_batch_set_page(LedgerBatch *batch, BlockNumber block,
 								  LedgerRow first_row, Page page);
+extern HeapTuple ledger_batch_unpack(LedgerBatch *batch, int row);
 extern int	ledger_batch_decode(LedgerBatch *batch, TupleDesc desc, int natts);
 extern CommandId ledger_batch_cid(LedgerBatch *batch, int row);
 extern Relation ledger_borrow_relation(Relation rel, Oid relid, bool *opened);

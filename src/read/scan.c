@@ -276,10 +276,9 @@ load_tail(LedgerScan *scan, LedgerRow row, LedgerRow low, LedgerRow high)
 	next = index + 1 < (int) scan->map->nitems ? item[1].first : LEDGER_SLOT_ROWS;
 
 	buffer = ledger_read_block(rel, block);
-	LockBuffer(buffer, BUFFER_LOCK_SHARE);
-	if (!ledger_tag_is(BufferGetPage(buffer), LEDGER_BLOCK_TAIL, scan->slot, item->first, 0))
+	if (!ledger_lock_tail_page(rel, buffer, scan->slot, item->first))
 	{
-		UnlockReleaseBuffer(buffer);
+		ReleaseBuffer(buffer);
 		return false;
 	}
 	end = item->first + tail_page_rows(rel, block, BufferGetPage(buffer));

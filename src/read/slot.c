@@ -283,6 +283,15 @@ is_stub(const LedgerTupleTableSlot *lslot)
 	return lslot->header != NULL && ledger_is_stub(lslot->header, lslot->len);
 }
 
+/* Show a packed row's own tuple; its header has the same transaction ids. */
+static void
+unpack(LedgerTupleTableSlot *lslot)
+{
+	HeapTuple	tuple = ledger_batch_unpack(lslot->batch, lslot->row);
+
+	set_header(lslot, tuple->t_data, tuple->t_len, lslot->block);
+}
+
 /* Remember the system columns before their source goes away. */
 static void
 keep_xmin(LedgerTupleTableSlot *lslot)
@@ -357,6 +366,8 @@ tts_ledger_getsomeattrs(TupleTableSlot *slot, int natts)
 	Assert(!TTS_EMPTY(slot));
 	if (is_stub(lslot))
 		fetch_overflow(lslot);
+	else if (lslot->header != NULL && ledger_is_packed(lslot->header))
+		unpack(lslot);
 
 	if (lslot->header != NULL)
 		deform(lslot, natts);

@@ -29,6 +29,7 @@ bool
 ledger_block_is_free(Relation rel, const LedgerTag *tag)
 {
 	LedgerSlotEntry entry;
+	LedgerMetaData meta;
 
 	if (tag->version != LEDGER_FORMAT_VERSION)
 		return false;
@@ -61,6 +62,14 @@ ledger_block_is_free(Relation rel, const LedgerTag *tag)
 			return tag->kind == LEDGER_BLOCK_XMIN &&
 				entry.state == LEDGER_SLOT_SEALED &&
 				(entry.flags & (LEDGER_ENTRY_FROZEN | LEDGER_ENTRY_ONE_XMIN)) != 0;
+
+		case LEDGER_BLOCK_DICTIONARY:
+			if (!ledger_read_meta(rel, &meta))
+				return false;
+			for (int i = 0; i < LEDGER_META_DICTIONARIES; i++)
+				if (meta.dictionaries[i].number == tag->segment)
+					return false;
+			return true;
 	}
 	return false;
 }

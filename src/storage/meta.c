@@ -172,3 +172,14 @@ ledger_slot_count(Relation rel)
 	UnlockReleaseBuffer(buffer);
 	return count;
 }
+
+/* Blocks of the relation's dictionaries */
+int
+ledger_dictionary_blocks(const LedgerMetaData *meta)
+{
+	int			n = 0;
+
+	for (int i = 0; i < LEDGER_META_DICTIONARIES; i++)
+		n += (meta->dictionaries[i].length + LEDGER_PAGE_PAYLOAD - 1) / LEDGER_PAGE_PAYLOAD;
+	return n;
+}

@@ -84,7 +84,8 @@ typedef enum LedgerBlockKind
 	LEDGER_BLOCK_OVERFLOW,
 	LEDGER_BLOCK_SEGMENT,		/* a segment's stream */
 	LEDGER_BLOCK_SEGROOT,		/* a segment's first block */
-	LEDGER_BLOCK_XMIN			/* a segment's xmins, until it is frozen */
+	LEDGER_BLOCK_XMIN,			/* a segment's xmins, until it is frozen */
+	LEDGER_BLOCK_DICTIONARY		/* rows that tail rows are compressed against */
 } LedgerBlockKind;
 
 /*
@@ -100,13 +101,14 @@ typedef enum LedgerBlockKind
  * SEGMENT		segment's primary slot		index in the stream		id
  * SEGROOT		segment's primary slot		0						id
  * XMIN			segment's primary slot		index in the stream		id
+ * DICTIONARY	0							index in it				number
  */
 typedef struct LedgerTag
 {
 	uint16		magic;
 	uint8		version;
 	uint8		kind;
-	uint32		unused;
+	uint32		dictionary;		/* TAIL: number of its dictionary, or 0 */
 	uint32		slot;
 	uint32		position;
 	uint64		segment;
@@ -195,6 +197,19 @@ typedef struct LedgerTotals
 	uint64		blocks;			/* all blocks of all segments */
 } LedgerTotals;
 
+#define LEDGER_DICTIONARY_BLOCKS	3
+#define LEDGER_META_DICTIONARIES	4
+
+/* A dictionary: see src/write/dictionary.c. */
+typedef struct LedgerDictionaryPlace
+{
+	uint32		number;			/* never given to another; 0: none here */
+	LedgerSlotNumber until;		/* no page of this slot or a later one names it */
+	uint32		length;			/* bytes */
+	pg_crc32c	crc;			/* of these */
+	BlockNumber blocks[LEDGER_DICTIONARY_BLOCKS];	/* as many as it takes */
+} LedgerDictionaryPlace;
+
 typedef struct LedgerMetaData
 {
 	uint32		magic;
@@ -207,9 +222,11 @@ typedef struct LedgerMetaData
 	uint32		closed_slots;	/* runs closed and not sealed yet */
 	uint32		seal_from;		/* no slot below it is left to seal */
 	uint32		options;		/* none so far */
-	uint32		unused;
+	uint32		next_dictionary;	/* number of the next one, less 1 */
 	uint64		swept_segment;	/* next_segment and next_slot when VACUUM last */
 	LedgerSlotNumber swept_slot;	/* looked at every block's tag */
+	/* the first is the one for new pages, the others are still in use */
+	LedgerDictionaryPlace dictionaries[LEDGER_META_DICTIONARIES];
 	pg_crc32c	crc;			/* of all the above */
 	BlockNumber directories[LEDGER_META_DIRECTORIES];
 	BlockNumber roots[LEDGER_META_ROOTS];
@@ -366,6 +383,7 @@ extern Buffer ledger_lock_meta_if_any(Relation rel, int mode);
 extern LedgerMetaData *ledger_meta_of(Relation rel, Buffer buffer, Page page);
 extern void ledger_meta_set_crc(LedgerMetaData *meta);
 extern LedgerSlotNumber ledger_slot_count(Relation rel);
+extern int	ledger_dictionary_blocks(const LedgerMetaData *meta);
 
 /* ---- directory.c ---- */
 

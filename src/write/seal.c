@@ -19,6 +19,7 @@
 #include "storage/procarray.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
+#include "write/packed.h"
 #include "write/write.h"
 
 /* The runs that become one segment. */
@@ -28,6 +29,7 @@ typedef struct SealState
 	LedgerRowSet rows;
 	int			capacity;		/* of the arrays in rows */
 	uint64		bytes;			/* loaded */
+	uint64		unpacked;		/* what unpacking has added to the run at work */
 	int			nslots;
 	LedgerSegmentSlot slots[LEDGER_SEGMENT_SLOTS];
 	LedgerSlotEntry entries[LEDGER_SEGMENT_SLOTS];
@@ -188,61 +190,80 @@ load_overflow(SealState *state, HeapTuple stub_tuple)
 	return tuple;
 }
 
+/* Copy a run's page; its dictionary is at hand then. */
+static void
+copy_page(SealState *state, LedgerSlotNumber slot, const LedgerRunMapItem *item, Page copy)
+{
+	Relation	rel = state->rel;
+	Buffer		buffer = ledger_read_block(rel, item->block);
+
+	if (!ledger_lock_tail_page(rel, buffer, slot, item->first))
+		ledger_corrupt(rel, item->block, "the block is not the page of slot %u that its run map names, or has no dictionary",
+					   slot);
+	memcpy(copy, BufferGetPage(buffer), BLCKSZ);
+	UnlockReleaseBuffer(buffer);
+	if (PageGetMaxOffsetNumber(copy) > MaxHeapTuplesPerPage)
+		ledger_corrupt(rel, item->block, "a tail page claims %d rows",
+					   (int) PageGetMaxOffsetNumber(copy));
+	for (OffsetNumber offset = 1; offset <= PageGetMaxOffsetNumber(copy); offset++)
+		if (!ledger_item_is_sane(copy, offset))
+			ledger_corrupt(rel, item->block, "item %u points to no tuple", offset);
+}
+
+/* Add a row that is in the run to the state, from its page or unpacked. */
+static void
+load_row(SealState *state, BlockNumber block, Page page, OffsetNumber offset, HeapTuple unpacked)
+{
+	ItemId		item = PageGetItemId(page, offset);
+	HeapTupleHeader header = (HeapTupleHeader) PageGetItem(page, item);
+	HeapTuple	tuple = unpacked;
+	const char *problem;
+
+	if (row_fate(header) != ROW_COMMITTED)
+	{
+		if (tuple != NULL)
+			pfree(tuple);
+		add_row(state, NULL, InvalidTransactionId);
+		return;
+	}
+	if (tuple == NULL)
+		tuple = copy_item(state->rel, block, page, offset);
+	else
+		state->unpacked += tuple->t_len - ItemIdGetLength(item);
+	if (ledger_is_stub(tuple->t_data, tuple->t_len))
+		tuple = load_overflow(state, tuple);
+	problem = ledger_tuple_problem(RelationGetDescr(state->rel), tuple);
+	if (problem != NULL)
+		ledger_corrupt(state->rel, block, "%s", problem);
+	add_row(state, tuple, HeapTupleHeaderGetXmin(header));
+}
+
 /*
  * Add one page's rows; false if one of them is of a transaction in progress.
  */
 static bool
 load_page(SealState *state, LedgerSlotNumber slot, const LedgerRunMapItem *item)
 {
-	Relation	rel = state->rel;
-	Buffer		buffer = ledger_read_block(rel, item->block);
-	Page		page = BufferGetPage(buffer);
-	int			first = state->rows.nrows;
+	PGAlignedBlock copy;
+	Page		page = (Page) copy.data;
+	HeapTuple	unpacked[MaxHeapTuplesPerPage];
+	uint32		dictionary;
 	int			nrows;
 
-	LockBuffer(buffer, BUFFER_LOCK_SHARE);
-	if (!ledger_tag_is(page, LEDGER_BLOCK_TAIL, slot, item->first, 0))
-		ledger_corrupt(rel, item->block, "the block is not the page of slot %u that its run map names",
-					   slot);
+	copy_page(state, slot, item, page);
 	nrows = PageGetMaxOffsetNumber(page);
 	for (OffsetNumber offset = 1; offset <= nrows; offset++)
 	{
-		HeapTupleHeader header;
-		RowFate		fate;
+		HeapTupleHeader header = (HeapTupleHeader) PageGetItem(page, PageGetItemId(page, offset));
 
-		if (!ledger_item_is_sane(page, offset))
-			ledger_corrupt(rel, item->block, "item %u points to no tuple", offset);
-		header = (HeapTupleHeader) PageGetItem(page, PageGetItemId(page, offset));
-		fate = row_fate(header);
-		if (fate == ROW_IN_PROGRESS)
-		{
-			UnlockReleaseBuffer(buffer);
+		if (row_fate(header) == ROW_IN_PROGRESS)
 			return false;
-		}
-		if (fate == ROW_ABORTED)
-			add_row(state, NULL, InvalidTransactionId);
-		else
-			add_row(state, copy_item(rel, item->block, page, offset),
-					HeapTupleHeaderGetXmin(header));
 	}
-	UnlockReleaseBuffer(buffer);
-
-	for (int i = first; i < state->rows.nrows; i++)
-	{
-		HeapTuple	tuple = state->rows.tuples[i];
-		const char *problem;
-
-		if (tuple == NULL)
-			continue;
-		if (ledger_is_stub(tuple->t_data, tuple->t_len))
-		{
-			state->rows.tuples[i] = load_overflow(state, tuple);
-			state->bytes += state->rows.tuples[i]->t_len;
-		}
-		problem = ledger_tuple_problem(RelationGetDescr(rel), state->rows.tuples[i]);
-		if (problem != NULL)
-			ledger_corrupt(rel, item->block, "%s", problem);
-	}
+	dictionary = ledger_page_tag(page)->dictionary;
+	ledger_unpack(state->rel, item->block, page,
+				  dictionary == 0 ? NULL : ledger_dictionary(state->rel, dictionary), unpacked);
+	for (OffsetNumber offset = 1; offset <= nrows; offset++)
+		load_row(state, item->block, page, offset, unpacked[offset - 1]);
 	note_freed(state, item->block);
 	return true;
 }
@@ -297,6 +318,7 @@ load_run(SealState *state, LedgerSlotNumber number, const LedgerSlotEntry *entry
 	if (!ledger_read_runmap(state->rel, number, entry->home, map))
 		ledger_corrupt(state->rel, entry->home, "the block is not the run map of slot %u", number);
 
+	state->unpacked = 0;
 	for (uint32 i = 0; i < map->nitems && fate == RUN_LOADED; i++)
 	{
 		ledger_give_way();
@@ -326,8 +348,8 @@ load_run(SealState *state, LedgerSlotNumber number, const LedgerSlotEntry *entry
 
 	if (fate == RUN_LOADED)
 	{
-		/* what compressed values will take when they are not */
-		state->bytes += excess;
+		/* what compressed values will take when they are not, too */
+		state->bytes += excess - Min(excess, state->unpacked);
 		note_freed(state, entry->home);
 		state->nslots++;
 	}
@@ -820,6 +842,8 @@ ledger_seal_some(Relation rel, bool only_full)
 			result += state.entries[i].live;
 	}
 	free_blocks(&state, 0);
+	if (result > 0)
+		ledger_learn_from_rows(rel, state.rows.tuples, state.rows.nrows);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
 	return result;

@@ -14,6 +14,7 @@
 #include "storage/freespace.h"
 #include "storage/indexfsm.h"
 #include "storage/lmgr.h"
+#include "write/packed.h"
 #include "write/write.h"
 
 /* Times that the lock is taken; the latter where standbys learn of it. */
@@ -67,7 +68,7 @@ ledger_expected_blocks(LedgerSpace *space)
 	if (!ledger_read_meta(space->rel, &meta))
 		return 0;
 	return 1 + (meta.next_slot + LEDGER_ENTRIES_PER_PAGE - 1) / LEDGER_ENTRIES_PER_PAGE +
-		meta.totals.blocks + space->tail_blocks;
+		ledger_dictionary_blocks(&meta) + meta.totals.blocks + space->tail_blocks;
 }
 
 /*
@@ -218,6 +219,7 @@ ledger_give_back(LedgerSpace *space)
 	bool		complete = true;
 	int			max_passes = XLogStandbyInfoActive() ? MAX_LOGGED_PASSES : MAX_PASSES;
 
+	ledger_drop_dictionaries(rel);
 	for (int pass = 0;; pass++)
 	{
 		BlockNumber nblocks = RelationGetNumberOfBlocks(rel);
@@ -320,6 +322,7 @@ ledger_shrink(Relation rel)
 	if (RelationGetNumberOfBlocks(rel) == 0)
 		return;
 	ledger_forget_pending(rel);
+	ledger_drop_dictionaries(rel);
 	count_tail_blocks(&space);
 	ledger_sweep(&space);
 	mover = ledger_mover_begin(rel, ledger_expected_blocks(&space));

@@ -25,6 +25,7 @@
 #include "pgstat.h"
 #include "storage/predicate.h"
 #include "utils/timestamp.h"
+#include "write/packed.h"
 #include "write/write.h"
 
 typedef enum LaneResult
@@ -37,6 +38,12 @@ typedef enum LaneResult
 
 /* The lane that this backend inserts by, in any relation. */
 static uint32 my_lane = 0;
+
+/*
+ * A run, of the relation at work, that has just got so many pages without a
+ * dictionary that one can be made of them; or LEDGER_NO_SLOT
+ */
+static LedgerSlotNumber learn_from = LEDGER_NO_SLOT;
 
 /* Warn from so many slots on, at every so many. */
 #define SLOTS_WARNING		(LEDGER_MAX_SLOTS / 4 * 3)
@@ -366,9 +373,29 @@ return_blocks(Relation rel, const Buffer *buffers, int n)
 	}
 }
 
-/* Add a page to the end of a run that was seen to end at "end", locked. */
+static void
+init_tail_page(Page page, LedgerSlotNumber slot, int first, uint32 dictionary)
+{
+	ledger_page_init(page, LEDGER_BLOCK_TAIL, slot, first, 0);
+	ledger_page_tag(page)->dictionary = dictionary;
+}
+
+/* A run without a dictionary has got pages: are these enough to make one of? */
+static void
+note_growth(Relation rel, LedgerSlotNumber slot, uint32 before, uint32 now, uint32 dictionary)
+{
+	if (dictionary == 0 && before < LEDGER_LEARN_PAGES && now >= LEDGER_LEARN_PAGES &&
+		ledger_packs(rel))
+		learn_from = slot;
+}
+
+/*
+ * Add a page to the end of a run that was seen to end at "end", locked.
+ * "dictionary" is what the metapage said when the slot was allotted already.
+ */
 static LaneResult
-extend_run(Relation rel, const LedgerLane *lane, const RunEnd *end, Buffer *newbuf)
+extend_run(Relation rel, const LedgerLane *lane, const RunEnd *end, uint32 dictionary,
+		   Buffer *newbuf)
 {
 	Buffer		mapbuf;
 	GenericXLogState *state;
@@ -384,8 +411,8 @@ extend_run(Relation rel, const LedgerLane *lane, const RunEnd *end, Buffer *newb
 		return result;
 	}
 	state = GenericXLogStart(rel);
-	ledger_page_init(GenericXLogRegisterBuffer(state, *newbuf, GENERIC_XLOG_FULL_IMAGE),
-					 LEDGER_BLOCK_TAIL, lane->slot, end->nrows, 0);
+	init_tail_page(GenericXLogRegisterBuffer(state, *newbuf, GENERIC_XLOG_FULL_IMAGE),
+				   lane->slot, end->nrows, dictionary);
 	page = GenericXLogRegisterBuffer(state, mapbuf, 0);
 	map = (LedgerRunMap *) LedgerPageContents(page);
 	map->items[map->nitems].block = BufferGetBlockNumber(*newbuf);
@@ -395,13 +422,14 @@ extend_run(Relation rel, const LedgerLane *lane, const RunEnd *end, Buffer *newb
 	ledger_runmap_set_lower(page);
 	GenericXLogFinish(state);
 	UnlockReleaseBuffer(mapbuf);
+	note_growth(rel, lane->slot, end->nitems, end->nitems + 1, dictionary);
 	return LANE_GOT_PAGE;
 }
 
 /* Try to get a page of the lane's run that has room, exclusively locked. */
 static LaneResult
-try_lane(Relation rel, int number, const LedgerLane *lane, Size len, bool wait,
-		 Buffer *result)
+try_lane(Relation rel, int number, const LedgerLane *lane, uint32 dictionary, Size len,
+		 bool wait, Buffer *result)
 {
 	Buffer		buffer;
 	RunEnd		end;
@@ -439,7 +467,7 @@ try_lane(Relation rel, int number, const LedgerLane *lane, Size len, bool wait,
 		ledger_wake_sealer(rel, ledger_close_run(rel, number, lane->slot));
 		return LANE_CHANGED;
 	}
-	return extend_run(rel, lane, &end, result);
+	return extend_run(rel, lane, &end, dictionary, result);
 }
 
 /* Get an exclusively locked tail page with room for a tuple of that length. */
@@ -471,6 +499,7 @@ get_page(Relation rel, Size len)
 		Buffer		metabuf;
 		LedgerMetaData *meta;
 		LedgerLane	lane;
+		uint32		dictionary;
 		int			nlanes,
 					number;
 
@@ -478,6 +507,7 @@ get_page(Relation rel, Size len)
 		metabuf = ledger_lock_meta(rel, BUFFER_LOCK_SHARE);
 		meta = ledger_meta_of(rel, metabuf, BufferGetPage(metabuf));
 		nlanes = meta->nlanes;
+		dictionary = meta->dictionaries[0].number;
 		number = nlanes == 0 ? 0 : my_lane % nlanes;
 		lane = meta->lanes[number];
 		UnlockReleaseBuffer(metabuf);
@@ -487,7 +517,8 @@ get_page(Relation rel, Size len)
 			open_run(rel, number);
 			continue;
 		}
-		switch (try_lane(rel, number, &lane, len, contended > LEDGER_MAX_LANES, &buffer))
+		switch (try_lane(rel, number, &lane, dictionary, len, contended > LEDGER_MAX_LANES,
+						 &buffer))
 		{
 			case LANE_GOT_PAGE:
 				RelationSetTargetBlock(rel, BufferGetBlockNumber(buffer));
@@ -791,6 +822,102 @@ note_excess(Relation rel, LedgerSlotNumber slot, uint64 excess)
 	}
 }
 
+/* ---- packing ---- */
+
+/*
+ * The dictionary of the page that a relation's last rows went to, as far as
+ * this backend remembers: most likely the next ones' too.
+ */
+#define REMEMBERED		16
+
+static struct
+{
+	Oid			relid;
+	uint32		dictionary;
+}			remembered[REMEMBERED];
+
+static inline uint32
+likely_dictionary(Relation rel)
+{
+	Oid			relid = RelationGetRelid(rel);
+
+	return remembered[relid % REMEMBERED].relid == relid ?
+		remembered[relid % REMEMBERED].dictionary : 0;
+}
+
+static inline void
+remember_dictionary(Relation rel, uint32 dictionary)
+{
+	Oid			relid = RelationGetRelid(rel);
+
+	remembered[relid % REMEMBERED].relid = relid;
+	remembered[relid % REMEMBERED].dictionary = dictionary;
+}
+
+/* Page after page may name another dictionary; then a row goes in unpacked. */
+#define PACK_ATTEMPTS	3
+
+/*
+ * Get a page with room for the first of some tuples, packed: as many as make a
+ * chain that fits in an empty page, one at least.  stored[] are the tuples to
+ * put there; *nstored is their number.
+ */
+static Buffer
+get_page_packed(Relation rel, HeapTuple *tuples, int ntuples, HeapTuple *stored, int *nstored)
+{
+	uint32		dictionary = likely_dictionary(rel);
+
+	for (int attempt = 0;; attempt++)
+	{
+		LedgerPacking packing;
+		bool		packs = attempt < PACK_ATTEMPTS &&
+			ledger_begin_packing(&packing, rel, dictionary);
+		bool		packed = false;
+		Size		room = LEDGER_PAGE_PAYLOAD;
+		Buffer		buffer;
+		uint32		found;
+		int			n;
+
+		for (n = 0; n < ntuples; n++)
+		{
+			Size		size;
+
+			if (ledger_tuple_overflows(tuples[n]))
+				break;
+			stored[n] = packs ? ledger_pack(&packing, tuples[n]) : tuples[n];
+			packed |= stored[n] != tuples[n];
+			size = MAXALIGN(stored[n]->t_len) + sizeof(ItemIdData);
+			if (size > room)
+				break;
+			room -= size;
+		}
+		Assert(n > 0);
+		*nstored = n;
+		buffer = get_page(rel, stored[0]->t_len);
+		found = ledger_page_tag(BufferGetPage(buffer))->dictionary;
+		remember_dictionary(rel, found);
+		if (!packed || found == dictionary)
+			return buffer;
+		UnlockReleaseBuffer(buffer);
+		dictionary = found;
+	}
+}
+
+/* With no buffer locked: make a dictionary if there is a run to make it of. */
+static inline void
+learn_if_due(Relation rel)
+{
+	if (learn_from != LEDGER_NO_SLOT)
+	{
+		LedgerSlotNumber slot = learn_from;
+
+		learn_from = LEDGER_NO_SLOT;
+		ledger_learn_from_run(rel, slot);
+	}
+}
+
+/* ---- one tuple ---- */
+
 /*
  * Put one tuple, made ready by its caller (xmin, command id), into the tail.
  * "excess" is how many bytes more it would have if none of its values were
@@ -804,15 +931,24 @@ ledger_tail_insert(Relation rel, HeapTuple tuple, uint64 excess, int options,
 
 	if (!ledger_tuple_overflows(tuple))
 	{
-		buffer = get_page(rel, tuple->t_len);
-		insert_tuple(rel, buffer, tuple, options, speculative, row);
+		HeapTuple	stored = tuple;
+		int			n;
+
+		if (ledger_packs(rel))
+			buffer = get_page_packed(rel, &tuple, 1, &stored, &n);
+		else
+			buffer = get_page(rel, tuple->t_len);
+		insert_tuple(rel, buffer, stored, options, speculative, row);
 		UnlockReleaseBuffer(buffer);
+		tuple->t_self = stored->t_self;
+		excess += tuple->t_len - stored->t_len;
 		if (excess > 0)
 			note_excess(rel, LedgerRowSlot(*row), excess);
 	}
 	else
 		insert_big(rel, tuple, excess, options, speculative, row);
 	pgstat_count_heap_insert(rel, 1);
+	learn_if_due(rel);
 }
 
 /* Number of tuples from the first on that fit in the page together. */
@@ -839,54 +975,76 @@ tuples_that_fit(Page page, HeapTuple *tuples, int ntuples)
 
 /* ---- whole pages ---- */
 
-/* How many pages tuples take, up to "limit", and how many tuples these hold. */
-static int
-pages_for(HeapTuple *tuples, int ntuples, int limit, int *nfit)
+/* What goes on a page: n tuples from "first" on. */
+typedef struct PagePlan
 {
-	Size		room = 0;
-	int			on_page = 0;
-	int			npages = 0;
+	int			first;
 	int			n;
+} PagePlan;
 
-	for (n = 0; n < ntuples; n++)
+/*
+ * Lay tuples out on pages, up to "limit" of them, packed into stored[]; returns
+ * how many pages.
+ */
+static int
+plan_pages(Relation rel, uint32 dictionary, HeapTuple *tuples, int ntuples, int limit,
+		   HeapTuple *stored, PagePlan *plan)
+{
+	LedgerPacking packing;
+	bool		packs = ledger_packs(rel) && ledger_begin_packing(&packing, rel, dictionary);
+	Size		room = 0;
+	int			npages = 0;
+
+	for (int n = 0; n < ntuples; n++)
 	{
-		Size		size = MAXALIGN(tuples[n]->t_len) + sizeof(ItemIdData);
+		Size		size;
 
 		if (ledger_tuple_overflows(tuples[n]))
 			break;
-		if (size > room || on_page == MaxHeapTuplesPerPage)
+		stored[n] = packs ? ledger_pack(&packing, tuples[n]) : tuples[n];
+		size = MAXALIGN(stored[n]->t_len) + sizeof(ItemIdData);
+		if (npages == 0 || size > room || plan[npages - 1].n == MaxHeapTuplesPerPage)
 		{
 			if (npages == limit)
 				break;
+			if (packs && npages > 0)
+			{
+				/* the next page is read without this one */
+				packing.continues = false;
+				stored[n] = ledger_pack(&packing, tuples[n]);
+				size = MAXALIGN(stored[n]->t_len) + sizeof(ItemIdData);
+			}
+			plan[npages].first = n;
+			plan[npages].n = 0;
 			npages++;
 			room = LEDGER_PAGE_PAYLOAD;
-			on_page = 0;
 		}
 		room -= size;
-		on_page++;
+		plan[npages - 1].n++;
 	}
-	*nfit = n;
 	return npages;
 }
 
-/*
- * Fill an empty page, locked exclusively, with the first of the tuples, and
- * return how many it took; in a critical section.
- */
+/* Take what is beyond so many tuples out of the plan. */
 static int
-fill_page(Relation rel, Buffer buffer, LedgerSlotNumber slot, int first,
+cut_plan(PagePlan *plan, int npages, int ntuples)
+{
+	while (npages > 0 && plan[npages - 1].first >= ntuples)
+		npages--;
+	if (npages > 0)
+		plan[npages - 1].n = Min(plan[npages - 1].n, ntuples - plan[npages - 1].first);
+	return npages;
+}
+
+/* Fill an empty page, locked exclusively, as planned; in a critical section. */
+static void
+fill_page(Relation rel, Buffer buffer, LedgerSlotNumber slot, int first, uint32 dictionary,
 		  HeapTuple *tuples, int ntuples)
 {
-	Page		page = BufferGetPage(buffer);
-	int			n = 0;
-
-	ledger_page_init(page, LEDGER_BLOCK_TAIL, slot, first, 0);
-	while (n < ntuples &&
-		   PageGetExactFreeSpace(page) >= MAXALIGN(tuples[n]->t_len) + sizeof(ItemIdData) &&
-		   n < MaxHeapTuplesPerPage)
-		RelationPutHeapTuple(rel, buffer, tuples[n++], false);
+	init_tail_page(BufferGetPage(buffer), slot, first, dictionary);
+	for (int i = 0; i < ntuples; i++)
+		RelationPutHeapTuple(rel, buffer, tuples[i], false);
 	MarkBufferDirty(buffer);
-	return n;
 }
 
 /*
@@ -938,29 +1096,32 @@ unlock_blocks(const Buffer *buffers, int n)
  */
 static int
 insert_pages(Relation rel, LedgerSlotNumber slot, HeapTuple *tuples, int ntuples,
-			 LedgerRow *rows)
+			 HeapTuple *stored, LedgerRow *rows)
 {
 	Buffer		buffers[LEDGER_ALLOC_MAX];
+	PagePlan	plan[LEDGER_ALLOC_MAX];
 	LedgerSlotEntry entry;
+	LedgerMetaData meta;
 	LedgerLane	lane = {slot, InvalidBlockNumber};
 	RunEnd		end;
 	Buffer		mapbuf;
 	GenericXLogState *state;
 	Page		page;
 	LedgerRunMap *map;
-	int			nfit,
-				npages,
+	uint32		dictionary;
+	int			npages,
 				done = 0;
 
-	if (RelationIsLogicallyLogged(rel) ||
-		pages_for(tuples, ntuples, LEDGER_ALLOC_MAX, &nfit) < 2 ||
-		!ledger_read_entry(rel, slot, &entry) || entry.state != LEDGER_SLOT_TAIL)
+	if (!ledger_read_entry(rel, slot, &entry) || entry.state != LEDGER_SLOT_TAIL ||
+		!ledger_read_meta(rel, &meta))
 		return 0;
+	dictionary = meta.dictionaries[0].number;
 	lane.runmap = entry.home;
-	if (!read_run_end(rel, &lane, &end) || !fill_last_page(rel, slot, &end))
+	npages = plan_pages(rel, dictionary, tuples, ntuples, LEDGER_ALLOC_MAX, stored, plan);
+	if (npages < 2 || !read_run_end(rel, &lane, &end) || !fill_last_page(rel, slot, &end))
 		return 0;
-	npages = pages_for(tuples, Min(ntuples, LEDGER_SLOT_ROWS - end.nrows),
-					   Min(LEDGER_ALLOC_MAX, LEDGER_RUNMAP_ITEMS - end.nitems), &nfit);
+	npages = cut_plan(plan, Min(npages, LEDGER_RUNMAP_ITEMS - (int) end.nitems),
+					  LEDGER_SLOT_ROWS - end.nrows);
 	if (npages < 2)
 		return 0;
 
@@ -981,15 +1142,15 @@ insert_pages(Relation rel, LedgerSlotNumber slot, HeapTuple *tuples, int ntuples
 	for (int i = 0; i < npages; i++)
 	{
 		LedgerRunMapItem *item = &map->items[map->nitems + i];
-		int			n = fill_page(rel, buffers[i], slot, end.nrows + done,
-								  tuples + done, nfit - done);
 
+		Assert(plan[i].first == done);
+		fill_page(rel, buffers[i], slot, end.nrows + done, dictionary, stored + done, plan[i].n);
 		item->block = BufferGetBlockNumber(buffers[i]);
 		item->first = end.nrows + done;
 		item->unused = 0;
-		for (int j = 0; j < n; j++)
+		for (int j = 0; j < plan[i].n; j++)
 			rows[done + j] = LedgerMakeRow(slot, end.nrows + done + j);
-		done += n;
+		done += plan[i].n;
 		if (i < npages - 1)
 			PageSetFull(BufferGetPage(buffers[i]));
 	}
@@ -1002,20 +1163,35 @@ insert_pages(Relation rel, LedgerSlotNumber slot, HeapTuple *tuples, int ntuples
 	UnlockReleaseBuffer(mapbuf);
 	RelationSetTargetBlock(rel, BufferGetBlockNumber(buffers[npages - 1]));
 	unlock_blocks(buffers, npages);
+	remember_dictionary(rel, dictionary);
+	note_growth(rel, slot, end.nitems, end.nitems + npages, dictionary);
 	return done;
 }
 
 /* ---- many tuples ---- */
 
-/* Put tuples on the page with room for the first; returns how many it took. */
+/*
+ * Put tuples on the page with room for the first; returns how many it took.
+ * stored[] become what they were stored as.
+ */
 static int
 insert_on_page(Relation rel, HeapTuple *tuples, int ntuples, int options,
-			   LedgerRow *rows, LedgerSlotNumber *slot)
+			   HeapTuple *stored, LedgerRow *rows, LedgerSlotNumber *slot)
 {
 	PGAlignedBlock scratch;
-	Buffer		buffer = get_page(rel, tuples[0]->t_len);
-	Page		page = BufferGetPage(buffer);
-	int			n = tuples_that_fit(page, tuples, ntuples);
+	Buffer		buffer;
+	Page		page;
+	int			n = ntuples;
+
+	if (ledger_packs(rel))
+		buffer = get_page_packed(rel, tuples, ntuples, stored, &n);
+	else
+	{
+		memcpy(stored, tuples, ntuples * sizeof(HeapTuple));
+		buffer = get_page(rel, tuples[0]->t_len);
+	}
+	page = BufferGetPage(buffer);
+	n = tuples_that_fit(page, stored, n);
 
 	Assert(n > 0);
 	CheckForSerializableConflictIn(rel, NULL, InvalidBlockNumber);
@@ -1023,17 +1199,25 @@ insert_on_page(Relation rel, HeapTuple *tuples, int ntuples, int options,
 	START_CRIT_SECTION();
 	for (int i = 0; i < n; i++)
 	{
-		RelationPutHeapTuple(rel, buffer, tuples[i], false);
-		rows[i] = row_on_page(page, ItemPointerGetOffsetNumber(&tuples[i]->t_self));
+		RelationPutHeapTuple(rel, buffer, stored[i], false);
+		rows[i] = row_on_page(page, ItemPointerGetOffsetNumber(&stored[i]->t_self));
 	}
 	MarkBufferDirty(buffer);
 	if (RelationNeedsWAL(rel))
-		log_multi_insert(rel, buffer, tuples, n, options, n == ntuples, scratch.data);
+		log_multi_insert(rel, buffer, stored, n, options, n == ntuples, scratch.data);
 	END_CRIT_SECTION();
 
 	*slot = ledger_page_tag(page)->slot;
 	UnlockReleaseBuffer(buffer);
 	return n;
+}
+
+/* Whether it looks as if the tuples took two pages or more. */
+static bool
+worth_pages(Relation rel, int ntuples, Size mean)
+{
+	return !RelationIsLogicallyLogged(rel) &&
+		ntuples * (mean + sizeof(ItemIdData)) > LEDGER_PAGE_PAYLOAD + LEDGER_PAGE_PAYLOAD / 4;
 }
 
 /*
@@ -1045,11 +1229,14 @@ ledger_tail_multi_insert(Relation rel, HeapTuple *tuples, const uint64 *excess,
 						 int ntuples, int options, LedgerRow *rows)
 {
 	LedgerSlotNumber slot = LEDGER_NO_SLOT;
+	HeapTuple  *stored = palloc(ntuples * sizeof(HeapTuple));
+	Size		mean = 0;
 	int			done = 0;
 
 	while (done < ntuples)
 	{
 		int			n;
+		Size		size = 0;
 
 		CHECK_FOR_INTERRUPTS();
 		if (ledger_tuple_overflows(tuples[done]))
@@ -1059,14 +1246,22 @@ ledger_tail_multi_insert(Relation rel, HeapTuple *tuples, const uint64 *excess,
 			continue;
 		}
 
-		n = slot == LEDGER_NO_SLOT ? 0 :
-			insert_pages(rel, slot, tuples + done, ntuples - done, rows + done);
+		n = slot == LEDGER_NO_SLOT || !worth_pages(rel, ntuples - done, mean) ? 0 :
+			insert_pages(rel, slot, tuples + done, ntuples - done, stored + done, rows + done);
 		if (n == 0)
-			n = insert_on_page(rel, tuples + done, ntuples - done, options, rows + done, &slot);
+			n = insert_on_page(rel, tuples + done, ntuples - done, options, stored + done,
+							   rows + done, &slot);
 		pgstat_count_heap_insert(rel, n);
 		for (int i = done; i < done + n; i++)
-			if (excess[i] > 0)
-				note_excess(rel, LedgerRowSlot(rows[i]), excess[i]);
+		{
+			uint64		more = excess[i] + tuples[i]->t_len - stored[i]->t_len;
+
+			if (more > 0)
+				note_excess(rel, LedgerRowSlot(rows[i]), more);
+			size += MAXALIGN(stored[i]->t_len);
+		}
+		mean = size / n;
 		done += n;
 	}
+	learn_if_due(rel);
 }

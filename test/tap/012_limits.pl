@@ -12,7 +12,7 @@ use Test::More;
 # Where the metapage keeps what, from its page's start (storage.h).
 my $NEXT_SLOT = 24 + 8;
 my $SEAL_FROM = 24 + 132;
-my $CRC_END = 156;
+my $CRC_END = 268;
 my $MAX_SLOTS = 2**27 - 1;
 
 my @table = map { my $c = $_; $c = $c & 1 ? ($c >> 1) ^ 0x82F63B78 : $c >> 1 for 1 .. 8; $c } 0 .. 255;

@@ -1,0 +1,171 @@
+/*-------------------------------------------------------------------------
+ *
+ * learn.c
+ *	  Where dictionaries come from: a run's first pages, and rows being sealed.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "utils/memutils.h"
+#include "write/packed.h"
+#include "write/write.h"
+
+/* The longest part of a row that goes into a dictionary. */
+#define ROW_PART_MAX		2048
+
+/* Rows by which two dictionaries are compared, and how much better one must be. */
+#define TRIAL_ROWS			64
+#define TRIAL_GAIN			0.93
+
+/*
+ * Fill a dictionary with rows from all over; false if they do not come to much.
+ */
+static bool
+fill_dictionary(LedgerRowDictionary *dictionary, HeapTuple *tuples, int ntuples)
+{
+	char	   *squeezed = palloc(2 * ROW_PART_MAX);
+	uint64		total = 0;
+	int			step;
+
+	dictionary->number = ledger_private_number();
+	dictionary->length = 0;
+	for (int i = 0; i < ntuples; i++)
+		if (tuples[i] != NULL)
+			total += Min(tuples[i]->t_len, ROW_PART_MAX);
+	step = Max(1, (int) (total / LEDGER_ROWPACK_DICTIONARY_MAX));
+	for (int i = step / 2; i < ntuples && dictionary->length < LEDGER_ROWPACK_DICTIONARY_MAX; i += step)
+	{
+		int			len;
+
+		if (tuples[i] == NULL || ledger_is_stub(tuples[i]->t_data, tuples[i]->t_len))
+			continue;
+		len = ledger_rowpack_squeeze((char *) tuples[i]->t_data + SizeofHeapTupleHeader,
+									 Min(tuples[i]->t_len, ROW_PART_MAX) - SizeofHeapTupleHeader,
+									 squeezed);
+		len = Min(len, LEDGER_ROWPACK_DICTIONARY_MAX - dictionary->length);
+		memcpy(dictionary->bytes + dictionary->length, squeezed, len);
+		dictionary->length += len;
+	}
+	pfree(squeezed);
+	return dictionary->length >= LEDGER_PAGE_PAYLOAD;
+}
+
+/* Bytes of some rows when packed one by one. */
+static uint64
+try_dictionary(const LedgerRowDictionary *dictionary, HeapTuple *tuples, int ntuples)
+{
+	int			step = Max(1, ntuples / TRIAL_ROWS);
+	uint64		size = 0;
+
+	for (int i = step - 1; i < ntuples; i += step)
+	{
+		LedgerPacking packing = {dictionary, false};
+		HeapTuple	packed;
+
+		if (tuples[i] == NULL || tuples[i]->t_len > LEDGER_MAX_TAIL_TUPLE)
+			continue;
+		packed = ledger_pack(&packing, tuples[i]);
+		size += packed->t_len;
+		if (packed != tuples[i])
+			pfree(packed);
+	}
+	return size;
+}
+
+/*
+ * Make a dictionary of these rows, if they fare clearly better with it than
+ * with the one that there is.  "tuples" may have NULLs.
+ */
+static void
+learn(Relation rel, HeapTuple *tuples, int ntuples, uint32 replaces)
+{
+	LedgerRowDictionary *dictionary = palloc(sizeof(LedgerRowDictionary));
+
+	if (fill_dictionary(dictionary, tuples, ntuples))
+	{
+		uint64		now = try_dictionary(replaces == 0 ? NULL : ledger_dictionary(rel, replaces),
+										 tuples, ntuples);
+
+		if (try_dictionary(dictionary, tuples, ntuples) < now * TRIAL_GAIN)
+			ledger_publish_dictionary(rel, dictionary->bytes, dictionary->length, replaces);
+	}
+	pfree(dictionary);
+}
+
+/* The rows of a page, added to those there are. */
+static int
+add_page(Relation rel, LedgerSlotNumber slot, const LedgerRunMapItem *item, HeapTuple *tuples)
+{
+	Buffer		buffer = ledger_read_block(rel, item->block);
+	Page		page = (Page) palloc(BLCKSZ);
+	int			nrows;
+	uint32		number;
+
+	if (!ledger_lock_tail_page(rel, buffer, slot, item->first))
+	{
+		ReleaseBuffer(buffer);
+		pfree(page);
+		return 0;
+	}
+	memcpy(page, BufferGetPage(buffer), BLCKSZ);
+	UnlockReleaseBuffer(buffer);
+
+	nrows = PageGetMaxOffsetNumber(page);
+	number = ledger_page_tag(page)->dictionary;
+	ledger_unpack(rel, item->block, page, number == 0 ? NULL : ledger_dictionary(rel, number), tuples);
+	for (int i = 0; i < nrows; i++)
+	{
+		ItemId		id = PageGetItemId(page, i + 1);
+
+		if (tuples[i] != NULL || !ItemIdIsUsed(id))
+			continue;
+		tuples[i] = palloc0(HEAPTUPLESIZE);
+		tuples[i]->t_len = ItemIdGetLength(id);
+		tuples[i]->t_data = (HeapTupleHeader) PageGetItem(page, id);
+	}
+	return nrows;
+}
+
+/*
+ * The relation's first dictionary, of what a run has so far.  It is the
+ * inserting backend that does this, once in a ledger's life, so it takes only
+ * some of the pages.
+ */
+void
+ledger_learn_from_run(Relation rel, LedgerSlotNumber slot)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "ledger dictionary",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	LedgerRunMap *map = palloc(sizeof(LedgerRunMap));
+	LedgerSlotEntry entry;
+
+	if (ledger_read_entry(rel, slot, &entry) && entry.state == LEDGER_SLOT_TAIL &&
+		ledger_read_runmap(rel, slot, entry.home, map))
+	{
+		int			npages = Min(map->nitems, LEDGER_LEARN_PAGES);
+		HeapTuple  *tuples = palloc(npages * MaxHeapTuplesPerPage * sizeof(HeapTuple));
+		int			ntuples = 0;
+
+		for (int i = 0; i < npages; i++)
+		{
+			CHECK_FOR_INTERRUPTS();
+			ntuples += add_page(rel, slot, &map->items[i], tuples + ntuples);
+		}
+		learn(rel, tuples, ntuples, 0);
+	}
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(context);
+}
+
+/* A better dictionary than the one that there is, of rows just sealed. */
+void
+ledger_learn_from_rows(Relation rel, HeapTuple *tuples, int ntuples)
+{
+	LedgerMetaData meta;
+
+	if (ledger_packs(rel) && ledger_read_meta(rel, &meta))
+		learn(rel, tuples, ntuples, meta.dictionaries[0].number);
+}
