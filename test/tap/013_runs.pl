@@ -9,7 +9,10 @@ use Test::More;
 
 my $node = ledger_node('runs', init => { extra => without_checksums() }, conf => "autovacuum = off\n");
 prepare_oracle($node);
-my $fill = q(INSERT INTO h SELECT 1, i, repeat('s', 700), NULL FROM generate_series(%1$d, %2$d) i; INSERT INTO l SELECT 1, i, repeat('s', 700), NULL FROM generate_series(%1$d, %2$d) i);
+# text that no compression makes smaller
+sub noise { my ($seed, $pieces) = @_; return "(SELECT string_agg(encode(sha256(($seed * 1000 + j)::text::bytea), 'base64'), '') FROM generate_series(1, $pieces) j)" }
+my $rows = 'SELECT 1, i, ' . noise('i', 16) . ', NULL FROM generate_series(%1$d, %2$d) i';
+my $fill = "INSERT INTO h $rows; INSERT INTO l $rows";
 
 # Changes some bytes of a table's file with the server down.
 sub change_file
@@ -39,7 +42,7 @@ $node->safe_psql('postgres', sprintf($fill, 1, 110));
 my ($s1, $s2) = (LedgerSession->new($node), LedgerSession->new($node));
 $s1->query('BEGIN ISOLATION LEVEL SERIALIZABLE; SELECT count(*) FROM other');
 $s2->query('BEGIN ISOLATION LEVEL SERIALIZABLE; SELECT count(*) FROM l; INSERT INTO other VALUES (1); COMMIT');
-$s1->query(q(INSERT INTO l VALUES (2, 0, repeat('x', 7000))));
+$s1->query('INSERT INTO l VALUES (2, 0, ' . noise(0, 160) . ')');
 like($s1->{error}, qr/could not serialize/, 'an insertion fails after it has added a page');
 $s1->query('ROLLBACK');
 $_->quit foreach $s1, $s2;
