@@ -96,7 +96,24 @@ crc_of(const char *bytes, int length)
 	return crc;
 }
 
-/* False if a block is not the dictionary's any more. */
+/*
+ * A block is not the dictionary's: right if the metapage no longer names it as
+ * that, else it is damaged.
+ */
+static void
+check_gone(Relation rel, const LedgerDictionaryPlace *place, BlockNumber block)
+{
+	LedgerMetaData meta;
+
+	if (!ledger_read_meta(rel, &meta))
+		return;
+	for (int i = 0; i < LEDGER_META_DICTIONARIES; i++)
+		if (meta.dictionaries[i].number == place->number)
+			ledger_corrupt(rel, block, "the block is not dictionary %u's, as the metapage says",
+						   place->number);
+}
+
+/* False if the dictionary has gone. */
 static bool
 read_dictionary(Relation rel, const LedgerDictionaryPlace *place, char *bytes)
 {
@@ -117,11 +134,15 @@ read_dictionary(Relation rel, const LedgerDictionaryPlace *place, char *bytes)
 			memcpy(bytes + done, LedgerPageContents(page), some);
 		UnlockReleaseBuffer(buffer);
 		if (!ours)
+		{
+			check_gone(rel, place, place->blocks[i]);
 			return false;
+		}
 		done += some;
 	}
 	if (crc_of(bytes, place->length) != place->crc)
-		ledger_corrupt(rel, place->blocks[0], "dictionary %u fails its check", place->number);
+		ledger_corrupt(rel, place->blocks[0], "dictionary %u, of %u bytes in blocks %u, %u and %u, as far as it has so many, fails its check",
+					   place->number, place->length, place->blocks[0], place->blocks[1], place->blocks[2]);
 	return true;
 }
 
