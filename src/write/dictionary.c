@@ -96,7 +96,24 @@ crc_of(const char *bytes, int length)
 	return crc;
 }
 
-/* False if a block is not the dictionary's any more. */
+/*
+ * A block is not the dictionary's: right if the metapage no longer names it as
+ * that, else it is damaged.
+ */
+static void
+check_gone(Relation rel, const LedgerDictionaryPlace *place, BlockNumber block)
+{
+	LedgerMetaData meta;
+
+	if (!ledger_read_meta(rel, &meta))
+		return;
+	for (int i = 0; i < LEDGER_META_DICTIONARIES; i++)
+		if (meta.dictionaries[i].number == place->number)
+			ledger_corrupt(rel, block, "the block is not dictionary %u's, as the metapage says",
+						   place->number);
+}
+
+/* False if the dictionary has gone. */
 static bool
 read_dictionary(Relation rel, const LedgerDictionaryPlace *place, char *bytes)
 {
@@ -117,11 +134,15 @@ read_dictionary(Relation rel, const LedgerDictionaryPlace *place, char *bytes)
 			memcpy(bytes + done, LedgerPageContents(page), some);
 		UnlockReleaseBuffer(buffer);
 		if (!ours)
+		{
+			check_gone(rel, place, place->blocks[i]);
 			return false;
+		}
 		done += some;
 	}
 	if (crc_of(bytes, place->length) != place->crc)
-		ledger_corrupt(rel, place->blocks[0], "dictionary %u fails its check", place->number);
+		ledger_corrupt(rel, place->blocks[0], "dictionary %u, of %u bytes in blocks %u, %u and %u, as far as it has so many, fails its check",
+					   place->number, place->length, place->blocks[0], place->blocks[1], place->blocks[2]);
 	return true;
 }
 
@@ -187,16 +208,26 @@ ledger_has_dictionary(Relation rel, uint32 number)
 
 /* ---- Making one ---- */
 
+/* Note the blocks of a dictionary, after the n that are noted; returns how many there are. */
+static int
+note_blocks(const LedgerDictionaryPlace *place, BlockNumber *blocks, int n)
+{
+	for (uint32 at = 0; place->number != 0 && at < place->length; at += LEDGER_PAGE_PAYLOAD)
+		blocks[n++] = place->blocks[at / LEDGER_PAGE_PAYLOAD];
+	return n;
+}
+
 /*
  * Take the dictionaries out of a list that nothing needs any more, and make
- * room for a new first one; false if there is no room.
+ * room for a new first one; false if there is no room.  Their blocks are noted.
  */
 static bool
-shift_places(LedgerMetaData *meta)
+shift_places(LedgerMetaData *meta, BlockNumber *freed, int *nfreed)
 {
 	LedgerDictionaryPlace kept[LEDGER_META_DICTIONARIES];
 	int			nkept = 1;
 
+	*nfreed = 0;
 	memset(kept, 0, sizeof(kept));
 	for (int i = 0; i < LEDGER_META_DICTIONARIES; i++)
 	{
@@ -207,7 +238,10 @@ shift_places(LedgerMetaData *meta)
 		if (i == 0)
 			place->until = meta->next_slot;
 		if (place->until <= meta->seal_from)
+		{
+			*nfreed = note_blocks(place, freed, *nfreed);
 			continue;
+		}
 		if (nkept == LEDGER_META_DICTIONARIES)
 			return false;
 		kept[nkept++] = *place;
@@ -232,10 +266,12 @@ ledger_publish_dictionary(Relation rel, const char *bytes, int length, uint32 re
 	LedgerMetaData *meta = ledger_meta_of(rel, metabuf,
 										  GenericXLogRegisterBuffer(state, metabuf, 0));
 	LedgerDictionaryPlace *place = &meta->dictionaries[0];
+	BlockNumber freed[LEDGER_META_DICTIONARIES * LEDGER_DICTIONARY_BLOCKS];
+	int			nfreed;
 	uint32		number;
 
 	if (place->number != replaces || meta->next_dictionary == PG_UINT32_MAX ||
-		!shift_places(meta))
+		!shift_places(meta, freed, &nfreed))
 	{
 		GenericXLogAbort(state);
 		UnlockReleaseBuffer(metabuf);
@@ -272,12 +308,18 @@ ledger_publish_dictionary(Relation rel, const char *bytes, int length, uint32 re
 	UnlockReleaseBuffer(metabuf);
 	for (int i = 0; i < nblocks; i++)
 		UnlockReleaseBuffer(buffers[i]);
+	for (int i = 0; i < nfreed; i++)
+		ledger_free_block(rel, freed[i]);
 }
 
 /*
  * Forget all dictionaries, if every slot is sealed: so a ledger that gets no
  * more rows does not keep their blocks, which may be the last of its file.  The
- * next rows bring a new one.  Nobody may be inserting.
+ * next rows bring a new one.
+ *
+ * Others may be inserting.  Who has read the metapage before us wants to add a
+ * page to a run that it names: that is sealed, and takes none.  A run that is
+ * opened after us gets the dictionary of a metapage read after that.
  */
 void
 ledger_drop_dictionaries(Relation rel)
@@ -295,12 +337,7 @@ ledger_drop_dictionaries(Relation rel)
 	if (meta->seal_from == meta->next_slot)
 	{
 		for (int i = 0; i < LEDGER_META_DICTIONARIES; i++)
-		{
-			LedgerDictionaryPlace *place = &meta->dictionaries[i];
-
-			for (uint32 at = 0; place->number != 0 && at < place->length; at += LEDGER_PAGE_PAYLOAD)
-				blocks[nblocks++] = place->blocks[at / LEDGER_PAGE_PAYLOAD];
-		}
+			nblocks = note_blocks(&meta->dictionaries[i], blocks, nblocks);
 	}
 	if (nblocks > 0)
 	{

@@ -26,12 +26,16 @@ ledger_packs(Relation rel)
 	return !RelationIsLogicallyLogged(rel);
 }
 
+/* Bytes of a packed row's header that its check covers, besides the row. */
+#define CHECKED_HEADER	3
+
 static uint16
-check_of(const char *row, int len)
+check_of(const char *header, const char *row, int len)
 {
 	pg_crc32c	crc;
 
 	INIT_CRC32C(crc);
+	COMP_CRC32C(crc, header, CHECKED_HEADER);
 	COMP_CRC32C(crc, row, len);
 	FIN_CRC32C(crc);
 	return (uint16) crc;
@@ -124,7 +128,7 @@ ledger_pack(LedgerPacking *packing, HeapTuple tuple)
 		((header->t_infomask & HEAP_HASVARWIDTH) ? LEDGER_PACKED_VARWIDTH : 0) |
 		(packing->continues ? LEDGER_PACKED_CONTINUES : 0);
 	memcpy(data + 1, &natts, sizeof(natts));
-	check = check_of(row, len);
+	check = check_of(data, row, len);
 	memcpy(data + 3, &check, sizeof(check));
 	memcpy(data + LEDGER_PACKED_HEADER, packed, n);
 	packing->continues = true;
@@ -192,7 +196,7 @@ unpack_row(LedgerRowUnpacker *unpacker, HeapTupleHeader header, uint32 len)
 	memcpy(&check, data + 3, sizeof(check));
 	n = ledger_rowunpacker_add(unpacker, data + LEDGER_PACKED_HEADER,
 							   len - header->t_hoff - LEDGER_PACKED_HEADER, row, sizeof(row));
-	if (n < 0 || check_of(row, n) != check || (data[0] & ~LEDGER_PACKED_FLAGS) ||
+	if (n < 0 || check_of(data, row, n) != check || (data[0] & ~LEDGER_PACKED_FLAGS) ||
 		natts > MaxHeapAttributeNumber ||
 		header_size(natts, hasnull) > (int) SizeofHeapTupleHeader + n)
 		return NULL;
@@ -212,8 +216,9 @@ unpack_row(LedgerRowUnpacker *unpacker, HeapTupleHeader header, uint32 len)
 }
 
 /*
- * Unpack the rows of a tail page, or of a copy of one: tuples[i] becomes row i's
- * tuple, in CurrentMemoryContext, or NULL if it is not packed.
+ * Unpack the rows of a copy of a tail page: tuples[i] becomes row i's tuple, in
+ * CurrentMemoryContext, or NULL if it is not packed.  "tuples" has room for as
+ * many rows as the page says that it has, or MaxHeapTuplesPerPage.
  */
 void
 ledger_unpack(Relation rel, BlockNumber block, Page page,
@@ -223,6 +228,10 @@ ledger_unpack(Relation rel, BlockNumber block, Page page,
 	int			nrows = PageGetMaxOffsetNumber(page);
 	bool		begun = false;
 
+	if (((PageHeader) page)->pd_lower > ((PageHeader) page)->pd_upper ||
+		((PageHeader) page)->pd_upper > ((PageHeader) page)->pd_special ||
+		nrows > MaxHeapTuplesPerPage)
+		ledger_corrupt(rel, block, "the page header is damaged");
 	for (int i = 0; i < nrows; i++)
 	{
 		ItemId		item = PageGetItemId(page, i + 1);

@@ -19,7 +19,7 @@
  *
  *		0	1	flags
  *		1	2	number of attributes
- *		3	2	lower half of the CRC-32C of the row's bytes
+ *		3	2	lower half of the CRC-32C of these and the row's bytes
  *		5	..	an LZ4 block: see codec/rowpack.h
  *
  * What is packed are the bytes of the row's own tuple from t_bits on.

@@ -40,10 +40,12 @@ typedef enum LaneResult
 static uint32 my_lane = 0;
 
 /*
- * A run, of the relation at work, that has just got so many pages without a
- * dictionary that one can be made of them; or LEDGER_NO_SLOT
+ * A run that has just got so many pages without a dictionary that one can be
+ * made of them, or LEDGER_NO_SLOT; and its relation, as an error may leave it
+ * behind
  */
 static LedgerSlotNumber learn_from = LEDGER_NO_SLOT;
+static Oid	learn_relid = InvalidOid;
 
 /* Warn from so many slots on, at every so many. */
 #define SLOTS_WARNING		(LEDGER_MAX_SLOTS / 4 * 3)
@@ -386,7 +388,10 @@ note_growth(Relation rel, LedgerSlotNumber slot, uint32 before, uint32 now, uint
 {
 	if (dictionary == 0 && before < LEDGER_LEARN_PAGES && now >= LEDGER_LEARN_PAGES &&
 		ledger_packs(rel))
+	{
 		learn_from = slot;
+		learn_relid = RelationGetRelid(rel);
+	}
 }
 
 /*
@@ -912,7 +917,8 @@ learn_if_due(Relation rel)
 		LedgerSlotNumber slot = learn_from;
 
 		learn_from = LEDGER_NO_SLOT;
-		ledger_learn_from_run(rel, slot);
+		if (learn_relid == RelationGetRelid(rel))
+			ledger_learn_from_run(rel, slot);
 	}
 }
 
