@@ -128,6 +128,73 @@ add_page(Relation rel, LedgerSlotNumber slot, const LedgerRunMapItem *item, Heap
 	return nrows;
 }
 
+/* What a dictionary is to be made of: a run's pages, or rows */
+typedef struct LearnWork
+{
+	Relation	rel;
+	LedgerSlotNumber slot;
+	HeapTuple  *tuples;			/* NULL: of the slot's run */
+	int			ntuples;
+	uint32		replaces;
+} LearnWork;
+
+static void
+learn_from_run(void *arg)
+{
+	LearnWork  *work = arg;
+	Relation	rel = work->rel;
+	LedgerRunMap *map = palloc(sizeof(LedgerRunMap));
+	LedgerSlotEntry entry;
+	HeapTuple  *tuples;
+	int			ntuples = 0;
+	int			npages;
+
+	if (!ledger_read_entry(rel, work->slot, &entry) || entry.state != LEDGER_SLOT_TAIL ||
+		!ledger_read_runmap(rel, work->slot, entry.home, map))
+		return;
+	npages = Min(map->nitems, LEDGER_LEARN_PAGES);
+	tuples = palloc(npages * MaxHeapTuplesPerPage * sizeof(HeapTuple));
+	for (int i = 0; i < npages; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		ntuples += add_page(rel, work->slot, &map->items[i], tuples + ntuples);
+	}
+	learn(rel, tuples, ntuples, 0);
+}
+
+static void
+learn_from_rows(void *arg)
+{
+	LearnWork  *work = arg;
+
+	learn(work->rel, work->tuples, work->ntuples, work->replaces);
+}
+
+/*
+ * Do that, and do without a dictionary if it fails for a reason that is not the
+ * user's will: a damaged page or a full disk must not fail what it is done
+ * beside.
+ */
+static void
+try_to_learn(LearnWork *work, void (*how) (void *arg))
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "ledger dictionary",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	ErrorData  *error = ledger_try_work(how, work);
+
+	if (error != NULL)
+	{
+		if (ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION)
+			ReThrowError(error);
+		ereport(DEBUG1,
+				(errmsg_internal("could not make a dictionary for ledger \"%s\": %s",
+								 RelationGetRelationName(work->rel), error->message)));
+	}
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(context);
+}
+
 /*
  * The relation's first dictionary, of what a run has so far.  It is the
  * inserting backend that does this, once in a ledger's life, so it takes only
@@ -136,36 +203,22 @@ add_page(Relation rel, LedgerSlotNumber slot, const LedgerRunMapItem *item, Heap
 void
 ledger_learn_from_run(Relation rel, LedgerSlotNumber slot)
 {
-	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "ledger dictionary",
-												  ALLOCSET_DEFAULT_SIZES);
-	MemoryContext old = MemoryContextSwitchTo(context);
-	LedgerRunMap *map = palloc(sizeof(LedgerRunMap));
-	LedgerSlotEntry entry;
+	LearnWork	work = {.rel = rel, .slot = slot};
 
-	if (ledger_read_entry(rel, slot, &entry) && entry.state == LEDGER_SLOT_TAIL &&
-		ledger_read_runmap(rel, slot, entry.home, map))
-	{
-		int			npages = Min(map->nitems, LEDGER_LEARN_PAGES);
-		HeapTuple  *tuples = palloc(npages * MaxHeapTuplesPerPage * sizeof(HeapTuple));
-		int			ntuples = 0;
-
-		for (int i = 0; i < npages; i++)
-		{
-			CHECK_FOR_INTERRUPTS();
-			ntuples += add_page(rel, slot, &map->items[i], tuples + ntuples);
-		}
-		learn(rel, tuples, ntuples, 0);
-	}
-	MemoryContextSwitchTo(old);
-	MemoryContextDelete(context);
+	try_to_learn(&work, learn_from_run);
 }
 
 /* A better dictionary than the one that there is, of rows just sealed. */
 void
 ledger_learn_from_rows(Relation rel, HeapTuple *tuples, int ntuples)
 {
+	LearnWork	work = {.rel = rel, .tuples = tuples, .ntuples = ntuples};
 	LedgerMetaData meta;
+	LedgerDictionaryPlace *last = &meta.dictionaries[LEDGER_META_DICTIONARIES - 1];
 
-	if (ledger_packs(rel) && ledger_read_meta(rel, &meta))
-		learn(rel, tuples, ntuples, meta.dictionaries[0].number);
+	if (!ledger_packs(rel) || !ledger_read_meta(rel, &meta) ||
+		(last->number != 0 && last->until > meta.seal_from))
+		return;
+	work.replaces = meta.dictionaries[0].number;
+	try_to_learn(&work, learn_from_rows);
 }

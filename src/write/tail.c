@@ -912,7 +912,8 @@ get_page_packed(Relation rel, HeapTuple *tuples, int ntuples, HeapTuple *stored,
 static inline void
 learn_if_due(Relation rel)
 {
-	if (learn_from != LEDGER_NO_SLOT)
+	/* no subtransaction can begin in parallel mode: the next call will do */
+	if (learn_from != LEDGER_NO_SLOT && !IsInParallelMode())
 	{
 		LedgerSlotNumber slot = learn_from;
 
