@@ -125,17 +125,78 @@ ledger_crc(const void *data, Size len)
 }
 
 /*
+ * Numbers of few bytes where they are small: seven bits a byte, low ones
+ * first; signed ones so that small negative ones are small, too.
+ */
+static inline int
+ledger_varint_size(uint64 number)
+{
+	int			size = 1;
+
+	for (; number >= 0x80; number >>= 7)
+		size++;
+	return size;
+}
+
+static inline void
+ledger_put_varint(StringInfo out, uint64 number)
+{
+	for (; number >= 0x80; number >>= 7)
+		appendStringInfoCharMacro(out, (char) (number | 0x80));
+	appendStringInfoCharMacro(out, (char) number);
+}
+
+/* Returns what follows, or NULL if "end" comes before. */
+static inline const uint8 *
+ledger_get_varint(const uint8 *p, const uint8 *end, uint64 *number)
+{
+	*number = 0;
+	for (int shift = 0; shift < 64; shift += 7)
+	{
+		if (p == end)
+			return NULL;
+		*number |= (uint64) (*p & 0x7F) << shift;
+		if (*p++ < 0x80)
+			return p;
+	}
+	return NULL;
+}
+
+static inline uint64
+ledger_zigzag(uint64 number)
+{
+	return (number << 1) ^ (uint64) ((int64) number >> 63);
+}
+
+static inline uint64
+ledger_unzigzag(uint64 number)
+{
+	return (number >> 1) ^ (0 - (number & 1));
+}
+
+/*
  * Integers, at most LEDGER_VECTOR_ROWS of them (bitpack.c).
  */
 typedef struct LedgerIntegers
 {
 	int			n;
-	bool		delta;
+	int			order;			/* of differences */
 	int			width;			/* bits, 0 to 64 */
-	uint64		base;			/* least value, or least difference */
+	uint64		start[2];		/* of the sums, if differences */
+	uint64		base;			/* least number, usually */
 	uint64		scale;			/* what packed numbers are multiplied with */
-	uint64		start;			/* first value, if delta */
 	const uint8 *bits;
+
+	int			nexceptions;
+	int			high_width;		/* what they have beyond "width" */
+	const uint8 *places;
+	const uint8 *highs;
+
+	int			nruns;			/* > 0: runs, values in bits */
+	const uint8 *lengths;
+
+	int			nsymbols;		/* > 0: entropy code */
+	const uint8 *end;			/* of it, or of the runs */
 } LedgerIntegers;
 
 extern Size ledger_integers_size(const uint64 *values, int n);
