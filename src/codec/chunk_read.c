@@ -47,7 +47,7 @@ check_trailer(LedgerChunk *chunk, const LedgerChunkTrailer *trailer)
 		ledger_corrupt(chunk, "chunk header has a bad length");
 	if (trailer->nrows != (uint32) chunk->nrows)
 		ledger_corrupt(chunk, "chunk has a wrong number of rows");
-	if (trailer->encoding > LEDGER_ENC_LAST || trailer->has_zones > 1)
+	if (trailer->encoding > LEDGER_ENC_LAST || trailer->encoding == 7 || trailer->has_zones > 1)
 		ledger_corrupt(chunk, "chunk has an unknown encoding");
 }
 
@@ -115,7 +115,7 @@ open_extra(LedgerChunk *chunk, const uint8 *p, const uint8 *end, uint64 preamble
 	if (chunk->encoding != LEDGER_ENC_NULL && byval != (chunk->encoding == LEDGER_ENC_INTEGER))
 		ledger_corrupt(chunk, "encoding does not fit the column's type");
 	if (chunk->encoding != LEDGER_ENC_DICTIONARY && chunk->encoding != LEDGER_ENC_LZ4 &&
-		preamble != 0)
+		chunk->encoding != LEDGER_ENC_LINES && preamble != 0)
 		ledger_corrupt(chunk, "chunk has an unexpected preamble");
 	switch (chunk->encoding)
 	{
@@ -139,6 +139,9 @@ open_extra(LedgerChunk *chunk, const uint8 *p, const uint8 *end, uint64 preamble
 			break;
 		case LEDGER_ENC_LZ4:
 			chunk->lz4 = ledger_lz4_open(chunk, p, end, preamble);
+			break;
+		case LEDGER_ENC_LINES:
+			chunk->lines = ledger_lines_open(chunk, p, end, preamble);
 			break;
 	}
 	if ((chunk->encoding == LEDGER_ENC_HEX || chunk->encoding == LEDGER_ENC_DECIMAL) &&
@@ -283,6 +286,10 @@ open_vector(LedgerChunk *chunk, int v)
 								   entry->length - entry->meta_length);
 			p = end;
 			break;
+		case LEDGER_ENC_LINES:
+			ledger_lines_vector_open(chunk, p, end, n);
+			p = end;
+			break;
 	}
 	if (p != end)
 		ledger_corrupt(chunk, "vector has a wrong length");
@@ -377,6 +384,9 @@ decode_dense(LedgerChunk *chunk, int first, int count, const int *rows,
 			break;
 		case LEDGER_ENC_LZ4:
 			ledger_lz4_decode(chunk, first, count, rows, references, values);
+			break;
+		case LEDGER_ENC_LINES:
+			ledger_lines_decode(chunk, first, count, values);
 			break;
 	}
 }
@@ -495,6 +505,8 @@ ledger_chunk_matches(LedgerChunk *chunk, int first, int count, const LedgerDecod
 			return ledger_dict_matches(chunk, &chunk->ints, dense, n, rows, values);
 		case LEDGER_ENC_LZ4:
 			return ledger_lz4_matches(chunk, dense, n, rows, references, values);
+		case LEDGER_ENC_LINES:
+			return ledger_lines_matches(chunk, dense, n, rows, values);
 		default:
 			return decoded_matches(chunk, dense, n, rows, values);
 	}
@@ -525,6 +537,8 @@ ledger_chunk_encoding(const LedgerChunk *chunk)
 			return "decimal";
 		case LEDGER_ENC_LZ4:
 			return ledger_lz4_rowref(chunk->lz4)->ncolumns > 0 ? "lz4+refs" : "lz4";
+		case LEDGER_ENC_LINES:
+			return "lines";
 	}
 	pg_unreachable();
 }

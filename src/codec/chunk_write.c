@@ -13,6 +13,9 @@
 /* Bytes a value from which on a decimal number needs no dictionary. */
 #define DECIMAL_GOOD		3
 
+/* A column of so few bytes is not looked at for log lines. */
+#define LINES_BYTES_MIN		1024
+
 void
 ledger_encoder_write(LedgerEncoder *enc, const void *data, Size len)
 {
@@ -141,6 +144,23 @@ measure_decimal(LedgerEncoder *enc)
 	return size;
 }
 
+/* Is the column smaller as log lines than what was best so far? */
+static LedgerEncoding
+choose_lines(LedgerEncoder *enc, const LedgerSummary *summary, LedgerEncoding best,
+			 uint64 best_size)
+{
+	uint64		size;
+
+	if (enc->templated || best_size < LINES_BYTES_MIN)
+		return best;
+	enc->lines = ledger_lines_begin(enc, summary, &size);
+	if (enc->lines == NULL)
+		return best;
+	if (best == LEDGER_ENC_LZ4 && best_size == PG_UINT64_MAX)
+		best_size = ledger_lz4_estimate(enc, summary);
+	return size < best_size ? LEDGER_ENC_LINES : best;
+}
+
 /*
  * Choose between what values by reference can become, by size.
  */
@@ -165,7 +185,7 @@ choose_by_reference(LedgerEncoder *enc, const LedgerSummary *summary, LedgerDict
 			return best;
 	}
 	if (summary->longest > LEDGER_DICT_ENTRY_MAX || !ledger_dict_build(enc, dict))
-		return best;
+		return choose_lines(enc, summary, best, best_size);
 	dict_size = dict->code_bytes;
 	if (enc->templated)
 		dict_size += (uint64) dict->nentries * LEDGER_TEMPLATE_STRIDE(&enc->tmpl);
@@ -176,7 +196,12 @@ choose_by_reference(LedgerEncoder *enc, const LedgerSummary *summary, LedgerDict
 		if (dict_size > summary->total / 8)
 			best_size = ledger_lz4_estimate(enc, summary);
 	}
-	return dict_size < best_size ? LEDGER_ENC_DICTIONARY : best;
+	if (dict_size < best_size)
+	{
+		best = LEDGER_ENC_DICTIONARY;
+		best_size = dict_size;
+	}
+	return choose_lines(enc, summary, best, best_size);
 }
 
 /* Choose the encoding, and write the preamble and the "extra" that it has. */
@@ -219,6 +244,9 @@ begin_chunk(LedgerEncoder *enc)
 			break;
 		case LEDGER_ENC_LZ4:
 			enc->lz4 = ledger_lz4_begin(enc, &summary);
+			break;
+		case LEDGER_ENC_LINES:
+			ledger_lines_write(enc);
 			break;
 	}
 }
@@ -271,6 +299,9 @@ write_vector(LedgerEncoder *enc, int start, int end, LedgerVectorEntry *entry, u
 				break;
 			case LEDGER_ENC_LZ4:
 				ledger_lz4_vector(enc);
+				break;
+			case LEDGER_ENC_LINES:
+				ledger_lines_vector(enc, start / LEDGER_VECTOR_ROWS);
 				break;
 		}
 	}

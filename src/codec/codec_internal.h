@@ -41,10 +41,11 @@ typedef enum LedgerEncoding
 	LEDGER_ENC_DICTIONARY = 3,	/* bit-packed codes of distinct values */
 	LEDGER_ENC_HEX = 4,			/* a template's hex digits, two a byte */
 	LEDGER_ENC_DECIMAL = 5,		/* a template's digits as bit-packed number */
-	LEDGER_ENC_LZ4 = 6			/* lengths, and LZ4 blocks of all the bytes */
+	LEDGER_ENC_LZ4 = 6,			/* lengths, and LZ4 blocks of all the bytes */
+	LEDGER_ENC_LINES = 8		/* templates and variables of log lines */
 } LedgerEncoding;
 
-#define LEDGER_ENC_LAST			LEDGER_ENC_LZ4
+#define LEDGER_ENC_LAST			LEDGER_ENC_LINES
 
 typedef struct LedgerChunkTrailer
 {
@@ -300,6 +301,7 @@ typedef struct LedgerEncoder
 	LedgerTemplate tmpl;
 	const uint32 *codes;		/* by row: the dictionary's codes */
 	struct LedgerLz4Writer *lz4;
+	struct LedgerLinesWriter *lines;
 } LedgerEncoder;
 
 extern void ledger_encoder_write(LedgerEncoder *enc, const void *data, Size len);
@@ -367,6 +369,26 @@ extern bool ledger_lz4_matches(LedgerChunk *chunk, int first, int count, const i
 							   const LedgerDecoded *decoded, const Datum *values);
 
 /*
+ * Log lines (lines_write.c, lines_read.c).
+ */
+typedef struct LedgerLinesWriter LedgerLinesWriter;
+
+extern LedgerLinesWriter *ledger_lines_begin(LedgerEncoder *enc, const LedgerSummary *summary,
+											 uint64 *size);
+extern void ledger_lines_write(LedgerEncoder *enc);
+extern void ledger_lines_vector(LedgerEncoder *enc, int vector);
+
+typedef struct LedgerLinesReader LedgerLinesReader;
+
+extern LedgerLinesReader *ledger_lines_open(LedgerChunk *chunk, const uint8 *p,
+											const uint8 *end, uint64 preamble);
+extern void ledger_lines_vector_open(LedgerChunk *chunk, const uint8 *p, const uint8 *end,
+									 int n);
+extern void ledger_lines_decode(LedgerChunk *chunk, int first, int count, Datum *values);
+extern bool ledger_lines_matches(LedgerChunk *chunk, int first, int count, const int *rows,
+								 const Datum *values);
+
+/*
  * An open chunk (chunk_read.c).
  */
 struct LedgerChunk
@@ -386,6 +408,7 @@ struct LedgerChunk
 	LedgerTemplate tmpl;
 	LedgerDict *dict;
 	LedgerLz4Reader *lz4;
+	LedgerLinesReader *lines;
 
 	/* the vector read last */
 	int			vector;			/* -1 if none */
