@@ -348,12 +348,20 @@ choose(LedgerLinesWriter *w, int c)
 	LineColumn *column = &w->columns[c];
 	int			kind = w->set.columns[c].kind;
 	bool		is_number = ledger_line_is_number(kind);
-	int			most = kind == LEDGER_LINE_TEXT ? column->n : column->n / 2 + 1;
-	uint64		direct;
+	int			most = column->n;
+	uint64		direct = 0;
 	uint64		dict;
 
 	column->how = LEDGER_LINES_DIRECT;
-	if (column->n == 0 || !make_codes(column, is_number, most))
+	if (column->n == 0)
+		return;
+	if (is_number)
+	{
+		/* the wider the values, the fewer must repeat */
+		direct = measure_numbers(w, column, false);
+		most = direct < 3 * (uint64) column->n ? column->n / 2 + 1 : column->n - column->n / 8;
+	}
+	if (!make_codes(column, is_number, most))
 		return;
 	if (column->nentries == 1)
 	{
@@ -362,7 +370,6 @@ choose(LedgerLinesWriter *w, int c)
 	}
 	if (is_number)
 	{
-		direct = measure_numbers(w, column, false);
 		if (direct * 4 < (uint64) column->n)
 			return;
 		dict = measure_entries(column);
