@@ -74,7 +74,7 @@ StaticAssertDecl(LEDGER_VECTOR_ROWS <= 1 << PLACE_BITS, "places do not fit");
 #define CODED_MIN		24
 
 /* It must be smaller by this part, as it takes longer to decode. */
-#define CODED_GAIN		12
+#define CODED_GAIN		6
 
 #ifdef WORDS_BIGENDIAN
 #define LITTLE_ENDIAN_64(x) pg_bswap64(x)
@@ -828,23 +828,23 @@ patch(const LedgerIntegers *ints, int first, int count, uint64 *numbers)
 }
 
 /* A gamma code, or 0 if there is none; *position is in bits. */
-static uint32
+static inline uint32
 get_gamma(const uint8 *bits, Size nbits, Size *position)
 {
-	int			extra = 0;
-	uint32		number = 0;
+	uint64		word;
+	int			extra;
 
-	while (*position < nbits && !(bits[*position / 8] & (1 << (*position % 8))))
-	{
-		extra++;
-		(*position)++;
-	}
-	if (extra > CODED_BITS || *position + 1 + extra > nbits)
+	if (*position >= nbits)
 		return 0;
-	(*position)++;
-	for (int i = 0; i < extra; i++, (*position)++)
-		number |= (uint32) ((bits[*position / 8] >> (*position % 8)) & 1) << i;
-	return number | (1u << extra);
+	memcpy(&word, bits + *position / 8, sizeof(word));
+	word = LITTLE_ENDIAN_64(word) >> (*position % 8);
+	if (word == 0)
+		return 0;
+	extra = pg_rightmost_one_pos64(word);
+	if (extra > CODED_BITS || *position + 1 + 2 * extra > nbits)
+		return 0;
+	*position += 1 + 2 * extra;
+	return (uint32) ((word >> (extra + 1)) & ((1u << extra) - 1)) | (1u << extra);
 }
 
 typedef struct CodedSymbol

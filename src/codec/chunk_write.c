@@ -16,6 +16,12 @@
 /* A column of so few bytes is not looked at for log lines. */
 #define LINES_BYTES_MIN		1024
 
+/* Nor is one that a dictionary makes this much smaller. */
+#define LINES_GOOD			24
+
+/* They must save this part, as it takes longer to decode them. */
+#define LINES_GAIN			12
+
 void
 ledger_encoder_write(LedgerEncoder *enc, const void *data, Size len)
 {
@@ -151,14 +157,14 @@ choose_lines(LedgerEncoder *enc, const LedgerSummary *summary, LedgerEncoding be
 {
 	uint64		size;
 
-	if (enc->templated || best_size < LINES_BYTES_MIN)
+	if (enc->templated || best_size < Max(summary->total / LINES_GOOD, LINES_BYTES_MIN))
 		return best;
 	enc->lines = ledger_lines_begin(enc, summary, &size);
 	if (enc->lines == NULL)
 		return best;
 	if (best == LEDGER_ENC_LZ4 && best_size == PG_UINT64_MAX)
 		best_size = ledger_lz4_estimate(enc, summary);
-	return size < best_size ? LEDGER_ENC_LINES : best;
+	return size + size / LINES_GAIN < best_size ? LEDGER_ENC_LINES : best;
 }
 
 /*
