@@ -17,7 +17,7 @@
 #include "utils/memutils.h"
 
 /* What is read at first, which is all of most headers. */
-#define FIRST_READ			2048
+#define FIRST_READ			3072
 
 /* A larger vector's bytes are not kept when another vector is read. */
 #define META_KEEP			(1024 * 1024)
@@ -39,15 +39,21 @@ check_trailer(LedgerChunk *chunk, const LedgerChunkTrailer *trailer)
 				 trailer->version, LEDGER_CHUNK_VERSION);
 		ledger_corrupt(chunk, detail);
 	}
-	if (trailer->has_zones)
+	if (trailer->flags & (LEDGER_CHUNK_ZONES | LEDGER_CHUNK_TEXT_ZONES))
 		fixed += (uint64) chunk->nvectors * 2 * sizeof(uint64);
+	if (trailer->flags & LEDGER_CHUNK_TEXT_ZONES)
+		fixed += sizeof(uint32);
+	if (trailer->flags & LEDGER_CHUNK_FILTER)
+		fixed += sizeof(LedgerFilterEntry);
 	if (trailer->header_length > rest || trailer->header_length < fixed ||
 		trailer->header_length > MaxAllocSize - sizeof(LedgerChunkTrailer) ||
 		trailer->preamble_length > rest - trailer->header_length)
 		ledger_corrupt(chunk, "chunk header has a bad length");
 	if (trailer->nrows != (uint32) chunk->nrows)
 		ledger_corrupt(chunk, "chunk has a wrong number of rows");
-	if (trailer->encoding > LEDGER_ENC_LAST || trailer->encoding == 7 || trailer->has_zones > 1)
+	if (trailer->encoding > LEDGER_ENC_LAST || trailer->encoding == 7 ||
+		(trailer->flags & ~LEDGER_CHUNK_FLAGS) != 0 ||
+		((trailer->flags & LEDGER_CHUNK_ZONES) && (trailer->flags & LEDGER_CHUNK_TEXT_ZONES)))
 		ledger_corrupt(chunk, "chunk has an unknown encoding");
 }
 
@@ -149,6 +155,40 @@ open_extra(LedgerChunk *chunk, const uint8 *p, const uint8 *end, uint64 preamble
 		ledger_corrupt(chunk, "template has a wrong length");
 }
 
+/* Understand the filter's entry; "room" is before the header and after the preamble. */
+static uint64
+open_filter(LedgerChunk *chunk, const uint8 *p, uint64 room)
+{
+	LedgerFilterEntry entry;
+	uint64		size;
+
+	memcpy(&entry, p, sizeof(entry));
+	size = (uint64) entry.nblocks * LEDGER_FILTER_WORDS * sizeof(uint32);
+	if (entry.nblocks == 0 || size > room)
+		ledger_corrupt(chunk, "filter has a bad length");
+	chunk->filter_blocks = entry.nblocks;
+	chunk->filter_crc = entry.crc;
+	chunk->filter_offset = chunk->length - size -
+		(chunk->header_length + sizeof(LedgerChunkTrailer));
+	return size;
+}
+
+/* What precedes the zones of texts; returns where that begins. */
+static uint8 *
+open_zone_prefix(LedgerChunk *chunk, uint8 *start, uint8 *end)
+{
+	uint32		length;
+
+	end -= sizeof(length);
+	memcpy(&length, end, sizeof(length));
+	if (length > LEDGER_ZONE_PREFIX_MAX || length > (Size) (end - start))
+		ledger_corrupt(chunk, "zone maps have a bad prefix");
+	end -= length;
+	chunk->zone_prefix.data = (char *) end;
+	chunk->zone_prefix.len = length;
+	return end;
+}
+
 LedgerChunk *
 ledger_chunk_open(const LedgerSource *source, uint64 length, const LedgerColumnType *type,
 				  int nrows, MemoryContext context)
@@ -157,6 +197,7 @@ ledger_chunk_open(const LedgerSource *source, uint64 length, const LedgerColumnT
 	LedgerChunkTrailer trailer;
 	uint8	   *header;
 	uint8	   *end;
+	uint64		vectors_end;
 
 	Assert(nrows >= 0 && nrows <= LEDGER_SEGMENT_ROWS);
 	chunk->source = *source;
@@ -169,20 +210,34 @@ ledger_chunk_open(const LedgerSource *source, uint64 length, const LedgerColumnT
 
 	header = read_header(chunk, &trailer);
 	chunk->encoding = trailer.encoding;
+	chunk->header_length = trailer.header_length;
 	end = header + trailer.header_length;
 
 	/* the fixed parts are at the end; copied, as they may not be aligned */
 	end -= chunk->nvectors * sizeof(LedgerVectorEntry);
 	chunk->vectors = MemoryContextAlloc(context, chunk->nvectors * sizeof(LedgerVectorEntry) + 1);
 	memcpy(chunk->vectors, end, chunk->nvectors * sizeof(LedgerVectorEntry));
-	if (trailer.has_zones)
+	vectors_end = length - sizeof(trailer) - trailer.header_length;
+	if (trailer.flags & LEDGER_CHUNK_FILTER)
 	{
-		end -= chunk->nvectors * 2 * sizeof(uint64);
-		chunk->zones = MemoryContextAlloc(context, chunk->nvectors * 2 * sizeof(uint64) + 1);
-		memcpy(chunk->zones, end, chunk->nvectors * 2 * sizeof(uint64));
+		end -= sizeof(LedgerFilterEntry);
+		vectors_end -= open_filter(chunk, end, vectors_end - trailer.preamble_length);
 	}
-	locate_vectors(chunk, trailer.preamble_length,
-				   length - sizeof(trailer) - trailer.header_length);
+	if (trailer.flags & (LEDGER_CHUNK_ZONES | LEDGER_CHUNK_TEXT_ZONES))
+	{
+		uint64	   *zones = MemoryContextAlloc(context, chunk->nvectors * 2 * sizeof(uint64) + 1);
+
+		end -= chunk->nvectors * 2 * sizeof(uint64);
+		memcpy(zones, end, chunk->nvectors * 2 * sizeof(uint64));
+		if (trailer.flags & LEDGER_CHUNK_ZONES)
+			chunk->zones = zones;
+		else
+		{
+			chunk->text_zones = zones;
+			end = open_zone_prefix(chunk, header, end);
+		}
+	}
+	locate_vectors(chunk, trailer.preamble_length, vectors_end);
 	open_extra(chunk, header, end, trailer.preamble_length);
 	return chunk;
 }

@@ -221,6 +221,7 @@ begin_chunk(LedgerEncoder *enc)
 		summary = *enc->input->summary;
 	else
 		summarize(enc->input, &summary);
+	enc->summary = summary;
 	if (summary.nvalues == 0)
 		enc->encoding = LEDGER_ENC_NULL;
 	else if (enc->input->type.attbyval)
@@ -243,6 +244,8 @@ begin_chunk(LedgerEncoder *enc)
 		case LEDGER_ENC_DICTIONARY:
 			ledger_dict_write(enc, &dict);
 			enc->codes = dict.codes;
+			enc->entries = dict.rows;
+			enc->nentries = dict.nentries;
 			break;
 		case LEDGER_ENC_HEX:
 		case LEDGER_ENC_DECIMAL:
@@ -317,21 +320,68 @@ write_vector(LedgerEncoder *enc, int start, int end, LedgerVectorEntry *entry, u
 	entry->crc = ledger_crc(enc->meta.data, enc->meta.len);
 }
 
+/* Fill in the zones of texts, and append what precedes them in the header. */
+static void
+write_zone_prefix(LedgerEncoder *enc, uint64 *zones)
+{
+	LedgerBytes prefix;
+	uint32		length;
+
+	ledger_text_zones_make(enc->input, &prefix, zones);
+	length = (uint32) prefix.len;
+	appendBinaryStringInfo(&enc->extra, prefix.data, prefix.len);
+	appendBinaryStringInfo(&enc->extra, (char *) &length, sizeof(length));
+}
+
+/* Write the filter, if there is to be one. */
+static bool
+write_filter(LedgerEncoder *enc, const uint64 *zones, int nvectors, bool texts,
+			 LedgerFilterEntry *entry)
+{
+	uint32	   *filter = NULL;
+	bool		answered = zones != NULL &&
+		ledger_zones_answer(zones, nvectors, !texts && ledger_zone_is_signed(&enc->input->type));
+	Size		size;
+
+	entry->nblocks = ledger_filter_make(enc, &enc->summary, answered, &filter);
+	if (entry->nblocks == 0)
+		return false;
+	size = (Size) entry->nblocks * LEDGER_FILTER_WORDS * sizeof(uint32);
+	entry->crc = ledger_crc(filter, size);
+	ledger_encoder_write(enc, filter, size);
+	pfree(filter);
+	return true;
+}
+
 static void
 write_header(LedgerEncoder *enc, uint64 preamble, const uint64 *zones,
 			 const LedgerVectorEntry *vectors, int nvectors)
 {
 	LedgerChunkTrailer trailer;
+	uint64	   *text_zones = NULL;
+	LedgerFilterEntry filter;
 
 	memset(&trailer, 0, sizeof(trailer));
 	if (zones)
+		trailer.flags = LEDGER_CHUNK_ZONES;
+	else if (ledger_text_zone_type(&enc->input->type) && enc->encoding != LEDGER_ENC_NULL &&
+			 enc->encoding != LEDGER_ENC_CONSTANT)
+	{
+		trailer.flags = LEDGER_CHUNK_TEXT_ZONES;
+		zones = text_zones = palloc0(sizeof(uint64) * 2 * (nvectors + 1));
+		write_zone_prefix(enc, text_zones);
+	}
+	if (write_filter(enc, zones, nvectors, text_zones != NULL, &filter))
+		trailer.flags |= LEDGER_CHUNK_FILTER;
+	if (zones)
 		appendBinaryStringInfo(&enc->extra, (const char *) zones, nvectors * 2 * sizeof(uint64));
+	if (trailer.flags & LEDGER_CHUNK_FILTER)
+		appendBinaryStringInfo(&enc->extra, (const char *) &filter, sizeof(filter));
 	appendBinaryStringInfo(&enc->extra, (const char *) vectors,
 						   nvectors * sizeof(LedgerVectorEntry));
 	trailer.magic = LEDGER_CHUNK_MAGIC;
 	trailer.version = LEDGER_CHUNK_VERSION;
 	trailer.encoding = enc->encoding;
-	trailer.has_zones = zones != NULL;
 	trailer.nrows = enc->input->nrows;
 	trailer.preamble_length = preamble;
 	trailer.header_length = enc->extra.len;

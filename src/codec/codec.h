@@ -164,4 +164,39 @@ typedef struct LedgerZone
 
 extern void ledger_chunk_zone(const LedgerChunk *chunk, int vector, LedgerZone *zone);
 
+/*
+ * The same for text, varchar, bytea and uuid, by bytes: every value that is
+ * not NULL begins with the prefix, and the eight bytes after that (zeros where
+ * there are fewer) are from min to max.  For equality under a deterministic
+ * collation, and for order where that is the order of bytes.
+ */
+typedef struct LedgerTextZone
+{
+	bool		valid;
+	const char *prefix;			/* as long as the chunk is open */
+	int			prefix_length;
+	uint8		min[8];
+	uint8		max[8];
+} LedgerTextZone;
+
+extern void ledger_chunk_text_zone(const LedgerChunk *chunk, int vector,
+								   LedgerTextZone *zone);
+extern bool ledger_text_zone_may_contain(const LedgerTextZone *zone, const char *data,
+										 Size len);
+
+/*
+ * Hash of a value for equality by the type's default btree or hash operator
+ * class; false where no filter is kept.  The value is plain, as for encoding.
+ * Values of int2, int4 and int8 hash alike, and so do those of float4 and
+ * float8; other types must be the chunk's own.
+ */
+extern bool ledger_value_hash(const LedgerColumnType *type, Datum value, uint64 *hash);
+
+/*
+ * Can a value with this hash be in the chunk?  True if there is no filter.
+ * About one in a hundred values that are not there seem to be.
+ */
+extern bool ledger_chunk_has_filter(const LedgerChunk *chunk);
+extern bool ledger_chunk_may_contain(LedgerChunk *chunk, uint64 hash);
+
 #endif							/* LEDGER_CODEC_H */

@@ -8,9 +8,12 @@
  *		preamble	the dictionary's blocks, or the seed of LZ4, or nothing
  *		vectors		one after the other; a vector is its LZ4 blocks (if the
  *					encoding has any), then its "meta" bytes
- *		header		the encoding's own part ("extra"), the zone maps (two
- *					uint64 a vector, if the type has them), and one
- *					LedgerVectorEntry a vector
+ *		filter		blocks of 32 bytes, if there is one (filter.c)
+ *		header		the encoding's own part ("extra"); the zone maps, if the
+ *					type has them, two uint64 a vector; of texts, with
+ *					what all values begin with and the length of that
+ *					(uint32) before them; LedgerFilterEntry, if there is a
+ *					filter; and one LedgerVectorEntry a vector
  *		trailer		LedgerChunkTrailer
  *
  * The header comes last because the sink is a stream.  Integers are in native
@@ -52,12 +55,28 @@ typedef struct LedgerChunkTrailer
 	uint32		magic;
 	uint16		version;
 	uint8		encoding;
-	uint8		has_zones;
+	uint8		flags;			/* LEDGER_CHUNK_... */
 	uint32		nrows;
 	uint32		preamble_length;
 	uint32		header_length;	/* without this trailer */
 	pg_crc32c	crc;			/* of the header and the fields above */
 } LedgerChunkTrailer;
+
+#define LEDGER_CHUNK_ZONES		1
+#define LEDGER_CHUNK_TEXT_ZONES	2
+#define LEDGER_CHUNK_FILTER		4
+#define LEDGER_CHUNK_FLAGS		7
+
+/* Longest prefix of all texts that zone maps leave out. */
+#define LEDGER_ZONE_PREFIX_MAX	64
+
+#define LEDGER_FILTER_WORDS		8	/* of 32 bits, in a filter's block */
+
+typedef struct LedgerFilterEntry
+{
+	uint32		nblocks;
+	pg_crc32c	crc;			/* of the filter */
+} LedgerFilterEntry;
 
 typedef struct LedgerVectorEntry
 {
@@ -300,6 +319,9 @@ typedef struct LedgerEncoder
 	bool		templated;		/* tmpl is set */
 	LedgerTemplate tmpl;
 	const uint32 *codes;		/* by row: the dictionary's codes */
+	const uint32 *entries;		/* by code: a row with the value */
+	int			nentries;
+	LedgerSummary summary;
 	struct LedgerLz4Writer *lz4;
 	struct LedgerLinesWriter *lines;
 } LedgerEncoder;
@@ -395,12 +417,19 @@ struct LedgerChunk
 {
 	LedgerSource source;
 	uint64		length;
+	uint32		header_length;
 	LedgerColumnType type;
 	int			nrows;
 	int			nvectors;
 	LedgerEncoding encoding;
 	MemoryContext context;
 	uint64	   *zones;			/* two a vector, or NULL */
+	uint64	   *text_zones;		/* likewise */
+	LedgerBytes zone_prefix;	/* what precedes the text zones' bytes */
+	uint32		filter_blocks;	/* 0: no filter */
+	pg_crc32c	filter_crc;
+	uint64		filter_offset;
+	uint32	   *filter;			/* NULL until read */
 	LedgerVectorEntry *vectors;
 	uint64	   *offsets;		/* of the vectors */
 
@@ -482,5 +511,14 @@ ledger_arena_value(LedgerArena *arena, const LedgerColumnType *type, Size len,
 extern bool ledger_zone_type(const LedgerColumnType *type);
 extern void ledger_zone_make(const LedgerColumnInput *input, const int *rows, int n,
 							 uint64 *zone);
+extern bool ledger_zone_is_signed(const LedgerColumnType *type);
+extern bool ledger_text_zone_type(const LedgerColumnType *type);
+extern void ledger_text_zones_make(const LedgerColumnInput *input, LedgerBytes *prefix,
+								   uint64 *zones);
+extern bool ledger_zones_answer(const uint64 *zones, int nvectors, bool is_signed);
+
+/* Filters (filter.c). */
+extern uint32 ledger_filter_make(LedgerEncoder *enc, const LedgerSummary *summary,
+								 bool answered, uint32 **filter);
 
 #endif							/* LEDGER_CODEC_INTERNAL_H */

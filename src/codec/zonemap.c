@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * zonemap.c
- *	  Least and greatest value of a vector.
+ *	  Least and greatest value of a vector; of texts, of the first bytes.
  *
  *-------------------------------------------------------------------------
  */
@@ -11,6 +11,7 @@
 
 #include "catalog/pg_type_d.h"
 #include "codec/codec_internal.h"
+#include "port/pg_bswap.h"
 
 /* How the values of a type are compared. */
 typedef enum ZoneOrder
@@ -52,6 +53,12 @@ bool
 ledger_zone_type(const LedgerColumnType *type)
 {
 	return zone_order(type) != ZONE_NONE;
+}
+
+bool
+ledger_zone_is_signed(const LedgerColumnType *type)
+{
+	return zone_order(type) == ZONE_SIGNED;
 }
 
 static inline int64
@@ -126,4 +133,167 @@ ledger_zone_make(const LedgerColumnInput *input, const int *rows, int n, uint64 
 	}
 	zone[0] = (uint64) least;
 	zone[1] = (uint64) greatest;
+}
+
+/* ---- texts ---- */
+
+/*
+ * Types whose order is that of their bytes, or would be in the C collation.
+ * Who uses a zone for more than equality has to look at the collation.
+ */
+bool
+ledger_text_zone_type(const LedgerColumnType *type)
+{
+	switch (type->typid)
+	{
+		case TEXTOID:
+		case VARCHAROID:
+		case BYTEAOID:
+		case UUIDOID:
+			return !type->attbyval;
+		default:
+			return false;
+	}
+}
+
+/* The bytes from "skip" on, at most eight, as a number in the order of bytes. */
+static inline uint64
+prefix_number(LedgerBytes bytes, Size skip)
+{
+	uint64		word = 0;
+
+	if (bytes.len >= skip + sizeof(word))
+		memcpy(&word, bytes.data + skip, sizeof(word));
+	else
+		memcpy(&word, bytes.data + skip, bytes.len - skip);
+#ifdef WORDS_BIGENDIAN
+	return word;
+#else
+	return pg_bswap64(word);
+#endif
+}
+
+/* What all values begin with: its length. */
+static Size
+common_prefix(const LedgerColumnInput *input, LedgerBytes *prefix)
+{
+	bool		first = true;
+
+	prefix->data = "";
+	prefix->len = 0;
+	for (int row = 0; row < input->nrows; row++)
+	{
+		LedgerBytes bytes;
+		Size		i = 0;
+
+		if (input->isnull[row])
+			continue;
+		bytes = ledger_datum_bytes(&input->type, input->values[row]);
+		if (first)
+		{
+			*prefix = bytes;
+			prefix->len = Min(bytes.len, LEDGER_ZONE_PREFIX_MAX);
+			first = false;
+			continue;
+		}
+		if (prefix->len == 0)
+			break;
+		if (bytes.len >= prefix->len && memcmp(bytes.data, prefix->data, prefix->len) == 0)
+			continue;
+		while (i < Min(bytes.len, prefix->len) && bytes.data[i] == prefix->data[i])
+			i++;
+		prefix->len = i;
+	}
+	return prefix->len;
+}
+
+/*
+ * Set zones[2 * v] and zones[2 * v + 1] to the least and greatest that follows
+ * the prefix in vector v.
+ */
+void
+ledger_text_zones_make(const LedgerColumnInput *input, LedgerBytes *prefix, uint64 *zones)
+{
+	Size		skip = common_prefix(input, prefix);
+
+	for (int row = 0; row < input->nrows; row++)
+	{
+		uint64	   *zone = zones + 2 * (row / LEDGER_VECTOR_ROWS);
+		uint64		number;
+
+		if (row % LEDGER_VECTOR_ROWS == 0)
+		{
+			zone[0] = PG_UINT64_MAX;
+			zone[1] = 0;
+		}
+		if (input->isnull[row])
+			continue;
+		number = prefix_number(ledger_datum_bytes(&input->type, input->values[row]), skip);
+		zone[0] = Min(zone[0], number);
+		zone[1] = Max(zone[1], number);
+	}
+}
+
+/*
+ * Do the zones tell apart where a value can be, so that no filter is needed?
+ * That is so if a vector has on average a small part of the range of all, as
+ * where values come in order.
+ */
+bool
+ledger_zones_answer(const uint64 *zones, int nvectors, bool is_signed)
+{
+	uint64		flip = is_signed ? UINT64CONST(1) << 63 : 0;
+	uint64		least = PG_UINT64_MAX;
+	uint64		greatest = 0;
+	double		sum = 0;
+
+	if (nvectors < 8)
+		return false;
+	for (int v = 0; v < nvectors; v++)
+	{
+		uint64		low = zones[2 * v] ^ flip;
+		uint64		high = zones[2 * v + 1] ^ flip;
+
+		if (low > high)
+			continue;
+		least = Min(least, low);
+		greatest = Max(greatest, high);
+		sum += (double) (high - low);
+	}
+	return least < greatest && sum / nvectors < (double) (greatest - least) / 8;
+}
+
+void
+ledger_chunk_text_zone(const LedgerChunk *chunk, int vector, LedgerTextZone *zone)
+{
+	int			rows = Min(chunk->nrows - vector * LEDGER_VECTOR_ROWS, LEDGER_VECTOR_ROWS);
+
+	Assert(vector >= 0 && vector < chunk->nvectors);
+	memset(zone, 0, sizeof(*zone));
+	if (chunk->text_zones == NULL || chunk->vectors[vector].nulls >= (uint32) rows)
+		return;
+	zone->valid = true;
+	zone->prefix = chunk->zone_prefix.data;
+	zone->prefix_length = (int) chunk->zone_prefix.len;
+	for (int i = 0; i < 8; i++)
+	{
+		zone->min[i] = (uint8) (chunk->text_zones[2 * vector] >> (56 - 8 * i));
+		zone->max[i] = (uint8) (chunk->text_zones[2 * vector + 1] >> (56 - 8 * i));
+	}
+}
+
+/* Can these bytes be a value of the zone's vector? */
+bool
+ledger_text_zone_may_contain(const LedgerTextZone *zone, const char *data, Size len)
+{
+	LedgerBytes bytes = {data, len};
+	uint8		eight[8] = {0};
+
+	if (!zone->valid)
+		return true;
+	if (bytes.len < (Size) zone->prefix_length ||
+		memcmp(bytes.data, zone->prefix, zone->prefix_length) != 0)
+		return false;
+	memcpy(eight, data + zone->prefix_length, Min(len - zone->prefix_length, 8));
+	return memcmp(eight, zone->min, 8) >= 0 && memcmp(eight, zone->max, 8) <= 0;
 }

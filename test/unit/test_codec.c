@@ -28,7 +28,7 @@ static void
 count_encoding(const char *name)
 {
 	static const char *const names[] = {"null", "constant", "integer", "dictionary", "hex",
-	"decimal", "lz4", "lz4+refs"};
+	"decimal", "lz4", "lz4+refs", "lines"};
 
 	for (int i = 0; i < (int) lengthof(names); i++)
 		encodings[i] += strcmp(names[i], name) == 0;
@@ -464,7 +464,7 @@ main(int argc, char **argv)
 	check_full_segments();
 	check_huge_value(LEDGER_EFFORT_QUICK);
 	check_huge_value(LEDGER_EFFORT_THOROUGH);
-	for (int i = 0; i < 8; i++)
+	for (int i = 0; i < 9; i++)
 	{
 		if (encodings[i] == 0)
 			report(false, "encodings", "not all were seen");
