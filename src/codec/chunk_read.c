@@ -118,7 +118,8 @@ open_extra(LedgerChunk *chunk, const uint8 *p, const uint8 *end, uint64 preamble
 {
 	bool		byval = chunk->type.attbyval;
 
-	if (chunk->encoding != LEDGER_ENC_NULL && byval != (chunk->encoding == LEDGER_ENC_INTEGER))
+	if (chunk->encoding != LEDGER_ENC_NULL &&
+		byval != (chunk->encoding == LEDGER_ENC_INTEGER || chunk->encoding == LEDGER_ENC_FLOAT))
 		ledger_corrupt(chunk, "encoding does not fit the column's type");
 	if (chunk->encoding != LEDGER_ENC_DICTIONARY && chunk->encoding != LEDGER_ENC_LZ4 &&
 		chunk->encoding != LEDGER_ENC_LINES && preamble != 0)
@@ -127,6 +128,14 @@ open_extra(LedgerChunk *chunk, const uint8 *p, const uint8 *end, uint64 preamble
 	{
 		case LEDGER_ENC_NULL:
 		case LEDGER_ENC_INTEGER:
+			break;
+		case LEDGER_ENC_FLOAT:
+			if (chunk->type.attlen != 4 && chunk->type.attlen != 8)
+				ledger_corrupt(chunk, "encoding does not fit the column's type");
+			break;
+		case LEDGER_ENC_NUMBER:
+			if (!ledger_numbering_open(&chunk->type, &chunk->numbering, p, end))
+				ledger_corrupt(chunk, "description of numbers is malformed");
 			break;
 		case LEDGER_ENC_CONSTANT:
 			chunk->constant.data = (const char *) p;
@@ -330,7 +339,11 @@ open_vector(LedgerChunk *chunk, int v)
 		case LEDGER_ENC_INTEGER:
 		case LEDGER_ENC_DICTIONARY:
 		case LEDGER_ENC_DECIMAL:
+		case LEDGER_ENC_NUMBER:
 			p = ledger_integers_open(&chunk->ints, n, p, end);
+			break;
+		case LEDGER_ENC_FLOAT:
+			p = ledger_floats_open(&chunk->floats, 8 * chunk->type.attlen, n, p, end);
 			break;
 		case LEDGER_ENC_HEX:
 			chunk->packed = p;
@@ -372,7 +385,10 @@ decode_integers(LedgerChunk *chunk, int first, int count, Datum *values)
 {
 	uint64		numbers[LEDGER_VECTOR_ROWS];
 
-	ledger_integers_read(&chunk->ints, first, count, numbers);
+	if (chunk->encoding == LEDGER_ENC_FLOAT)
+		ledger_floats_read(&chunk->floats, first, count, numbers);
+	else
+		ledger_integers_read(&chunk->ints, first, count, numbers);
 	for (int i = 0; i < count; i++)
 		values[i] = integer_datum(&chunk->type, numbers[i]);
 }
@@ -386,6 +402,23 @@ decode_constant(LedgerChunk *chunk, int count, Datum *values)
 	memcpy(dst, chunk->constant.data, chunk->constant.len);
 	for (int i = 1; i < count; i++)
 		values[i] = values[0];
+}
+
+static void
+decode_numbers(LedgerChunk *chunk, int first, int count, Datum *values)
+{
+	Size		hint = count * ledger_value_size(&chunk->type, LEDGER_NUMBER_MAX / 4);
+	LedgerArena arena = {NULL, 0};
+	uint64		numbers[LEDGER_VECTOR_ROWS];
+
+	ledger_integers_read(&chunk->ints, first, count, numbers);
+	for (int i = 0; i < count; i++)
+	{
+		char		room[LEDGER_NUMBER_MAX];
+		int			len = ledger_number_format(&chunk->numbering, numbers[i], room);
+
+		memcpy(ledger_arena_value(&arena, &chunk->type, len, hint, &values[i]), room, len);
+	}
 }
 
 static void
@@ -428,10 +461,14 @@ decode_dense(LedgerChunk *chunk, int first, int count, const int *rows,
 			decode_constant(chunk, count, values);
 			break;
 		case LEDGER_ENC_INTEGER:
+		case LEDGER_ENC_FLOAT:
 			decode_integers(chunk, first, count, values);
 			break;
 		case LEDGER_ENC_DICTIONARY:
 			ledger_dict_decode(chunk, &chunk->ints, first, count, values);
+			break;
+		case LEDGER_ENC_NUMBER:
+			decode_numbers(chunk, first, count, values);
 			break;
 		case LEDGER_ENC_HEX:
 		case LEDGER_ENC_DECIMAL:
@@ -594,6 +631,10 @@ ledger_chunk_encoding(const LedgerChunk *chunk)
 			return ledger_lz4_rowref(chunk->lz4)->ncolumns > 0 ? "lz4+refs" : "lz4";
 		case LEDGER_ENC_LINES:
 			return "lines";
+		case LEDGER_ENC_FLOAT:
+			return "float";
+		case LEDGER_ENC_NUMBER:
+			return "number";
 	}
 	pg_unreachable();
 }

@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_type_d.h"
 #include "codec/codec_internal.h"
 #include "miscadmin.h"
 
@@ -99,6 +100,19 @@ integer_at(const LedgerColumnInput *input, int row)
 	}
 }
 
+static bool
+is_float(const LedgerColumnType *type)
+{
+	return type->attbyval && (type->typid == FLOAT4OID || type->typid == FLOAT8OID);
+}
+
+static uint64
+float_pattern(const LedgerColumnInput *input, int row)
+{
+	return input->type.attlen == 4 ? (uint64) (uint32) input->values[row] :
+		(uint64) input->values[row];
+}
+
 /* Append the current vector's numbers, whatever they stand for. */
 static void
 write_numbers(LedgerEncoder *enc)
@@ -111,12 +125,19 @@ write_numbers(LedgerEncoder *enc)
 
 		if (enc->encoding == LEDGER_ENC_INTEGER)
 			numbers[i] = integer_at(enc->input, row);
+		else if (enc->encoding == LEDGER_ENC_FLOAT)
+			numbers[i] = float_pattern(enc->input, row);
 		else if (enc->encoding == LEDGER_ENC_DICTIONARY)
 			numbers[i] = enc->codes[row];
+		else if (enc->encoding == LEDGER_ENC_NUMBER)
+			(void) ledger_number_of(&enc->numbering, ledger_encoder_value(enc, row), &numbers[i]);
 		else
 			numbers[i] = ledger_template_number(&enc->tmpl, ledger_encoder_value(enc, row).data);
 	}
-	ledger_integers_write(numbers, enc->ndense, &enc->meta);
+	if (enc->encoding == LEDGER_ENC_FLOAT)
+		ledger_floats_write(8 * enc->input->type.attlen, numbers, enc->ndense, &enc->meta);
+	else
+		ledger_integers_write(numbers, enc->ndense, &enc->meta);
 }
 
 static void
@@ -133,13 +154,13 @@ write_hex(LedgerEncoder *enc)
 	}
 }
 
-/* Bytes that the column would take as decimal numbers. */
+/* Bytes that the column would take as numbers. */
 static uint64
-measure_decimal(LedgerEncoder *enc)
+measure_numbers(LedgerEncoder *enc, LedgerEncoding encoding)
 {
 	uint64		size = 0;
 
-	enc->encoding = LEDGER_ENC_DECIMAL;
+	enc->encoding = encoding;
 	for (int start = 0; start < enc->input->nrows; start += LEDGER_VECTOR_ROWS)
 	{
 		collect_dense(enc, start, Min(start + LEDGER_VECTOR_ROWS, enc->input->nrows));
@@ -157,7 +178,7 @@ choose_lines(LedgerEncoder *enc, const LedgerSummary *summary, LedgerEncoding be
 {
 	uint64		size;
 
-	if (enc->templated || best_size < Max(summary->total / LINES_GOOD, LINES_BYTES_MIN))
+	if (enc->templated || best == LEDGER_ENC_NUMBER || best_size < Max(summary->total / LINES_GOOD, LINES_BYTES_MIN))
 		return best;
 	enc->lines = ledger_lines_begin(enc, summary, &size);
 	if (enc->lines == NULL)
@@ -184,11 +205,16 @@ choose_by_reference(LedgerEncoder *enc, const LedgerSummary *summary, LedgerDict
 	{
 		best = enc->tmpl.decimal ? LEDGER_ENC_DECIMAL : LEDGER_ENC_HEX;
 		if (enc->tmpl.decimal)
-			best_size = measure_decimal(enc);
+			best_size = measure_numbers(enc, LEDGER_ENC_DECIMAL);
 		else
 			best_size = (uint64) summary->nvalues * LEDGER_TEMPLATE_STRIDE(&enc->tmpl);
 		if (best_size <= (uint64) summary->nvalues * DECIMAL_GOOD)
 			return best;
+	}
+	else if (ledger_numbering_detect(enc->input, &enc->numbering))
+	{
+		best = LEDGER_ENC_NUMBER;
+		best_size = measure_numbers(enc, LEDGER_ENC_NUMBER);
 	}
 	if (summary->longest > LEDGER_DICT_ENTRY_MAX || !ledger_dict_build(enc, dict))
 		return choose_lines(enc, summary, best, best_size);
@@ -199,7 +225,7 @@ choose_by_reference(LedgerEncoder *enc, const LedgerSummary *summary, LedgerDict
 	{
 		/* LZ4 makes entries smaller; sampling them is not worth the while */
 		dict_size += dict->total * 3 / 4;
-		if (dict_size > summary->total / 8)
+		if (best == LEDGER_ENC_LZ4 && dict_size > summary->total / 8)
 			best_size = ledger_lz4_estimate(enc, summary);
 	}
 	if (dict_size < best_size)
@@ -224,6 +250,8 @@ begin_chunk(LedgerEncoder *enc)
 	enc->summary = summary;
 	if (summary.nvalues == 0)
 		enc->encoding = LEDGER_ENC_NULL;
+	else if (is_float(&enc->input->type))
+		enc->encoding = LEDGER_ENC_FLOAT;
 	else if (enc->input->type.attbyval)
 		enc->encoding = LEDGER_ENC_INTEGER;
 	else
@@ -233,6 +261,10 @@ begin_chunk(LedgerEncoder *enc)
 	{
 		case LEDGER_ENC_NULL:
 		case LEDGER_ENC_INTEGER:
+		case LEDGER_ENC_FLOAT:
+			break;
+		case LEDGER_ENC_NUMBER:
+			ledger_numbering_write(&enc->numbering, &enc->extra);
 			break;
 		case LEDGER_ENC_CONSTANT:
 			{
@@ -301,6 +333,8 @@ write_vector(LedgerEncoder *enc, int start, int end, LedgerVectorEntry *entry, u
 			case LEDGER_ENC_INTEGER:
 			case LEDGER_ENC_DICTIONARY:
 			case LEDGER_ENC_DECIMAL:
+			case LEDGER_ENC_FLOAT:
+			case LEDGER_ENC_NUMBER:
 				write_numbers(enc);
 				break;
 			case LEDGER_ENC_HEX:

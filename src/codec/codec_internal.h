@@ -45,10 +45,12 @@ typedef enum LedgerEncoding
 	LEDGER_ENC_HEX = 4,			/* a template's hex digits, two a byte */
 	LEDGER_ENC_DECIMAL = 5,		/* a template's digits as bit-packed number */
 	LEDGER_ENC_LZ4 = 6,			/* lengths, and LZ4 blocks of all the bytes */
-	LEDGER_ENC_LINES = 8		/* templates and variables of log lines */
+	LEDGER_ENC_LINES = 8,		/* templates and variables of log lines */
+	LEDGER_ENC_FLOAT = 9,		/* float4, float8: decimal, or differing bits */
+	LEDGER_ENC_NUMBER = 10		/* by reference, but a bit-packed number each */
 } LedgerEncoding;
 
-#define LEDGER_ENC_LAST			LEDGER_ENC_LINES
+#define LEDGER_ENC_LAST			LEDGER_ENC_NUMBER
 
 typedef struct LedgerChunkTrailer
 {
@@ -261,6 +263,46 @@ extern bool ledger_template_format(const LedgerTemplate *tmpl, uint64 number,
 								   char *value);
 
 /*
+ * Floats (float.c) and numbers (number.c).
+ */
+typedef struct LedgerFloats
+{
+	int			width;			/* 32 or 64 */
+	int			way;
+	int			digits;
+	int			nexceptions;
+	LedgerIntegers places;
+	const uint8 *exceptions;	/* or differing bits */
+	const uint8 *end;			/* of these */
+	LedgerIntegers ints;
+} LedgerFloats;
+
+extern void ledger_floats_write(int width, const uint64 *patterns, int n, StringInfo out);
+extern const uint8 *ledger_floats_open(LedgerFloats *floats, int width, int n,
+									   const uint8 *p, const uint8 *end);
+extern void ledger_floats_read(const LedgerFloats *floats, int first, int count,
+							   uint64 *patterns);
+
+#define LEDGER_NUMBER_MAX	64	/* bytes of a value */
+
+typedef struct LedgerNumbering
+{
+	int			kind;
+	int			scale;
+	int			len;
+	int			prefix_length;
+	char		prefix[LEDGER_NUMBER_MAX];
+} LedgerNumbering;
+
+extern bool ledger_numbering_detect(const LedgerColumnInput *input, LedgerNumbering *numbering);
+extern void ledger_numbering_write(const LedgerNumbering *numbering, StringInfo out);
+extern bool ledger_numbering_open(const LedgerColumnType *type, LedgerNumbering *numbering,
+								  const uint8 *p, const uint8 *end);
+extern bool ledger_number_of(const LedgerNumbering *numbering, LedgerBytes value,
+							 uint64 *number);
+extern int	ledger_number_format(const LedgerNumbering *numbering, uint64 number, char *dst);
+
+/*
  * References to earlier columns of the row (rowref.c).
  */
 #define LEDGER_ROWREF_COLUMNS	8
@@ -318,6 +360,7 @@ typedef struct LedgerEncoder
 
 	bool		templated;		/* tmpl is set */
 	LedgerTemplate tmpl;
+	LedgerNumbering numbering;
 	const uint32 *codes;		/* by row: the dictionary's codes */
 	const uint32 *entries;		/* by code: a row with the value */
 	int			nentries;
@@ -435,6 +478,7 @@ struct LedgerChunk
 
 	LedgerBytes constant;
 	LedgerTemplate tmpl;
+	LedgerNumbering numbering;
 	LedgerDict *dict;
 	LedgerLz4Reader *lz4;
 	LedgerLinesReader *lines;
@@ -446,6 +490,7 @@ struct LedgerChunk
 	const uint8 *notnull;		/* bitmap, or NULL */
 	const uint8 *packed;		/* LEDGER_ENC_HEX */
 	LedgerIntegers ints;		/* values, codes, or numbers; n is always set */
+	LedgerFloats floats;
 };
 
 static inline void

@@ -48,7 +48,7 @@
 
 /* Fewest bytes of a column, and of a line on average, that are worth it. */
 #define LINES_BYTES_MIN		1024
-#define LINES_MEAN_MIN		16
+#define LINES_MEAN_MIN		4
 
 /* What is encoded is kept in memory. */
 #define LINES_BYTES_MAX		(64 * 1024 * 1024)
