@@ -50,6 +50,15 @@ override CFLAGS += -fno-semantic-interposition
 SHLIB_LINK += -Wl,-Bsymbolic-functions
 endif
 
+# zstd where it is at hand; without it, segments of it are refused
+ifeq ($(origin WITH_ZSTD),undefined)
+WITH_ZSTD := $(shell pkg-config --exists libzstd 2>/dev/null && echo yes)
+endif
+ifeq ($(WITH_ZSTD),yes)
+override CPPFLAGS += -DLEDGER_ZSTD $(shell pkg-config --cflags libzstd)
+SHLIB_LINK += $(shell pkg-config --libs libzstd)
+endif
+
 # PGXS does not track headers
 $(OBJS): $(wildcard src/*.h src/*/*.h)
 

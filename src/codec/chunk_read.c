@@ -220,6 +220,9 @@ ledger_chunk_open(const LedgerSource *source, uint64 length, const LedgerColumnT
 	header = read_header(chunk, &trailer);
 	chunk->encoding = trailer.encoding;
 	chunk->header_length = trailer.header_length;
+	chunk->zstd = (trailer.flags & LEDGER_CHUNK_ZSTD) != 0;
+	if (chunk->zstd && !ledger_has_zstd())
+		ledger_unsupported(chunk, "chunk is compressed with zstd, which this build of ledger lacks");
 	end = header + trailer.header_length;
 
 	/* the fixed parts are at the end; copied, as they may not be aligned */

@@ -413,6 +413,10 @@ write_header(LedgerEncoder *enc, uint64 preamble, const uint64 *zones,
 		appendBinaryStringInfo(&enc->extra, (const char *) &filter, sizeof(filter));
 	appendBinaryStringInfo(&enc->extra, (const char *) vectors,
 						   nvectors * sizeof(LedgerVectorEntry));
+	if (enc->compression == LEDGER_COMPRESSION_ZSTD &&
+		(enc->encoding == LEDGER_ENC_DICTIONARY || enc->encoding == LEDGER_ENC_LZ4 ||
+		 enc->encoding == LEDGER_ENC_LINES))
+		trailer.flags |= LEDGER_CHUNK_ZSTD;
 	trailer.magic = LEDGER_CHUNK_MAGIC;
 	trailer.version = LEDGER_CHUNK_VERSION;
 	trailer.encoding = enc->encoding;
@@ -430,6 +434,15 @@ uint64
 ledger_chunk_encode(const LedgerColumnInput *columns, int self, LedgerEffort effort,
 					LedgerSink *sink)
 {
+	LedgerEncodeOptions options = {effort, LEDGER_COMPRESSION_LZ4};
+
+	return ledger_chunk_encode_with(columns, self, &options, sink);
+}
+
+uint64
+ledger_chunk_encode_with(const LedgerColumnInput *columns, int self,
+						 const LedgerEncodeOptions *options, LedgerSink *sink)
+{
 	LedgerEncoder *enc = palloc0(sizeof(LedgerEncoder));
 	int			nrows = columns[self].nrows;
 	int			nvectors = (nrows + LEDGER_VECTOR_ROWS - 1) / LEDGER_VECTOR_ROWS;
@@ -441,7 +454,10 @@ ledger_chunk_encode(const LedgerColumnInput *columns, int self, LedgerEffort eff
 	enc->columns = columns;
 	enc->self = self;
 	enc->input = &columns[self];
-	enc->effort = effort;
+	enc->effort = options->effort;
+	enc->compression = options->compression;
+	if (enc->compression == LEDGER_COMPRESSION_ZSTD && !ledger_has_zstd())
+		enc->compression = LEDGER_COMPRESSION_LZ4;
 	enc->sink = sink;
 	initStringInfo(&enc->extra);
 	initStringInfo(&enc->meta);

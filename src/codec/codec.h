@@ -78,6 +78,8 @@ typedef struct LedgerSource
 	void		(*read) (void *arg, uint64 offset, size_t len, void *dst);
 	void		(*corrupt) (void *arg, const char *detail);
 	void	   *arg;
+	/* likewise, of what this build cannot read; NULL: corrupt() is called */
+	void		(*unsupported) (void *arg, const char *detail);
 } LedgerSource;
 
 /*
@@ -91,6 +93,22 @@ typedef enum LedgerEffort
 	LEDGER_EFFORT_THOROUGH
 } LedgerEffort;
 
+/* What compresses the bytes that nothing else makes smaller. */
+typedef enum LedgerCompression
+{
+	LEDGER_COMPRESSION_NONE,
+	LEDGER_COMPRESSION_LZ4,
+	LEDGER_COMPRESSION_ZSTD		/* where ledger_has_zstd(), else as LZ4 */
+} LedgerCompression;
+
+extern bool ledger_has_zstd(void);
+
+typedef struct LedgerEncodeOptions
+{
+	LedgerEffort effort;
+	LedgerCompression compression;
+} LedgerEncodeOptions;
+
 /*
  * Encode column number "self" of columns[0 .. ncolumns-1] into the sink, and
  * return the number of bytes written.  The other columns are at hand because
@@ -101,6 +119,10 @@ typedef enum LedgerEffort
  */
 extern uint64 ledger_chunk_encode(const LedgerColumnInput *columns, int self,
 								  LedgerEffort effort, LedgerSink *sink);
+
+/* The same, with a choice of compression; above it is LZ4. */
+extern uint64 ledger_chunk_encode_with(const LedgerColumnInput *columns, int self,
+									   const LedgerEncodeOptions *options, LedgerSink *sink);
 
 /* An open chunk: its header is read and checked, and kept in "context". */
 typedef struct LedgerChunk LedgerChunk;

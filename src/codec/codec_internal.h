@@ -67,7 +67,8 @@ typedef struct LedgerChunkTrailer
 #define LEDGER_CHUNK_ZONES		1
 #define LEDGER_CHUNK_TEXT_ZONES	2
 #define LEDGER_CHUNK_FILTER		4
-#define LEDGER_CHUNK_FLAGS		7
+#define LEDGER_CHUNK_ZSTD		8	/* compressed blocks are zstd's, not LZ4's */
+#define LEDGER_CHUNK_FLAGS		15
 
 /* Longest prefix of all texts that zone maps leave out. */
 #define LEDGER_ZONE_PREFIX_MAX	64
@@ -348,6 +349,7 @@ typedef struct LedgerEncoder
 	int			self;
 	const LedgerColumnInput *input; /* columns[self] */
 	LedgerEffort effort;
+	LedgerCompression compression;
 	LedgerSink *sink;
 	uint64		written;
 	LedgerEncoding encoding;
@@ -465,6 +467,7 @@ struct LedgerChunk
 	int			nrows;
 	int			nvectors;
 	LedgerEncoding encoding;
+	bool		zstd;			/* what compressed blocks are of */
 	MemoryContext context;
 	uint64	   *zones;			/* two a vector, or NULL */
 	uint64	   *text_zones;		/* likewise */
@@ -492,6 +495,15 @@ struct LedgerChunk
 	LedgerIntegers ints;		/* values, codes, or numbers; n is always set */
 	LedgerFloats floats;
 };
+
+static inline void
+ledger_unsupported(const LedgerChunk *chunk, const char *detail)
+{
+	if (chunk->source.unsupported)
+		chunk->source.unsupported(chunk->source.arg, detail);
+	chunk->source.corrupt(chunk->source.arg, detail);
+	pg_unreachable();
+}
 
 static inline void
 ledger_corrupt(const LedgerChunk *chunk, const char *detail)
@@ -551,6 +563,15 @@ ledger_arena_value(LedgerArena *arena, const LedgerColumnType *type, Size len,
 		p[len] = '\0';
 	return p;
 }
+
+/* Compressors (compress.c). */
+extern int	ledger_compress(const LedgerEncoder *enc, int hc_level, const char *raw,
+							int raw_length, char *room);
+extern int	ledger_zstd_compress(LedgerEffort effort, const char *raw, int raw_length,
+								 char *room, int size, const char *dict, int dict_length);
+extern bool ledger_ratio_good(const LedgerChunk *chunk, uint64 stored, uint64 raw);
+extern bool ledger_decompress(const LedgerChunk *chunk, const char *stored, int length,
+							  char *raw, int raw_length, const char *dict, int dict_length);
 
 /* Zone maps (zonemap.c). */
 extern bool ledger_zone_type(const LedgerColumnType *type);

@@ -7,15 +7,9 @@
  */
 #include "postgres.h"
 
-#include <lz4.h>
-
 #include "codec/lines.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
-
-/* LZ4 cannot make more of a byte than this, and some for the last literals. */
-#define LZ4_RATIO_MAX		256
-#define LZ4_RATIO_EXTRA		64
 
 typedef struct LineColumn
 {
@@ -75,7 +69,7 @@ ledger_lines_open(LedgerChunk *chunk, const uint8 *p, const uint8 *end, uint64 p
 	if (p == NULL || end - p < 2 * (int) sizeof(pg_crc32c) || ntemplates == 0 ||
 		ntemplates > LEDGER_LINES_TEMPLATES || raw > LEDGER_LINES_DICT_MAX || stored > raw ||
 		stored > preamble || preamble - stored > LEDGER_LINES_DICT_MAX ||
-		raw > stored * LZ4_RATIO_MAX + LZ4_RATIO_EXTRA)
+		!ledger_ratio_good(chunk, stored, raw))
 		ledger_corrupt(chunk, "header of log lines is malformed");
 	memcpy(&r->texts_crc, p, sizeof(pg_crc32c));
 	memcpy(&r->numbers_crc, p + sizeof(pg_crc32c), sizeof(pg_crc32c));
@@ -102,8 +96,7 @@ read_parts(LedgerChunk *chunk, LedgerLinesReader *r)
 	if (r->stored_length < r->raw_length)
 	{
 		r->texts = MemoryContextAlloc(chunk->context, r->raw_length);
-		if (LZ4_decompress_safe(stored, r->texts, r->stored_length, r->raw_length) !=
-			(int) r->raw_length)
+		if (!ledger_decompress(chunk, stored, r->stored_length, r->texts, r->raw_length, NULL, 0))
 			ledger_corrupt(chunk, "texts of log lines do not decompress");
 		pfree(stored);
 	}
@@ -278,7 +271,7 @@ read_texts(LedgerChunk *chunk, LedgerLinesReader *r, const uint8 *p, const uint8
 
 	p = ledger_get_varint(p, end, &stored);
 	if (p == NULL || stored != (uint64) (end - p) || stored > total ||
-		total > stored * LZ4_RATIO_MAX + LZ4_RATIO_EXTRA)
+		!ledger_ratio_good(chunk, stored, total))
 		ledger_corrupt(chunk, "texts of log lines have a bad length");
 	if (total > r->vector_size)
 	{
@@ -291,8 +284,8 @@ read_texts(LedgerChunk *chunk, LedgerLinesReader *r, const uint8 *p, const uint8
 	}
 	if (stored == total)
 		memcpy(r->vector_texts, p, total);
-	else if (LZ4_decompress_safe_usingDict((const char *) p, r->vector_texts, (int) stored, total,
-										   r->texts + r->raw_length - seed, seed) != (int) total)
+	else if (!ledger_decompress(chunk, (const char *) p, (int) stored, r->vector_texts, total,
+								r->texts + r->raw_length - seed, seed))
 		ledger_corrupt(chunk, "texts of log lines do not decompress");
 }
 

@@ -463,8 +463,8 @@ make_preamble(LedgerLinesWriter *w)
 			write_entries(w, c);
 
 	w->stored = palloc(w->texts.len);
-	w->nstored = LZ4_compress_HC(w->texts.data, w->stored, w->texts.len, w->texts.len - 1,
-								 TEXTS_HC_LEVEL(w->enc->effort));
+	w->nstored = ledger_compress(w->enc, TEXTS_HC_LEVEL(w->enc->effort), w->texts.data,
+								 w->texts.len, w->stored);
 	if (w->nstored <= 0)
 	{
 		memcpy(w->stored, w->texts.data, w->texts.len);
@@ -526,11 +526,18 @@ write_texts(LedgerLinesWriter *w, const StringInfo texts, LZ4_streamHC_t *stream
 {
 	int			seed = Min(w->texts.len, 65536);
 	char	   *room = palloc(texts->len);
-	int			length;
+	const char *before = w->texts.data + w->texts.len - seed;
+	int			length = 0;
 
-	LZ4_resetStreamHC_fast(stream, VECTOR_HC_LEVEL);
-	LZ4_loadDictHC(stream, w->texts.data + w->texts.len - seed, seed);
-	length = LZ4_compress_HC_continue(stream, texts->data, room, texts->len, texts->len - 1);
+	if (w->enc->compression == LEDGER_COMPRESSION_ZSTD)
+		length = ledger_zstd_compress(w->enc->effort, texts->data, texts->len, room,
+									  texts->len - 1, before, seed);
+	else if (w->enc->compression == LEDGER_COMPRESSION_LZ4)
+	{
+		LZ4_resetStreamHC_fast(stream, VECTOR_HC_LEVEL);
+		LZ4_loadDictHC(stream, before, seed);
+		length = LZ4_compress_HC_continue(stream, texts->data, room, texts->len, texts->len - 1);
+	}
 	ledger_put_varint(&w->vectors, length > 0 ? length : texts->len);
 	if (length > 0)
 		appendBinaryStringInfo(&w->vectors, room, length);

@@ -29,11 +29,13 @@ static const TestType types[] = {
 	{"name", {NAMEOID, 0, 64, false, 'c'}},
 	{"tid", {TIDOID, 0, 6, false, 's'}},
 	{"interval", {INTERVALOID, 0, 16, false, 'd'}},
+	{"numeric", {NUMERICOID, 0, -1, false, 'i'}},
 	{"dropped", {InvalidOid, 0, 4, true, 'i'}},
 };
 
 static const char *const integer_patterns[] = {
-	"constant", "small", "monotone", "random", "extremes", "scaled", "few", "descending"
+	"constant", "small", "monotone", "random", "extremes", "scaled", "few", "descending",
+	"runs", "outliers", "decimals", "drift"
 };
 
 static const char *const bytes_patterns[] = {
@@ -85,9 +87,57 @@ make_integer(int pattern, int row)
 			return UINT64CONST(800000000000000) + RANDOM_BELOW(100000) * scale;
 		case 6:
 			return (uint64[]) {200, 404, 500}[RANDOM_BELOW(3)];
+		case 8:
+			return RANDOM_BELOW(40) ? last : (last = RANDOM_BELOW(1000));
+		case 9:
+			return RANDOM_BELOW(100) ? RANDOM_BELOW(16) : shim_random();
 		default:
 			return last -= RANDOM_BELOW(3);
 	}
+}
+
+/* Bits of a number of two decimals, mostly, or of one that changes slowly. */
+static uint64
+make_float(int pattern, int16 attlen, int row)
+{
+	static double last;
+	double		d;
+	float		f;
+	uint64		bits = 0;
+
+	if (pattern == 10)
+		d = RANDOM_BELOW(100) ? (RANDOM_BELOW(100000) - 20000) / 100.0 : RANDOM_BELOW(2) ? -0.0 : 0.1234567890123;
+	else
+		d = last = row == 0 ? 20.0 : last * (1 + (RANDOM_BELOW(1000) - 500) / 1e7);
+	f = (float) d;
+	memcpy(&bits, attlen == 4 ? (void *) &f : (void *) &d, attlen == 4 ? sizeof(f) : sizeof(d));
+	return bits;
+}
+
+/* A numeric with two decimals, as the server stores it. */
+static int
+make_numeric_bytes(int row, char *dst)
+{
+	uint64		rest = RANDOM_BELOW(4) ? RANDOM_BELOW(10000) : shim_random() % UINT64CONST(10000000000);
+	uint16		header = 0x8000 | (RANDOM_BELOW(5) || rest == 0 ? 0 : 0x2000) | 2 << 7;
+	int16		digits[8];
+	int			n = 0;
+	int			skip = 0;
+	int			len = 2;
+	int			weight;
+
+	for (rest *= 100; rest > 0; rest /= 10000)
+		digits[n++] = rest % 10000;
+	weight = n - 2;
+	while (skip < n && digits[skip] == 0)
+		skip++;
+	if (skip == n)
+		weight = 0;
+	header |= weight & 0x7F;
+	memcpy(dst, &header, 2);
+	for (int i = n - 1; i >= skip; i--, len += 2)
+		memcpy(dst + len, &digits[i], 2);
+	return len;
 }
 
 static Datum
@@ -329,7 +379,9 @@ column_make(Column *column, int type, int pattern, int nulls, int nrows)
 		column->isnull[row] = make_null(nulls, row, nrows) || !OidIsValid(t->typid);
 		if (t->attbyval)
 		{
-			uint64		value = make_integer(pattern, row);
+			bool		is_float = t->typid == FLOAT4OID || t->typid == FLOAT8OID;
+			uint64		value = is_float && pattern >= 10 ? make_float(pattern, t->attlen, row) :
+				make_integer(pattern, row);
 
 			if (!column->isnull[row])
 				column->values[row] = integer_datum(t->attlen, t->typid, value);
@@ -339,7 +391,10 @@ column_make(Column *column, int type, int pattern, int nulls, int nrows)
 			int			len;
 
 			memset(room, 0, 64);
-			len = make_bytes(pattern, row, room);
+			if (t->typid == NUMERICOID && pattern < 8)
+				len = make_numeric_bytes(row, room);
+			else
+				len = make_bytes(pattern, row, room);
 			column->values[row] = make_datum(t, room, len);
 		}
 	}

@@ -2,7 +2,7 @@
  * loghub.c
  *	  Sizes and speeds of the codec on files of lines, one line a row.
  *
- * usage: loghub [quick] [times=N] FILE...
+ * usage: loghub [quick] [zstd | none] [times=N] FILE...
  */
 #include "shim.h"
 
@@ -63,6 +63,7 @@ int
 main(int argc, char **argv)
 {
 	LedgerEffort effort = LEDGER_EFFORT_THOROUGH;
+	LedgerCompression compression = LEDGER_COMPRESSION_LZ4;
 	uint64		total = 0;
 	uint64		blocks = 0;
 	int			times = 1;
@@ -85,6 +86,11 @@ main(int argc, char **argv)
 			effort = LEDGER_EFFORT_QUICK;
 			continue;
 		}
+		if (strcmp(argv[i], "zstd") == 0 || strcmp(argv[i], "none") == 0)
+		{
+			compression = argv[i][0] == 'z' ? LEDGER_COMPRESSION_ZSTD : LEDGER_COMPRESSION_NONE;
+			continue;
+		}
 		if (strncmp(argv[i], "times=", 6) == 0)
 		{
 			times = atoi(argv[i] + 6);
@@ -94,7 +100,7 @@ main(int argc, char **argv)
 		input.nrows = nrows;
 		buffer.len = 0;
 		start = now();
-		ledger_chunk_encode(&input, 0, effort, &sink);
+		ledger_chunk_encode_with(&input, 0, &(LedgerEncodeOptions) {effort, compression}, &sink);
 		encode = now() - start;
 		shim_free_all();
 		if (setjmp(shim_corrupt_jump) != 0)

@@ -29,7 +29,8 @@ static void
 count_encoding(const char *name)
 {
 	static const char *const names[] = {"null", "constant", "integer", "dictionary", "hex",
-	"decimal", "lz4", "lz4+refs", "lines"};
+	"decimal", "lz4", "lz4+refs", "lines",
+	"float", "number"};
 
 	for (int i = 0; i < (int) lengthof(names); i++)
 		encodings[i] += strcmp(names[i], name) == 0;
@@ -297,7 +298,7 @@ damage_noticed(const ShimBuffer *original, const LedgerColumnInput *columns, int
 
 /* A summary made when the values came changes nothing. */
 static bool
-same_with_summary(const LedgerColumnInput *columns, int self, LedgerEffort effort,
+same_with_summary(const LedgerColumnInput *columns, int self, const LedgerEncodeOptions *options,
 				  const ShimBuffer *expected)
 {
 	LedgerColumnInput copies[8];
@@ -314,7 +315,7 @@ same_with_summary(const LedgerColumnInput *columns, int self, LedgerEffort effor
 			ledger_summary_add(&summary, &columns[self].type, columns[self].values, row);
 	}
 	copies[self].summary = &summary;
-	ledger_chunk_encode(copies, self, effort, &sink);
+	ledger_chunk_encode_with(copies, self, options, &sink);
 	same = buffer.len == expected->len && memcmp(buffer.data, expected->data, buffer.len) == 0;
 	free(buffer.data);
 	return same;
@@ -328,11 +329,14 @@ check_effort(const LedgerColumnInput *columns, int self, LedgerEffort effort, co
 	ShimBuffer	buffer = {0};
 	LedgerSink	sink = shim_sink(&buffer);
 	LedgerSource source = shim_source(&buffer);
-	uint64		length = ledger_chunk_encode(columns, self, effort, &sink);
+	/* mostly the usual compression, at times none or zstd */
+	LedgerEncodeOptions options = {effort, RANDOM_BELOW(4) ? LEDGER_COMPRESSION_LZ4 :
+	RANDOM_BELOW(2) ? LEDGER_COMPRESSION_NONE : LEDGER_COMPRESSION_ZSTD};
+	uint64		length = ledger_chunk_encode_with(columns, self, &options, &sink);
 	bool		noticed = true;
 
 	report(length == buffer.len, name, "length");
-	report(same_with_summary(columns, self, effort, &buffer), name, "summary");
+	report(same_with_summary(columns, self, &options, &buffer), name, "summary");
 	shim_free_all();
 	if (setjmp(shim_corrupt_jump) == 0)
 	{
@@ -594,7 +598,7 @@ main(int argc, char **argv)
 	check_full_segments();
 	check_huge_value(LEDGER_EFFORT_QUICK);
 	check_huge_value(LEDGER_EFFORT_THOROUGH);
-	for (int i = 0; i < 9; i++)
+	for (int i = 0; i < 11; i++)
 	{
 		if (encodings[i] == 0)
 			report(false, "encodings", "not all were seen");
