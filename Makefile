@@ -3,11 +3,13 @@
 # For a newcomer, on a fresh Debian (these install what is missing):
 #   make demo         a throwaway cluster with a ledger in it; make demo-stop removes it
 #   make check        build, install, and run every test
+#   make fuzz         libFuzzer on every decoder, for FUZZ_SECONDS (60)
 #   make bench        bench/run; make bench-smoke is a quick one
-# As any extension (postgresql-server-dev and liblz4-dev at hand):
+# As any extension (postgresql-server-dev and liblz4-dev at hand; libzstd-dev and
+# pkg-config for zstd):
 #   make, make install, make installcheck; PG_CONFIG=... picks the server
 
-OWN_GOALS = demo demo-stop check bench bench-smoke
+OWN_GOALS = demo demo-stop check fuzz bench bench-smoke
 
 ifneq (,$(filter $(OWN_GOALS),$(MAKECMDGOALS)))
 

@@ -361,7 +361,7 @@ write_zone_prefix(LedgerEncoder *enc, uint64 *zones)
 	LedgerBytes prefix;
 	uint32		length;
 
-	ledger_text_zones_make(enc->input, &prefix, zones);
+	ledger_text_zones_make(enc, &prefix, zones);
 	length = (uint32) prefix.len;
 	appendBinaryStringInfo(&enc->extra, prefix.data, prefix.len);
 	appendBinaryStringInfo(&enc->extra, (char *) &length, sizeof(length));

@@ -579,7 +579,7 @@ extern void ledger_zone_make(const LedgerColumnInput *input, const int *rows, in
 							 uint64 *zone);
 extern bool ledger_zone_is_signed(const LedgerColumnType *type);
 extern bool ledger_text_zone_type(const LedgerColumnType *type);
-extern void ledger_text_zones_make(const LedgerColumnInput *input, LedgerBytes *prefix,
+extern void ledger_text_zones_make(const LedgerEncoder *enc, LedgerBytes *prefix,
 								   uint64 *zones);
 extern bool ledger_zones_answer(const uint64 *zones, int nvectors, bool is_signed);
 

@@ -173,49 +173,67 @@ prefix_number(LedgerBytes bytes, Size skip)
 #endif
 }
 
-/* What all values begin with: its length. */
-static Size
-common_prefix(const LedgerColumnInput *input, LedgerBytes *prefix)
+/* What all values begin with. */
+typedef struct Prefix
 {
-	bool		first = true;
+	LedgerBytes bytes;
+	bool		first;
+} Prefix;
 
-	prefix->data = "";
-	prefix->len = 0;
-	for (int row = 0; row < input->nrows; row++)
+static inline void
+shorten_prefix(Prefix *prefix, LedgerBytes value)
+{
+	Size		i = 0;
+
+	if (prefix->first)
 	{
-		LedgerBytes bytes;
-		Size		i = 0;
-
-		if (input->isnull[row])
-			continue;
-		bytes = ledger_datum_bytes(&input->type, input->values[row]);
-		if (first)
-		{
-			*prefix = bytes;
-			prefix->len = Min(bytes.len, LEDGER_ZONE_PREFIX_MAX);
-			first = false;
-			continue;
-		}
-		if (prefix->len == 0)
-			break;
-		if (bytes.len >= prefix->len && memcmp(bytes.data, prefix->data, prefix->len) == 0)
-			continue;
-		while (i < Min(bytes.len, prefix->len) && bytes.data[i] == prefix->data[i])
-			i++;
-		prefix->len = i;
+		prefix->bytes = value;
+		prefix->bytes.len = Min(value.len, LEDGER_ZONE_PREFIX_MAX);
+		prefix->first = false;
+		return;
 	}
-	return prefix->len;
+	if (value.len >= prefix->bytes.len &&
+		memcmp(value.data, prefix->bytes.data, prefix->bytes.len) == 0)
+		return;
+	while (i < Min(value.len, prefix->bytes.len) && value.data[i] == prefix->bytes.data[i])
+		i++;
+	prefix->bytes.len = i;
+}
+
+static LedgerBytes
+common_prefix(const LedgerEncoder *enc)
+{
+	const LedgerColumnInput *input = enc->input;
+	Prefix		prefix = {{"", 0}, true};
+
+	if (enc->encoding == LEDGER_ENC_DICTIONARY)
+		for (int code = 0; code < enc->nentries; code++)
+			shorten_prefix(&prefix, ledger_encoder_value(enc, enc->entries[code]));
+	else
+		for (int row = 0; row < input->nrows && (prefix.first || prefix.bytes.len > 0); row++)
+			if (!input->isnull[row])
+				shorten_prefix(&prefix, ledger_encoder_value(enc, row));
+	return prefix.bytes;
 }
 
 /*
  * Set zones[2 * v] and zones[2 * v + 1] to the least and greatest that follows
- * the prefix in vector v.
+ * the prefix in vector v.  Of a dictionary, each entry is looked at once.
  */
 void
-ledger_text_zones_make(const LedgerColumnInput *input, LedgerBytes *prefix, uint64 *zones)
+ledger_text_zones_make(const LedgerEncoder *enc, LedgerBytes *prefix, uint64 *zones)
 {
-	Size		skip = common_prefix(input, prefix);
+	const LedgerColumnInput *input = enc->input;
+	uint64	   *entries = NULL;
 
+	*prefix = common_prefix(enc);
+	if (enc->encoding == LEDGER_ENC_DICTIONARY)
+	{
+		entries = palloc(sizeof(uint64) * Max(enc->nentries, 1));
+		for (int code = 0; code < enc->nentries; code++)
+			entries[code] = prefix_number(ledger_encoder_value(enc, enc->entries[code]),
+										  prefix->len);
+	}
 	for (int row = 0; row < input->nrows; row++)
 	{
 		uint64	   *zone = zones + 2 * (row / LEDGER_VECTOR_ROWS);
@@ -228,10 +246,13 @@ ledger_text_zones_make(const LedgerColumnInput *input, LedgerBytes *prefix, uint
 		}
 		if (input->isnull[row])
 			continue;
-		number = prefix_number(ledger_datum_bytes(&input->type, input->values[row]), skip);
+		number = entries ? entries[enc->codes[row]] :
+			prefix_number(ledger_encoder_value(enc, row), prefix->len);
 		zone[0] = Min(zone[0], number);
 		zone[1] = Max(zone[1], number);
 	}
+	if (entries)
+		pfree(entries);
 }
 
 /*

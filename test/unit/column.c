@@ -50,6 +50,12 @@ column_ntypes(void)
 	return lengthof(types);
 }
 
+LedgerColumnType
+column_type(int type)
+{
+	return types[type].type;
+}
+
 int
 column_npatterns(int type)
 {
