@@ -26,12 +26,21 @@
 /* Clusters of as many fields that a skeleton is compared with. */
 #define CLUSTERS_TRIED		200
 
+/* And comparisons in all: texts of no form would take long. */
+#define COMPARISONS_MAX		200000
+#define LATE_COMPARISONS	200000
+
 /* Fields that can be told apart. */
 #define FIELDS_MAX			64
 
-/* Give up if of so many lines this part has skeletons of their own. */
+/*
+ * If of so many lines this part has skeletons of their own, see whether these
+ * can be clustered, and give up unless half of the lines can.
+ */
 #define EARLY_LOOK			2048
 #define EARLY_NEW			0.8
+#define EARLY_COMPARISONS	50000
+#define CLUSTER_GOOD		4		/* lines */
 
 typedef struct Skeleton
 {
@@ -57,12 +66,14 @@ typedef struct Miner
 {
 	LedgerEncoder *enc;
 	StringInfoData bytes;		/* of the skeletons */
+	StringInfoData late;		/* of one */
 	Skeleton   *skeletons;
 	int			nskeletons;
 	int		   *slots;			/* skeleton plus 1, or 0 */
 	Cluster    *clusters;
 	int			nclusters;
 	int			heads[FIELDS_MAX + 1];
+	int			comparisons;	/* left */
 } Miner;
 
 static inline bool
@@ -73,14 +84,14 @@ is_mark(char c)
 
 /* Append a line's skeleton to the bytes; returns whether something is the same. */
 static bool
-append_skeleton(Miner *miner, LedgerBytes line, const LedgerLineVar *vars, int n)
+append_skeleton(StringInfo bytes, LedgerBytes line, const LedgerLineVar *vars, int n)
 {
 	uint32		from = 0;
 	bool		same = false;
 	char	   *p;
 
-	enlargeStringInfo(&miner->bytes, line.len + 2 * n);
-	p = miner->bytes.data + miner->bytes.len;
+	enlargeStringInfo(bytes, line.len + 2 * n);
+	p = bytes->data + bytes->len;
 	for (int i = 0; i < n; i++)
 	{
 		memcpy(p, line.data + from, vars[i].start - from);
@@ -92,7 +103,7 @@ append_skeleton(Miner *miner, LedgerBytes line, const LedgerLineVar *vars, int n
 	}
 	memcpy(p, line.data + from, line.len - from);
 	p += line.len - from;
-	miner->bytes.len = p - miner->bytes.data;
+	bytes->len = p - bytes->data;
 	return same;
 }
 
@@ -121,7 +132,7 @@ find_skeleton(Miner *miner, LedgerBytes line)
 
 	if (n < 0)
 		return -1;
-	same = append_skeleton(miner, line, vars, n);
+	same = append_skeleton(&miner->bytes, line, vars, n);
 	len = miner->bytes.len - offset;
 	hash = ledger_line_hash(miner->bytes.data + offset, len);
 	for (place = hash % SKELETON_SLOTS; miner->slots[place] != 0;
@@ -152,6 +163,26 @@ find_skeleton(Miner *miner, LedgerBytes line)
 	return miner->nskeletons - 1;
 }
 
+static void make_clusters(Miner *miner, int nlines, int comparisons);
+
+/* Do the skeletons found so far make clusters worth having? */
+static bool
+clusters_well(Miner *miner, int nlines)
+{
+	int			good = 0;
+
+	make_clusters(miner, nlines, EARLY_COMPARISONS);
+	for (int i = 0; i < miner->nclusters; i++)
+		if (miner->clusters[i].count >= CLUSTER_GOOD)
+			good += miner->clusters[i].count;
+	pfree(miner->clusters);
+	miner->clusters = NULL;
+	miner->nclusters = 0;
+	for (int i = 0; i < miner->nskeletons; i++)
+		miner->skeletons[i].cluster = -1;
+	return good >= nlines / 2;
+}
+
 /* Find every line's skeleton; false if there are too many different ones. */
 static bool
 scan_lines(Miner *miner, int *rows)
@@ -170,7 +201,8 @@ scan_lines(Miner *miner, int *rows)
 		rows[row] = find_skeleton(miner, ledger_encoder_value(miner->enc, row));
 		whole += rows[row] < 0;
 		nlines++;
-		if (nlines % EARLY_LOOK == 0 && whole + miner->nskeletons > nlines * EARLY_NEW)
+		if (nlines == EARLY_LOOK && whole + miner->nskeletons > nlines * EARLY_NEW &&
+			!clusters_well(miner, nlines))
 			return false;
 	}
 	return whole < nlines;
@@ -206,16 +238,16 @@ has_mark(const char *text, uint32 from, uint32 end)
 }
 
 /*
- * The fields in which a skeleton differs from a cluster, those included that
+ * The fields in which a skeleton, whose text is s, differs from a cluster, those included that
  * are variables of it; false if they cannot be one.
  */
 static bool
-compare_fields(const Miner *miner, const Skeleton *a, const Cluster *cluster, uint64 *texts)
+compare_fields(const Miner *miner, const char *s, const Skeleton *a, const Cluster *cluster,
+			   uint64 *texts)
 {
 	const Skeleton *b = &miner->skeletons[cluster->skeleton];
-	const char *s = miner->bytes.data + a->offset;
 	const char *t = miner->bytes.data + b->offset;
-	int			limit = Max(a->nfields / 3, 1);
+	int			limit = Max(a->nfields / 2, 1);
 	int			differ = 0;
 	uint32		i = 0;
 	uint32		k = 0;
@@ -269,14 +301,17 @@ join_cluster(Miner *miner, const Skeleton *skeleton)
 	uint64		best_texts = 0;
 	int			tried = 0;
 
-	for (int i = miner->heads[skeleton->nfields]; i >= 0 && tried < CLUSTERS_TRIED;
+	for (int i = miner->heads[skeleton->nfields];
+		 i >= 0 && tried < CLUSTERS_TRIED && miner->comparisons > 0;
 		 i = miner->clusters[i].next, tried++)
 	{
 		Cluster    *cluster = &miner->clusters[i];
 		uint64		texts;
 		int			added;
 
-		if (!compare_fields(miner, skeleton, cluster, &texts))
+		miner->comparisons--;
+		if (!compare_fields(miner, miner->bytes.data + skeleton->offset, skeleton, cluster,
+							&texts))
 			continue;
 		added = pg_popcount64(texts) - pg_popcount64(cluster->texts);
 		if (added < best_added)
@@ -297,13 +332,14 @@ join_cluster(Miner *miner, const Skeleton *skeleton)
 }
 
 static void
-make_clusters(Miner *miner, int nlines)
+make_clusters(Miner *miner, int nlines, int comparisons)
 {
 	int		   *order = palloc(sizeof(int) * Max(miner->nskeletons, 1));
 	int			frequent = 8;
 
 	while ((frequent + 1) * (frequent + 1) * 16 < nlines)
 		frequent++;
+	miner->comparisons = comparisons;
 	miner->clusters = palloc(sizeof(Cluster) * Max(miner->nskeletons, 1));
 	for (int i = 0; i <= FIELDS_MAX; i++)
 		miner->heads[i] = -1;
@@ -363,6 +399,60 @@ cluster_text(const Miner *miner, const Cluster *cluster)
 }
 
 /*
+ * The template of a line whose skeleton was one too many: that of a cluster
+ * that it fits into as it is.
+ */
+static int
+late_template(Miner *miner, LedgerBytes line)
+{
+	LedgerLineVar vars[LEDGER_LINE_VARS];
+	int			n = ledger_line_scan(line.data, (uint32) line.len, vars);
+	Skeleton	skeleton = {0};
+	int			tried = 0;
+
+	if (n < 0 || miner->comparisons <= 0)
+		return 0;
+	resetStringInfo(&miner->late);
+	skeleton.same = append_skeleton(&miner->late, line, vars, n);
+	skeleton.len = miner->late.len;
+	skeleton.nfields = count_fields(miner->late.data, skeleton.len);
+	if (skeleton.nfields > FIELDS_MAX)
+		return 0;
+	for (int i = miner->heads[skeleton.nfields]; i >= 0 && tried < CLUSTERS_TRIED;
+		 i = miner->clusters[i].next, tried++)
+	{
+		uint64		texts;
+
+		miner->comparisons--;
+		if (miner->clusters[i].template > 0 &&
+			compare_fields(miner, miner->late.data, &skeleton, &miner->clusters[i], &texts) &&
+			texts == miner->clusters[i].texts)
+			return miner->clusters[i].template;
+	}
+	return 0;
+}
+
+/* From each row's skeleton to its template. */
+static void
+assign_templates(Miner *miner, int *rows)
+{
+	const LedgerColumnInput *input = miner->enc->input;
+
+	miner->comparisons = LATE_COMPARISONS;
+	initStringInfo(&miner->late);
+	for (int row = 0; row < input->nrows; row++)
+	{
+		if (rows[row] >= 0)
+			rows[row] = miner->clusters[miner->skeletons[rows[row]].cluster].template;
+		else if (input->isnull[row] || miner->nskeletons < SKELETONS_MAX)
+			rows[row] = 0;
+		else
+			rows[row] = late_template(miner, ledger_encoder_value(miner->enc, row));
+	}
+	pfree(miner->late.data);
+}
+
+/*
  * Mine the column for templates: fill in the mined templates and each row's
  * template (for NULLs, anything).  False if there are none worth having.
  */
@@ -383,7 +473,7 @@ ledger_lines_mine(LedgerEncoder *enc, LedgerLinesMined *mined)
 	{
 		static const char whole[2] = {LEDGER_LINE_TEXT, (char) LEDGER_LINE_PARAMETER};
 
-		make_clusters(miner, nrows);
+		make_clusters(miner, nrows, COMPARISONS_MAX);
 		mined->texts = palloc(sizeof(LedgerBytes) * LEDGER_LINES_TEMPLATES);
 		mined->fields = palloc0(sizeof(uint64) * LEDGER_LINES_TEMPLATES);
 		mined->texts[0].data = whole;
@@ -400,9 +490,7 @@ ledger_lines_mine(LedgerEncoder *enc, LedgerLinesMined *mined)
 			mined->texts[cluster->template] = cluster_text(miner, cluster);
 			mined->fields[cluster->template] = cluster->texts;
 		}
-		for (int row = 0; row < nrows; row++)
-			mined->rows[row] = mined->rows[row] < 0 ? 0 :
-				miner->clusters[miner->skeletons[mined->rows[row]].cluster].template;
+		assign_templates(miner, mined->rows);
 	}
 	pfree(miner->bytes.data);
 	pfree(miner->skeletons);
