@@ -173,7 +173,7 @@ open_filter(LedgerChunk *chunk, const uint8 *p, uint64 room)
 
 	memcpy(&entry, p, sizeof(entry));
 	size = (uint64) entry.nblocks * LEDGER_FILTER_WORDS * sizeof(uint32);
-	if (entry.nblocks == 0 || size > room)
+	if (entry.nblocks == 0 || entry.nblocks > LEDGER_SEGMENT_ROWS || size > room)
 		ledger_corrupt(chunk, "filter has a bad length");
 	chunk->filter_blocks = entry.nblocks;
 	chunk->filter_crc = entry.crc;

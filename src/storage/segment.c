@@ -487,7 +487,7 @@ root_is_sane(const LedgerSegmentRoot *root)
 		root->nextents + root->nxmin_extents <= LEDGER_SEGMENT_EXTENTS &&
 		root->nslots <= LEDGER_SEGMENT_SLOTS &&
 		root->inline_bytes <= root->data_bytes &&
-		inline_start(root) % LEDGER_PAGE_PAYLOAD * (root->inline_bytes > 0) == 0 &&
+		(root->inline_bytes == 0 || inline_start(root) % LEDGER_PAGE_PAYLOAD == 0) &&
 		sizeof(*root) + root_rest_size(root) <= LEDGER_PAGE_PAYLOAD;
 }
 
