@@ -437,12 +437,17 @@ append_value(LedgerChunk *chunk, int c, Cursor *cursor, StringInfo line)
 		ledger_corrupt(chunk, "log line's code is not in the dictionary");
 	if (kind == LEDGER_LINE_TEXT)
 	{
-		if (column->how == LEDGER_LINES_DIRECT)
-			appendBinaryStringInfo(line, r->vector_texts + column->places[i],
-								   column->places[i + 1] - column->places[i]);
-		else
-			appendBinaryStringInfo(line, r->texts + column->starts[code],
-								   column->starts[code + 1] - column->starts[code]);
+		const char *text = r->vector_texts;
+		const uint32 *places = column->places + i;
+
+		if (column->how != LEDGER_LINES_DIRECT)
+		{
+			text = r->texts;
+			places = column->starts + code;
+		}
+		/* there may be no texts at all, if they are all empty */
+		if (places[1] > places[0])
+			appendBinaryStringInfo(line, text + places[0], places[1] - places[0]);
 		return;
 	}
 	enlargeStringInfo(line, LEDGER_LINE_VAR_MAX);
