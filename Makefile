@@ -3,11 +3,13 @@
 # For a newcomer, on a fresh Debian (these install what is missing):
 #   make demo         a throwaway cluster with a ledger in it; make demo-stop removes it
 #   make check        build, install, and run every test
+#   make fuzz         libFuzzer on every decoder, for FUZZ_SECONDS (60)
 #   make bench        bench/run; make bench-smoke is a quick one
-# As any extension (postgresql-server-dev and liblz4-dev at hand):
+# As any extension (postgresql-server-dev and liblz4-dev at hand; libzstd-dev and
+# pkg-config for zstd):
 #   make, make install, make installcheck; PG_CONFIG=... picks the server
 
-OWN_GOALS = demo demo-stop check bench bench-smoke
+OWN_GOALS = demo demo-stop check fuzz bench bench-smoke
 
 ifneq (,$(filter $(OWN_GOALS),$(MAKECMDGOALS)))
 
@@ -48,6 +50,15 @@ include $(PGXS)
 ifeq ($(PORTNAME),linux)
 override CFLAGS += -fno-semantic-interposition
 SHLIB_LINK += -Wl,-Bsymbolic-functions
+endif
+
+# zstd where it is at hand; without it, segments of it are refused
+ifeq ($(origin WITH_ZSTD),undefined)
+WITH_ZSTD := $(shell pkg-config --exists libzstd 2>/dev/null && echo yes)
+endif
+ifeq ($(WITH_ZSTD),yes)
+override CPPFLAGS += -DLEDGER_ZSTD $(shell pkg-config --cflags libzstd)
+SHLIB_LINK += $(shell pkg-config --libs libzstd)
 endif
 
 # PGXS does not track headers

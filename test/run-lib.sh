@@ -31,7 +31,7 @@ need_packages()
 		export PGVER PG_CONFIG=/usr/lib/postgresql/$PGVER/bin/pg_config
 		set -- "$@" "postgresql-$PGVER" "postgresql-server-dev-$PGVER" gcc make libc6-dev
 	fi
-	for p in "$@" liblz4-dev; do
+	for p in "$@" liblz4-dev libzstd-dev pkg-config; do
 		dpkg-query -W -f='${db:Status-Abbrev}' "$p" 2>/dev/null | grep -q '^ii' || missing+=("$p")
 	done
 	[ ${#missing[@]} = 0 ] && return 0

@@ -515,11 +515,25 @@ chunk_read(void *arg, uint64 offset, size_t len, void *dst)
 		chunk_corrupt(arg, "it was overwritten");
 }
 
+static void chunk_unsupported(void *arg, const char *detail) pg_attribute_noreturn();
+
+static void
+chunk_unsupported(void *arg, const char *detail)
+{
+	ChunkReader *reader = arg;
+
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("cannot read column %d of ledger \"%s\"", reader->attribute,
+					RelationGetRelationName(reader->rel)),
+			 errdetail_internal("%s", detail)));
+}
+
 static const char *
 encoding_of(Relation rel, LedgerSegment *segment, const LedgerColumnEntry *column, int attribute)
 {
 	ChunkReader reader = {rel, segment, column->offset, attribute};
-	LedgerSource source = {chunk_read, chunk_corrupt, &reader};
+	LedgerSource source = {chunk_read, chunk_corrupt, &reader, chunk_unsupported};
 	LedgerColumnType type = {column->typid, column->collation, column->attlen,
 	column->attbyval, column->attalign};
 

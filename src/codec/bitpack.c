@@ -1,32 +1,80 @@
 /*-------------------------------------------------------------------------
  *
  * bitpack.c
- *	  Vectors of integers: frame of reference or differences, bit-packed.
+ *	  Vectors of integers: frame of reference or differences, bit-packed, with
+ *	  exceptions; or runs of repeated values; or an entropy code.
  *
- * Bytes of a packed vector:
+ * Bytes of a vector of n values; "varint" is seven bits a byte, low ones
+ * first, "signed" a varint of twice the value, or of what that lacks to -1:
  *
- *		0	1	flags: 1 differences, 2 scaled
- *		1	1	width in bits, 0 to 64
- *		2	8	base
- *			8	start, if differences
- *			8	scale, if scaled
- *			..	n numbers of "width" bits, low bits first
+ *		0	1	flags: order (0 values, 1 differences, 2 differences of
+ *				those), SCALED, PATCHED, RUNS, CODED, CONSTANT
  *
- * Value i is base + scale * number i.  With differences that is value i + 1
- * less value i, "start" is value 0, and there are n - 1 numbers.  All
- * arithmetic wraps around at 2^64, so it is lossless for any bit pattern.
+ *	   packed (neither RUNS nor CODED):
+ *			1	width in bits, 1 to 64; not if CONSTANT
+ *			..	"order" values and differences to start with, signed
+ *			..	base, signed
+ *			..	scale, varint, if SCALED
+ *			..	if PATCHED: number of exceptions less 1, varint
+ *			1	and the width of what they have beyond "width" bits
+ *			..	n - order numbers of "width" bits, low bits first
+ *			..	the exceptions' places (10 bits each), in ascending order
+ *			..	what they have beyond
+ *
+ *	   RUNS:
+ *			..	number of runs, varint
+ *			..	length of the next part, varint
+ *			..	the runs' values, a vector of its own, without RUNS
+ *			..	their lengths less 1, likewise
+ *
+ *	   CODED:
+ *			..	"order" values, base, scale as above
+ *			..	number of symbols less 1, varint
+ *			..	length of the following two together, varint
+ *			..	frequencies, as Elias gamma codes of one more
+ *			..	the numbers as an rANS stream; see below
+ *
+ * Number i is (value i - base) / scale.  With differences that is of value
+ * i + 1 less value i, and so on.  All arithmetic wraps around at 2^64, so it
+ * is lossless for any bit pattern.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
+#include <math.h>
+
 #include "codec/codec_internal.h"
 #include "port/pg_bitutils.h"
 #include "port/pg_bswap.h"
 
-#define FLAG_DELTA		1
-#define FLAG_SCALED		2
-#define FLAG_ALL		3
+#define FLAG_ORDER		0x03
+#define FLAG_SCALED		0x04
+#define FLAG_PATCHED	0x08
+#define FLAG_RUNS		0x10
+#define FLAG_CODED		0x20
+#define FLAG_CONSTANT	0x40
+#define FLAG_ALL		0x7F
+
+/* Bits of an exception's place in its vector. */
+#define PLACE_BITS		10
+
+StaticAssertDecl(LEDGER_VECTOR_ROWS <= 1 << PLACE_BITS, "places do not fit");
+
+/*
+ * The entropy code is rANS: 32 bits of state, bytes in and out, frequencies
+ * that add up to 1024.
+ */
+#define CODED_BITS		10
+#define CODED_TOTAL		(1 << CODED_BITS)
+#define CODED_SYMBOLS	512		/* at most */
+#define CODED_LOW		(1u << 23)	/* least state */
+
+/* Fewest numbers for which an entropy code can pay. */
+#define CODED_MIN		24
+
+/* It must be smaller by this part, as it takes longer to decode. */
+#define CODED_GAIN		6
 
 #ifdef WORDS_BIGENDIAN
 #define LITTLE_ENDIAN_64(x) pg_bswap64(x)
@@ -34,13 +82,32 @@
 #define LITTLE_ENDIAN_64(x) (x)
 #endif
 
-/* How a series of numbers would be packed. */
+/* How a series of numbers would be written. */
 typedef struct Frame
 {
+	int			order;
+	uint64		start[2];
 	uint64		base;
 	uint64		scale;
+	int			full_width;		/* of the greatest number */
 	int			width;
+	int			nexceptions;
+	bool		runs;
+	bool		coded;
+	Size		size;			/* in bytes, all in all */
 } Frame;
+
+static inline int
+bits_of(uint64 number)
+{
+	return number == 0 ? 0 : pg_leftmost_one_pos64(number) + 1;
+}
+
+static inline Size
+packed_size(int n, int width)
+{
+	return ((uint64) n * width + 7) / 8;
+}
 
 static uint64
 greatest_common_divisor(uint64 a, uint64 b)
@@ -55,6 +122,8 @@ greatest_common_divisor(uint64 a, uint64 b)
 	return a;
 }
 
+/* ---- planning ---- */
+
 /*
  * Find base, scale and width.  The scale is what makes timestamps of whole
  * seconds or milliseconds small; in other data the first few numbers show
@@ -65,7 +134,6 @@ frame_measure(const uint64 *numbers, int n, Frame *frame)
 {
 	int64		least = 0;
 	int64		greatest = 0;
-	uint64		range;
 	uint64		scale = 0;
 
 	if (n > 0)
@@ -77,7 +145,6 @@ frame_measure(const uint64 *numbers, int n, Frame *frame)
 		least = Min(least, number);
 		greatest = Max(greatest, number);
 	}
-	range = (uint64) greatest - (uint64) least;
 	for (int i = 0; i < n && scale != 1; i++)
 	{
 		uint64		distance = numbers[i] - (uint64) least;
@@ -88,22 +155,268 @@ frame_measure(const uint64 *numbers, int n, Frame *frame)
 	}
 	frame->base = (uint64) least;
 	frame->scale = scale == 0 ? 1 : scale;
-	range /= frame->scale;
-	frame->width = range == 0 ? 0 : pg_leftmost_one_pos64(range) + 1;
+	frame->full_width = bits_of(((uint64) greatest - (uint64) least) / frame->scale);
 }
 
 static Size
-frame_size(const Frame *frame, int n)
+head_size(const Frame *frame)
 {
-	return 2 + sizeof(uint64) + (frame->scale != 1 ? sizeof(uint64) : 0) +
-		((uint64) n * frame->width + 7) / 8;
+	Size		size = 2 + ledger_varint_size(ledger_zigzag(frame->base));
+
+	for (int i = 0; i < frame->order; i++)
+		size += ledger_varint_size(ledger_zigzag(frame->start[i]));
+	if (frame->scale != 1)
+		size += ledger_varint_size(frame->scale);
+	return size;
+}
+
+/*
+ * Choose the width: of the greatest number, or less, with those that need
+ * more as exceptions.
+ */
+static void
+choose_width(const uint64 *numbers, int n, Frame *frame)
+{
+	int			counts[65] = {0};
+	int			above = 0;
+	Size		head = head_size(frame);
+
+	frame->width = frame->full_width;
+	frame->nexceptions = 0;
+	frame->size = head + packed_size(n, frame->width);
+	if (frame->full_width == 0)
+		frame->size--;
+	if (frame->full_width < 2 || n < 8)
+		return;
+	if (frame->scale == 1)
+		for (int i = 0; i < n; i++)
+			counts[bits_of(numbers[i] - frame->base)]++;
+	else
+		for (int i = 0; i < n; i++)
+			counts[bits_of((numbers[i] - frame->base) / frame->scale)]++;
+	for (int width = frame->full_width - 1; width >= 1; width--)
+	{
+		Size		size;
+
+		above += counts[width + 1];
+		if (above > n / 4)
+			break;
+		size = head + ledger_varint_size(above) + 1 + packed_size(n, width) +
+			packed_size(above, PLACE_BITS) + packed_size(above, frame->full_width - width);
+		if (size < frame->size)
+		{
+			frame->size = size;
+			frame->width = width;
+			frame->nexceptions = above;
+		}
+	}
+}
+
+/* Frequencies that add up to CODED_TOTAL, none of a used symbol zero. */
+static bool
+scale_frequencies(const int *counts, int nsymbols, int n, uint16 *freqs)
+{
+	int			total = 0;
+	int			most = 0;
+
+	for (int s = 0; s < nsymbols; s++)
+	{
+		int			freq = (int) (((int64) counts[s] * CODED_TOTAL + n / 2) / n);
+
+		if (counts[s] > 0 && freq == 0)
+			freq = 1;
+		freqs[s] = freq;
+		total += freq;
+		if (freq > freqs[most])
+			most = s;
+	}
+	if (freqs[most] + CODED_TOTAL - total < 1)
+		return false;
+	freqs[most] += CODED_TOTAL - total;
+	return true;
+}
+
+static inline int
+gamma_bits(uint32 number)
+{
+	return 2 * pg_leftmost_one_pos32(number) + 1;
+}
+
+/* The symbols' counts; false if there are too many. */
+static bool
+count_symbols(const uint64 *numbers, int n, const Frame *frame, int *counts, int *nsymbols)
+{
+	if (frame->full_width > 9)
+		return false;
+	memset(counts, 0, CODED_SYMBOLS * sizeof(int));
+	*nsymbols = 0;
+	for (int i = 0; i < n; i++)
+	{
+		int			symbol = (int) ((numbers[i] - frame->base) / frame->scale);
+
+		counts[symbol]++;
+		*nsymbols = Max(*nsymbols, symbol + 1);
+	}
+	return true;
+}
+
+/* Would an entropy code be smaller?  The estimate is good to a few bytes. */
+static void
+consider_coded(const uint64 *numbers, int n, Frame *frame)
+{
+	int			counts[CODED_SYMBOLS];
+	uint16		freqs[CODED_SYMBOLS];
+	int			nsymbols;
+	int			table = 0;
+	float		bits = 0;
+	Size		size;
+
+	if (n < CODED_MIN || frame->full_width == 0 ||
+		!count_symbols(numbers, n, frame, counts, &nsymbols) ||
+		!scale_frequencies(counts, nsymbols, n, freqs))
+		return;
+	for (int s = 0; s < nsymbols; s++)
+	{
+		table += gamma_bits(freqs[s] + 1);
+		if (counts[s] > 0)
+			bits += counts[s] * (CODED_BITS - log2f(freqs[s]));
+	}
+	size = head_size(frame) - 1 + 4 + (table + 7) / 8 + (Size) (bits / 8) + 5;
+	if (size + size / CODED_GAIN < frame->size)
+	{
+		frame->coded = true;
+		frame->size = size;
+	}
+}
+
+static int
+count_runs(const uint64 *values, int n)
+{
+	int			runs = n > 0;
+
+	for (int i = 1; i < n; i++)
+		runs += values[i] != values[i - 1];
+	return runs;
 }
 
 static void
-pack(const uint64 *numbers, int n, const Frame *frame, StringInfo out)
+differences(const uint64 *values, int n, uint64 *deltas)
 {
-	Size		size = ((uint64) n * frame->width + 7) / 8;
-	int			width = frame->width;
+	for (int i = 1; i < n; i++)
+		deltas[i - 1] = values[i] - values[i - 1];
+}
+
+/* Consider differences of one order more; true if these are better. */
+static bool
+consider_deltas(const uint64 *numbers, int n, uint64 *deltas, Frame *frame)
+{
+	Frame		delta = *frame;
+
+	if (n < 3)
+		return false;
+	differences(numbers, n, deltas);
+	delta.coded = false;
+	delta.start[delta.order++] = numbers[0];
+	frame_measure(deltas, n - 1, &delta);
+	if (delta.full_width > frame->full_width + 8)
+		return false;
+	choose_width(deltas, n - 1, &delta);
+	consider_coded(deltas, n - 1, &delta);
+	if (delta.size >= frame->size)
+		return false;
+	*frame = delta;
+	return true;
+}
+
+static Size runs_size(const uint64 *values, int n, int runs);
+
+/*
+ * Choose the smallest of the ways.  The numbers to write, n less the order of
+ * them, are left in "numbers", unless there are to be runs.
+ */
+static void
+make_plan(const uint64 *values, int n, bool may_run, uint64 *numbers, Frame *frame)
+{
+	uint64		deltas[LEDGER_VECTOR_ROWS];
+	int			runs = may_run ? count_runs(values, n) : n;
+
+	Assert(n <= LEDGER_VECTOR_ROWS);
+	memset(frame, 0, sizeof(*frame));
+	frame_measure(values, n, frame);
+	choose_width(values, n, frame);
+	memcpy(numbers, values, n * sizeof(uint64));
+	if (frame->full_width == 0)
+		return;
+	consider_coded(values, n, frame);
+	if (consider_deltas(values, n, deltas, frame))
+	{
+		memcpy(numbers, deltas, (n - 1) * sizeof(uint64));
+		if (frame->full_width > 1 && consider_deltas(numbers, n - 1, deltas, frame))
+			memcpy(numbers, deltas, (n - 2) * sizeof(uint64));
+	}
+	if (runs <= n / 4)
+	{
+		Size		size = runs_size(values, n, runs);
+
+		if (size < frame->size)
+		{
+			frame->runs = true;
+			frame->size = size;
+		}
+	}
+}
+
+static int
+split_runs(const uint64 *values, int n, uint64 *run_values, uint64 *run_lengths)
+{
+	int			runs = 0;
+
+	for (int i = 0; i < n;)
+	{
+		int			start = i;
+
+		while (i < n && values[i] == values[start])
+			i++;
+		run_values[runs] = values[start];
+		run_lengths[runs++] = i - start - 1;
+	}
+	return runs;
+}
+
+static Size
+runs_size(const uint64 *values, int n, int runs)
+{
+	uint64		run_values[LEDGER_VECTOR_ROWS];
+	uint64		run_lengths[LEDGER_VECTOR_ROWS];
+	uint64		numbers[LEDGER_VECTOR_ROWS];
+	Frame		frame;
+	Size		size;
+
+	split_runs(values, n, run_values, run_lengths);
+	make_plan(run_values, runs, false, numbers, &frame);
+	size = 1 + ledger_varint_size(runs) + ledger_varint_size(frame.size) + frame.size;
+	make_plan(run_lengths, runs, false, numbers, &frame);
+	return size + frame.size;
+}
+
+/* About the bytes that ledger_integers_write would append. */
+Size
+ledger_integers_size(const uint64 *values, int n)
+{
+	uint64		numbers[LEDGER_VECTOR_ROWS];
+	Frame		frame;
+
+	make_plan(values, n, true, numbers, &frame);
+	return frame.size;
+}
+
+/* ---- writing ---- */
+
+static void
+pack(const uint64 *numbers, int n, int width, StringInfo out)
+{
+	Size		size = packed_size(n, width);
+	uint64		mask = width == 64 ? ~UINT64CONST(0) : (UINT64CONST(1) << width) - 1;
 	uint64		word = 0;
 	int			used = 0;
 	char	   *dst;
@@ -114,10 +427,8 @@ pack(const uint64 *numbers, int n, const Frame *frame, StringInfo out)
 	dst = out->data + out->len;
 	for (int i = 0; i < n; i++)
 	{
-		uint64		number = numbers[i] - frame->base;
+		uint64		number = numbers[i] & mask;
 
-		if (frame->scale != 1)
-			number /= frame->scale;
 		word |= number << used;
 		used += width;
 		if (used >= 64)
@@ -136,105 +447,340 @@ pack(const uint64 *numbers, int n, const Frame *frame, StringInfo out)
 	out->data[out->len] = '\0';
 }
 
+static void
+write_exceptions(const uint64 *numbers, int n, const Frame *frame, StringInfo out)
+{
+	uint64		places[LEDGER_VECTOR_ROWS];
+	uint64		rest[LEDGER_VECTOR_ROWS];
+	int			count = 0;
+
+	for (int i = 0; i < n; i++)
+	{
+		if (numbers[i] >> frame->width == 0)
+			continue;
+		places[count] = i;
+		rest[count++] = numbers[i] >> frame->width;
+	}
+	Assert(count == frame->nexceptions);
+	pack(places, count, PLACE_BITS, out);
+	pack(rest, count, frame->full_width - frame->width, out);
+}
+
+/* Bits one after the other, low ones first. */
+typedef struct BitWriter
+{
+	StringInfo	out;
+	uint32		bits;
+	int			used;
+} BitWriter;
+
+static void
+put_bits(BitWriter *writer, uint32 bits, int n)
+{
+	for (int i = 0; i < n; i++)
+	{
+		writer->bits |= ((bits >> i) & 1) << writer->used;
+		if (++writer->used == 8)
+		{
+			appendStringInfoCharMacro(writer->out, (char) writer->bits);
+			writer->bits = 0;
+			writer->used = 0;
+		}
+	}
+}
+
+/* As many zeros as there are bits after the first, a one, and these bits. */
+static void
+put_gamma(BitWriter *writer, uint32 number)
+{
+	int			extra = pg_leftmost_one_pos32(number);
+
+	put_bits(writer, 0, extra);
+	put_bits(writer, 1, 1);
+	put_bits(writer, number & ((1u << extra) - 1), extra);
+}
+
+static void
+write_table(const uint16 *freqs, int nsymbols, StringInfo out)
+{
+	BitWriter	writer = {out, 0, 0};
+
+	for (int s = 0; s < nsymbols; s++)
+		put_gamma(&writer, freqs[s] + 1);
+	if (writer.used > 0)
+		appendStringInfoCharMacro(out, (char) writer.bits);
+}
+
 /*
- * Choose the smaller of the two ways: true for differences, which are left in
- * "deltas".
+ * The numbers, last one first, as rANS makes its bytes backwards: the reader
+ * begins with the final state.
  */
-static bool
-choose_frame(const uint64 *values, int n, uint64 *deltas, Frame *frame)
+static void
+write_codes(const uint64 *numbers, int n, const uint16 *freqs, int nsymbols, StringInfo out)
 {
-	Frame		delta;
+	uint8		room[2 * LEDGER_VECTOR_ROWS + 8];
+	uint8	   *p = room + sizeof(room);
+	uint16		starts[CODED_SYMBOLS];
+	uint32		state = CODED_LOW;
 
-	Assert(n <= LEDGER_VECTOR_ROWS);
-	frame_measure(values, n, frame);
-	for (int i = 1; i < n; i++)
-		deltas[i - 1] = values[i] - values[i - 1];
-	frame_measure(deltas, Max(n - 1, 0), &delta);
-	if (n <= 1 || frame_size(&delta, n - 1) + sizeof(uint64) >= frame_size(frame, n))
-		return false;
-	*frame = delta;
-	return true;
+	for (int s = 0, sum = 0; s < nsymbols; s++)
+	{
+		starts[s] = sum;
+		sum += freqs[s];
+	}
+	for (int i = n - 1; i >= 0; i--)
+	{
+		uint32		freq = freqs[numbers[i]];
+		uint32		limit = ((CODED_LOW >> CODED_BITS) << 8) * freq;
+
+		while (state >= limit)
+		{
+			*--p = (uint8) state;
+			state >>= 8;
+		}
+		state = ((state / freq) << CODED_BITS) + state % freq + starts[numbers[i]];
+	}
+	for (int i = 0; i < 4; i++)
+	{
+		*--p = (uint8) state;
+		state >>= 8;
+	}
+	appendBinaryStringInfo(out, (char *) p, room + sizeof(room) - p);
 }
 
-/* Bytes that ledger_integers_write would append. */
-Size
-ledger_integers_size(const uint64 *values, int n)
+/* Numbers here are less base and scale already. */
+static void
+write_coded(const uint64 *numbers, int n, StringInfo out)
 {
-	uint64		deltas[LEDGER_VECTOR_ROWS];
-	Frame		frame;
+	int			counts[CODED_SYMBOLS] = {0};
+	uint16		freqs[CODED_SYMBOLS];
+	int			nsymbols = 0;
+	StringInfoData body;
 
-	if (choose_frame(values, n, deltas, &frame))
-		return frame_size(&frame, n - 1) + sizeof(uint64);
-	return frame_size(&frame, n);
+	for (int i = 0; i < n; i++)
+	{
+		counts[numbers[i]]++;
+		nsymbols = Max(nsymbols, (int) numbers[i] + 1);
+	}
+	if (!scale_frequencies(counts, nsymbols, n, freqs))
+		pg_unreachable();
+	initStringInfo(&body);
+	write_table(freqs, nsymbols, &body);
+	write_codes(numbers, n, freqs, nsymbols, &body);
+	ledger_put_varint(out, nsymbols - 1);
+	ledger_put_varint(out, body.len);
+	appendBinaryStringInfo(out, body.data, body.len);
+	pfree(body.data);
+}
+
+static void write_vector(const uint64 *values, int n, bool may_run, StringInfo out);
+
+static void
+write_runs(const uint64 *values, int n, StringInfo out)
+{
+	uint64		run_values[LEDGER_VECTOR_ROWS];
+	uint64		run_lengths[LEDGER_VECTOR_ROWS];
+	int			runs = split_runs(values, n, run_values, run_lengths);
+	StringInfoData part;
+
+	initStringInfo(&part);
+	write_vector(run_values, runs, false, &part);
+	appendStringInfoCharMacro(out, FLAG_RUNS);
+	ledger_put_varint(out, runs);
+	ledger_put_varint(out, part.len);
+	appendBinaryStringInfo(out, part.data, part.len);
+	pfree(part.data);
+	write_vector(run_lengths, runs, false, out);
+}
+
+static void
+write_vector(const uint64 *values, int n, bool may_run, StringInfo out)
+{
+	uint64		numbers[LEDGER_VECTOR_ROWS];
+	Frame		frame;
+	int			flags;
+
+	make_plan(values, n, may_run, numbers, &frame);
+	if (frame.runs)
+	{
+		write_runs(values, n, out);
+		return;
+	}
+	n -= frame.order;
+	for (int i = 0; i < n; i++)
+		numbers[i] -= frame.base;
+	if (frame.scale != 1)
+		for (int i = 0; i < n; i++)
+			numbers[i] /= frame.scale;
+
+	flags = frame.order | (frame.scale != 1 ? FLAG_SCALED : 0);
+	if (frame.coded)
+		flags |= FLAG_CODED;
+	else if (frame.width == 0)
+		flags |= FLAG_CONSTANT;
+	else if (frame.nexceptions > 0)
+		flags |= FLAG_PATCHED;
+	appendStringInfoCharMacro(out, flags);
+	if (!(flags & (FLAG_CODED | FLAG_CONSTANT)))
+		appendStringInfoCharMacro(out, frame.width);
+	for (int i = 0; i < frame.order; i++)
+		ledger_put_varint(out, ledger_zigzag(frame.start[i]));
+	ledger_put_varint(out, ledger_zigzag(frame.base));
+	if (frame.scale != 1)
+		ledger_put_varint(out, frame.scale);
+	if (frame.coded)
+	{
+		write_coded(numbers, n, out);
+		return;
+	}
+	if (frame.nexceptions > 0)
+	{
+		ledger_put_varint(out, frame.nexceptions - 1);
+		appendStringInfoCharMacro(out, frame.full_width - frame.width);
+	}
+	pack(numbers, n, frame.width, out);
+	if (frame.nexceptions > 0)
+		write_exceptions(numbers, n, &frame, out);
 }
 
 /*
- * Append "n" packed values to "out", in the smaller of the two ways.
+ * Append "n" values to "out", in the smallest of the ways.
  */
 void
 ledger_integers_write(const uint64 *values, int n, StringInfo out)
 {
-	uint64		deltas[LEDGER_VECTOR_ROWS];
-	Frame		chosen;
-	const Frame *frame = &chosen;
-	bool		use_delta = choose_frame(values, n, deltas, &chosen);
-	uint8		head[2];
+	write_vector(values, n, true, out);
+}
 
-	head[0] = (use_delta ? FLAG_DELTA : 0) | (frame->scale != 1 ? FLAG_SCALED : 0);
-	head[1] = frame->width;
-	appendBinaryStringInfo(out, (char *) head, sizeof(head));
-	appendBinaryStringInfo(out, (const char *) &frame->base, sizeof(uint64));
-	if (use_delta)
-		appendBinaryStringInfo(out, (const char *) &values[0], sizeof(uint64));
-	if (frame->scale != 1)
-		appendBinaryStringInfo(out, (const char *) &frame->scale, sizeof(uint64));
-	if (use_delta)
-		pack(deltas, n - 1, frame, out);
-	else
-		pack(values, n, frame, out);
+/* ---- reading ---- */
+
+static const uint8 *
+open_runs(LedgerIntegers *ints, int n, const uint8 *p, const uint8 *end)
+{
+	uint64		runs;
+	uint64		length;
+	LedgerIntegers nested;
+
+	p = ledger_get_varint(p, end, &runs);
+	if (p)
+		p = ledger_get_varint(p, end, &length);
+	if (p == NULL || runs == 0 || runs > (uint64) n || length > (uint64) (end - p))
+		return NULL;
+	ints->nruns = (int) runs;
+	ints->bits = p;
+	ints->lengths = p + length;
+	if (ledger_integers_open(&nested, ints->nruns, p, ints->lengths) != ints->lengths ||
+		nested.nruns > 0)
+		return NULL;
+	p = ledger_integers_open(&nested, ints->nruns, ints->lengths, end);
+	if (p == NULL || nested.nruns > 0)
+		return NULL;
+	ints->end = p;
+	return p;
+}
+
+static const uint8 *
+open_coded(LedgerIntegers *ints, const uint8 *p, const uint8 *end)
+{
+	uint64		last;
+	uint64		length;
+
+	p = ledger_get_varint(p, end, &last);
+	if (p)
+		p = ledger_get_varint(p, end, &length);
+	if (p == NULL || last >= CODED_SYMBOLS || length > (uint64) (end - p))
+		return NULL;
+	ints->nsymbols = (int) last + 1;
+	ints->bits = p;
+	ints->end = p + length;
+	return ints->end;
+}
+
+static const uint8 *
+open_packed(LedgerIntegers *ints, int n, bool patched, const uint8 *p, const uint8 *end)
+{
+	Size		size = packed_size(n, ints->width);
+
+	if (patched)
+	{
+		uint64		last;
+
+		p = ledger_get_varint(p, end, &last);
+		if (p == NULL || p == end || last >= (uint64) n)
+			return NULL;
+		ints->nexceptions = (int) last + 1;
+		ints->high_width = *p++;
+		if (ints->high_width == 0 || ints->high_width + ints->width > 64)
+			return NULL;
+	}
+	ints->bits = p;
+	ints->places = p + size;
+	size += packed_size(ints->nexceptions, PLACE_BITS);
+	ints->highs = p + size;
+	size += packed_size(ints->nexceptions, ints->high_width);
+	if ((Size) (end - p) < size)
+		return NULL;
+	return p + size;
 }
 
 /*
  * Understand what ledger_integers_write made of n values; returns what follows
  * it, or NULL if this is no such thing.  At least LEDGER_SLACK bytes after
- * "end" must be readable.
+ * "end" must be readable, whenever values are read.
  */
 const uint8 *
 ledger_integers_open(LedgerIntegers *ints, int n, const uint8 *p, const uint8 *end)
 {
-	Size		size;
 	uint8		flags;
+	uint64		number;
 
-	if (end - p < 2 + (int) sizeof(uint64))
+	memset(ints, 0, sizeof(*ints));
+	if (end - p < 2)
 		return NULL;
-	flags = p[0];
+	flags = *p++;
 	ints->n = n;
-	ints->delta = (flags & FLAG_DELTA) != 0;
-	ints->width = p[1];
-	if ((flags & ~FLAG_ALL) != 0 || ints->width > 64 || (ints->delta && n < 1))
+	ints->order = flags & FLAG_ORDER;
+	if ((flags & ~FLAG_ALL) != 0 || ints->order > Min(n, 2))
 		return NULL;
-	memcpy(&ints->base, p + 2, sizeof(uint64));
-	p += 2 + sizeof(uint64);
-	ints->start = 0;
+	if (flags & FLAG_RUNS)
+		return flags == FLAG_RUNS ? open_runs(ints, n, p, end) : NULL;
+	if (!(flags & (FLAG_CODED | FLAG_CONSTANT)))
+		ints->width = *p++;
+	if (ints->width > 64)
+		return NULL;
+	for (int i = 0; i <= ints->order; i++)
+	{
+		p = ledger_get_varint(p, end, &number);
+		if (p == NULL)
+			return NULL;
+		if (i < ints->order)
+			ints->start[i] = ledger_unzigzag(number);
+		else
+			ints->base = ledger_unzigzag(number);
+	}
 	ints->scale = 1;
-	size = (ints->delta ? sizeof(uint64) : 0) + ((flags & FLAG_SCALED) ? sizeof(uint64) : 0);
-	size += ((uint64) (ints->delta ? n - 1 : n) * ints->width + 7) / 8;
-	if ((Size) (end - p) < size)
-		return NULL;
-	if (ints->delta)
-	{
-		memcpy(&ints->start, p, sizeof(uint64));
-		p += sizeof(uint64);
-		size -= sizeof(uint64);
-	}
 	if (flags & FLAG_SCALED)
-	{
-		memcpy(&ints->scale, p, sizeof(uint64));
-		p += sizeof(uint64);
-		size -= sizeof(uint64);
-	}
-	ints->bits = p;
-	return p + size;
+		p = ledger_get_varint(p, end, &ints->scale);
+	if (p == NULL)
+		return NULL;
+	if (flags & FLAG_CODED)
+		return open_coded(ints, p, end);
+	return open_packed(ints, n - ints->order, (flags & FLAG_PATCHED) != 0, p, end);
+}
+
+static inline uint64
+get_packed(const uint8 *bits, int width, uint64 i)
+{
+	uint64		position = i * width;
+	const uint8 *p = bits + (position >> 3);
+	int			shift = position & 7;
+	uint64		word;
+
+	memcpy(&word, p, sizeof(word));
+	word = LITTLE_ENDIAN_64(word) >> shift;
+	if (shift + width > 64)
+		word |= (uint64) p[8] << (64 - shift);
+	return width == 64 ? word : word & ((UINT64CONST(1) << width) - 1);
 }
 
 /* Numbers first .. first + count - 1 as packed, times scale, plus base. */
@@ -247,6 +793,12 @@ unpack(const LedgerIntegers *ints, int first, int count, uint64 *numbers)
 	uint64		scale = ints->scale;
 	uint64		position = (uint64) first * width;
 
+	if (width == 0)
+	{
+		for (int i = 0; i < count; i++)
+			numbers[i] = base;
+		return;
+	}
 	for (int i = 0; i < count; i++, position += width)
 	{
 		const uint8 *p = ints->bits + (position >> 3);
@@ -261,34 +813,181 @@ unpack(const LedgerIntegers *ints, int first, int count, uint64 *numbers)
 	}
 }
 
+/* Give the exceptions among numbers first .. first + count - 1 the rest. */
+static void
+patch(const LedgerIntegers *ints, int first, int count, uint64 *numbers)
+{
+	for (int i = 0; i < ints->nexceptions; i++)
+	{
+		int			place = (int) get_packed(ints->places, PLACE_BITS, i);
+
+		if (place >= first && place < first + count)
+			numbers[place - first] += ints->scale *
+				(get_packed(ints->highs, ints->high_width, i) << ints->width);
+	}
+}
+
+/* A gamma code, or 0 if there is none; *position is in bits. */
+static inline uint32
+get_gamma(const uint8 *bits, Size nbits, Size *position)
+{
+	uint64		word;
+	int			extra;
+
+	if (*position >= nbits)
+		return 0;
+	memcpy(&word, bits + *position / 8, sizeof(word));
+	word = LITTLE_ENDIAN_64(word) >> (*position % 8);
+	if (word == 0)
+		return 0;
+	extra = pg_rightmost_one_pos64(word);
+	if (extra > CODED_BITS || *position + 1 + 2 * extra > nbits)
+		return 0;
+	*position += 1 + 2 * extra;
+	return (uint32) ((word >> (extra + 1)) & ((1u << extra) - 1)) | (1u << extra);
+}
+
+typedef struct CodedSymbol
+{
+	uint16		symbol;
+	uint16		freq;
+	uint16		offset;			/* of the slot among the symbol's */
+} CodedSymbol;
+
+/* Fill in what each slot means; returns where the codes start, or NULL. */
+static const uint8 *
+read_table(const LedgerIntegers *ints, CodedSymbol *slots)
+{
+	Size		nbits = (Size) (ints->end - ints->bits) * 8;
+	Size		position = 0;
+	int			sum = 0;
+
+	for (int s = 0; s < ints->nsymbols; s++)
+	{
+		uint32		freq = get_gamma(ints->bits, nbits, &position);
+
+		if (freq == 0 || sum + (int) freq - 1 > CODED_TOTAL)
+			return NULL;
+		freq--;
+		for (uint32 i = 0; i < freq; i++)
+		{
+			slots[sum + i].symbol = s;
+			slots[sum + i].freq = freq;
+			slots[sum + i].offset = i;
+		}
+		sum += freq;
+	}
+	return sum == CODED_TOTAL ? ints->bits + (position + 7) / 8 : NULL;
+}
+
+/*
+ * Decode numbers 0 .. count - 1.  Damage gives wrong numbers, but no more: who
+ * reads numbers has to check what they stand for.
+ */
+static void
+read_coded(const LedgerIntegers *ints, int count, uint64 *numbers)
+{
+	CodedSymbol slots[CODED_TOTAL];
+	const uint8 *p = read_table(ints, slots);
+	const uint8 *end = ints->end;
+	uint32		state = 0;
+
+	if (p == NULL)
+	{
+		memset(numbers, 0, count * sizeof(uint64));
+		return;
+	}
+	for (int i = 0; i < 4 && p < end; i++)
+		state = state << 8 | *p++;
+	for (int i = 0; i < count; i++)
+	{
+		const CodedSymbol *slot = &slots[state & (CODED_TOTAL - 1)];
+
+		numbers[i] = ints->base + ints->scale * slot->symbol;
+		state = slot->freq * (state >> CODED_BITS) + slot->offset;
+		while (state < CODED_LOW && p < end)
+			state = state << 8 | *p++;
+	}
+}
+
+static void
+read_runs(const LedgerIntegers *ints, int first, int count, uint64 *values)
+{
+	uint64		run_values[LEDGER_VECTOR_ROWS];
+	uint64		run_lengths[LEDGER_VECTOR_ROWS];
+	LedgerIntegers nested;
+	int			run = 0;
+	uint64		left;
+
+	ledger_integers_open(&nested, ints->nruns, ints->bits, ints->lengths);
+	ledger_integers_read(&nested, 0, ints->nruns, run_values);
+	ledger_integers_open(&nested, ints->nruns, ints->lengths, ints->end);
+	ledger_integers_read(&nested, 0, ints->nruns, run_lengths);
+	while (run < ints->nruns - 1 && run_lengths[run] < (uint64) first)
+		first -= (int) run_lengths[run++] + 1;
+	left = run_lengths[run] - first;
+	for (int i = 0; i < count; i++)
+	{
+		values[i] = run_values[run];
+		if (left-- == 0 && run < ints->nruns - 1)
+			left = run_lengths[++run];
+	}
+}
+
+/* Numbers first .. first + count - 1, without what differences make of them. */
+static void
+read_numbers(const LedgerIntegers *ints, int first, int count, uint64 *numbers)
+{
+	if (ints->nsymbols > 0)
+	{
+		uint64		all[LEDGER_VECTOR_ROWS];
+
+		if (first == 0)
+			read_coded(ints, count, numbers);
+		else
+		{
+			read_coded(ints, first + count, all);
+			memcpy(numbers, all + first, count * sizeof(uint64));
+		}
+		return;
+	}
+	unpack(ints, first, count, numbers);
+	if (ints->nexceptions > 0)
+		patch(ints, first, count, numbers);
+}
+
 /* Decode values first .. first + count - 1. */
 void
 ledger_integers_read(const LedgerIntegers *ints, int first, int count, uint64 *values)
 {
+	uint64		all[LEDGER_VECTOR_ROWS];
+	uint64	   *sums = first == 0 ? values : all;
+	int			end = first + count;
+
 	Assert(first >= 0 && count >= 0 && first + count <= ints->n);
-	if (!ints->delta)
+	if (count == 0)
+		return;
+	if (ints->nruns > 0)
 	{
-		unpack(ints, first, count, values);
+		read_runs(ints, first, count, values);
 		return;
 	}
-
-	if (count > 0)
+	if (ints->order == 0)
 	{
-		uint64		skipped[64];
-		uint64		sum = ints->start;
-
-		for (int done = 0; done < first;)
-		{
-			int			some = Min(first - done, (int) lengthof(skipped));
-
-			unpack(ints, done, some, skipped);
-			for (int i = 0; i < some; i++)
-				sum += skipped[i];
-			done += some;
-		}
-		unpack(ints, first, count - 1, values + 1);
-		values[0] = sum;
-		for (int i = 1; i < count; i++)
-			values[i] += values[i - 1];
+		read_numbers(ints, first, count, values);
+		return;
 	}
+	if (end > ints->order)
+		read_numbers(ints, 0, end - ints->order, sums + ints->order);
+	for (int order = ints->order - 1; order >= 0; order--)
+	{
+		uint64		sum = ints->start[order];
+
+		/* sums[order + 1 ..] are differences of what comes to sums[order ..] */
+		sums[order] = sum;
+		for (int i = order + 1; i < end; i++)
+			sums[i] = sum += sums[i];
+	}
+	if (first != 0)
+		memcpy(values, all + first, count * sizeof(uint64));
 }

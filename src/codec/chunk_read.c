@@ -17,7 +17,7 @@
 #include "utils/memutils.h"
 
 /* What is read at first, which is all of most headers. */
-#define FIRST_READ			2048
+#define FIRST_READ			3072
 
 /* A larger vector's bytes are not kept when another vector is read. */
 #define META_KEEP			(1024 * 1024)
@@ -39,15 +39,21 @@ check_trailer(LedgerChunk *chunk, const LedgerChunkTrailer *trailer)
 				 trailer->version, LEDGER_CHUNK_VERSION);
 		ledger_corrupt(chunk, detail);
 	}
-	if (trailer->has_zones)
+	if (trailer->flags & (LEDGER_CHUNK_ZONES | LEDGER_CHUNK_TEXT_ZONES))
 		fixed += (uint64) chunk->nvectors * 2 * sizeof(uint64);
+	if (trailer->flags & LEDGER_CHUNK_TEXT_ZONES)
+		fixed += sizeof(uint32);
+	if (trailer->flags & LEDGER_CHUNK_FILTER)
+		fixed += sizeof(LedgerFilterEntry);
 	if (trailer->header_length > rest || trailer->header_length < fixed ||
 		trailer->header_length > MaxAllocSize - sizeof(LedgerChunkTrailer) ||
 		trailer->preamble_length > rest - trailer->header_length)
 		ledger_corrupt(chunk, "chunk header has a bad length");
 	if (trailer->nrows != (uint32) chunk->nrows)
 		ledger_corrupt(chunk, "chunk has a wrong number of rows");
-	if (trailer->encoding > LEDGER_ENC_LAST || trailer->has_zones > 1)
+	if (trailer->encoding > LEDGER_ENC_LAST || trailer->encoding == 7 ||
+		(trailer->flags & ~LEDGER_CHUNK_FLAGS) != 0 ||
+		((trailer->flags & LEDGER_CHUNK_ZONES) && (trailer->flags & LEDGER_CHUNK_TEXT_ZONES)))
 		ledger_corrupt(chunk, "chunk has an unknown encoding");
 }
 
@@ -112,15 +118,24 @@ open_extra(LedgerChunk *chunk, const uint8 *p, const uint8 *end, uint64 preamble
 {
 	bool		byval = chunk->type.attbyval;
 
-	if (chunk->encoding != LEDGER_ENC_NULL && byval != (chunk->encoding == LEDGER_ENC_INTEGER))
+	if (chunk->encoding != LEDGER_ENC_NULL &&
+		byval != (chunk->encoding == LEDGER_ENC_INTEGER || chunk->encoding == LEDGER_ENC_FLOAT))
 		ledger_corrupt(chunk, "encoding does not fit the column's type");
 	if (chunk->encoding != LEDGER_ENC_DICTIONARY && chunk->encoding != LEDGER_ENC_LZ4 &&
-		preamble != 0)
+		chunk->encoding != LEDGER_ENC_LINES && preamble != 0)
 		ledger_corrupt(chunk, "chunk has an unexpected preamble");
 	switch (chunk->encoding)
 	{
 		case LEDGER_ENC_NULL:
 		case LEDGER_ENC_INTEGER:
+			break;
+		case LEDGER_ENC_FLOAT:
+			if (chunk->type.attlen != 4 && chunk->type.attlen != 8)
+				ledger_corrupt(chunk, "encoding does not fit the column's type");
+			break;
+		case LEDGER_ENC_NUMBER:
+			if (!ledger_numbering_open(&chunk->type, &chunk->numbering, p, end))
+				ledger_corrupt(chunk, "description of numbers is malformed");
 			break;
 		case LEDGER_ENC_CONSTANT:
 			chunk->constant.data = (const char *) p;
@@ -140,10 +155,47 @@ open_extra(LedgerChunk *chunk, const uint8 *p, const uint8 *end, uint64 preamble
 		case LEDGER_ENC_LZ4:
 			chunk->lz4 = ledger_lz4_open(chunk, p, end, preamble);
 			break;
+		case LEDGER_ENC_LINES:
+			chunk->lines = ledger_lines_open(chunk, p, end, preamble);
+			break;
 	}
 	if ((chunk->encoding == LEDGER_ENC_HEX || chunk->encoding == LEDGER_ENC_DECIMAL) &&
 		chunk->type.attlen > 0 && chunk->tmpl.len != chunk->type.attlen)
 		ledger_corrupt(chunk, "template has a wrong length");
+}
+
+/* Understand the filter's entry; "room" is before the header and after the preamble. */
+static uint64
+open_filter(LedgerChunk *chunk, const uint8 *p, uint64 room)
+{
+	LedgerFilterEntry entry;
+	uint64		size;
+
+	memcpy(&entry, p, sizeof(entry));
+	size = (uint64) entry.nblocks * LEDGER_FILTER_WORDS * sizeof(uint32);
+	if (entry.nblocks == 0 || entry.nblocks > LEDGER_SEGMENT_ROWS || size > room)
+		ledger_corrupt(chunk, "filter has a bad length");
+	chunk->filter_blocks = entry.nblocks;
+	chunk->filter_crc = entry.crc;
+	chunk->filter_offset = chunk->length - size -
+		(chunk->header_length + sizeof(LedgerChunkTrailer));
+	return size;
+}
+
+/* What precedes the zones of texts; returns where that begins. */
+static uint8 *
+open_zone_prefix(LedgerChunk *chunk, uint8 *start, uint8 *end)
+{
+	uint32		length;
+
+	end -= sizeof(length);
+	memcpy(&length, end, sizeof(length));
+	if (length > LEDGER_ZONE_PREFIX_MAX || length > (Size) (end - start))
+		ledger_corrupt(chunk, "zone maps have a bad prefix");
+	end -= length;
+	chunk->zone_prefix.data = (char *) end;
+	chunk->zone_prefix.len = length;
+	return end;
 }
 
 LedgerChunk *
@@ -154,6 +206,7 @@ ledger_chunk_open(const LedgerSource *source, uint64 length, const LedgerColumnT
 	LedgerChunkTrailer trailer;
 	uint8	   *header;
 	uint8	   *end;
+	uint64		vectors_end;
 
 	Assert(nrows >= 0 && nrows <= LEDGER_SEGMENT_ROWS);
 	chunk->source = *source;
@@ -166,20 +219,37 @@ ledger_chunk_open(const LedgerSource *source, uint64 length, const LedgerColumnT
 
 	header = read_header(chunk, &trailer);
 	chunk->encoding = trailer.encoding;
+	chunk->header_length = trailer.header_length;
+	chunk->zstd = (trailer.flags & LEDGER_CHUNK_ZSTD) != 0;
+	if (chunk->zstd && !ledger_has_zstd())
+		ledger_unsupported(chunk, "chunk is compressed with zstd, which this build of ledger lacks");
 	end = header + trailer.header_length;
 
 	/* the fixed parts are at the end; copied, as they may not be aligned */
 	end -= chunk->nvectors * sizeof(LedgerVectorEntry);
 	chunk->vectors = MemoryContextAlloc(context, chunk->nvectors * sizeof(LedgerVectorEntry) + 1);
 	memcpy(chunk->vectors, end, chunk->nvectors * sizeof(LedgerVectorEntry));
-	if (trailer.has_zones)
+	vectors_end = length - sizeof(trailer) - trailer.header_length;
+	if (trailer.flags & LEDGER_CHUNK_FILTER)
 	{
-		end -= chunk->nvectors * 2 * sizeof(uint64);
-		chunk->zones = MemoryContextAlloc(context, chunk->nvectors * 2 * sizeof(uint64) + 1);
-		memcpy(chunk->zones, end, chunk->nvectors * 2 * sizeof(uint64));
+		end -= sizeof(LedgerFilterEntry);
+		vectors_end -= open_filter(chunk, end, vectors_end - trailer.preamble_length);
 	}
-	locate_vectors(chunk, trailer.preamble_length,
-				   length - sizeof(trailer) - trailer.header_length);
+	if (trailer.flags & (LEDGER_CHUNK_ZONES | LEDGER_CHUNK_TEXT_ZONES))
+	{
+		uint64	   *zones = MemoryContextAlloc(context, chunk->nvectors * 2 * sizeof(uint64) + 1);
+
+		end -= chunk->nvectors * 2 * sizeof(uint64);
+		memcpy(zones, end, chunk->nvectors * 2 * sizeof(uint64));
+		if (trailer.flags & LEDGER_CHUNK_ZONES)
+			chunk->zones = zones;
+		else
+		{
+			chunk->text_zones = zones;
+			end = open_zone_prefix(chunk, header, end);
+		}
+	}
+	locate_vectors(chunk, trailer.preamble_length, vectors_end);
 	open_extra(chunk, header, end, trailer.preamble_length);
 	return chunk;
 }
@@ -272,7 +342,11 @@ open_vector(LedgerChunk *chunk, int v)
 		case LEDGER_ENC_INTEGER:
 		case LEDGER_ENC_DICTIONARY:
 		case LEDGER_ENC_DECIMAL:
+		case LEDGER_ENC_NUMBER:
 			p = ledger_integers_open(&chunk->ints, n, p, end);
+			break;
+		case LEDGER_ENC_FLOAT:
+			p = ledger_floats_open(&chunk->floats, 8 * chunk->type.attlen, n, p, end);
 			break;
 		case LEDGER_ENC_HEX:
 			chunk->packed = p;
@@ -281,6 +355,10 @@ open_vector(LedgerChunk *chunk, int v)
 		case LEDGER_ENC_LZ4:
 			ledger_lz4_vector_open(chunk, p, end, n, chunk->offsets[v],
 								   entry->length - entry->meta_length);
+			p = end;
+			break;
+		case LEDGER_ENC_LINES:
+			ledger_lines_vector_open(chunk, p, end, n);
 			p = end;
 			break;
 	}
@@ -310,7 +388,10 @@ decode_integers(LedgerChunk *chunk, int first, int count, Datum *values)
 {
 	uint64		numbers[LEDGER_VECTOR_ROWS];
 
-	ledger_integers_read(&chunk->ints, first, count, numbers);
+	if (chunk->encoding == LEDGER_ENC_FLOAT)
+		ledger_floats_read(&chunk->floats, first, count, numbers);
+	else
+		ledger_integers_read(&chunk->ints, first, count, numbers);
 	for (int i = 0; i < count; i++)
 		values[i] = integer_datum(&chunk->type, numbers[i]);
 }
@@ -324,6 +405,23 @@ decode_constant(LedgerChunk *chunk, int count, Datum *values)
 	memcpy(dst, chunk->constant.data, chunk->constant.len);
 	for (int i = 1; i < count; i++)
 		values[i] = values[0];
+}
+
+static void
+decode_numbers(LedgerChunk *chunk, int first, int count, Datum *values)
+{
+	Size		hint = count * ledger_value_size(&chunk->type, LEDGER_NUMBER_MAX / 4);
+	LedgerArena arena = {NULL, 0};
+	uint64		numbers[LEDGER_VECTOR_ROWS];
+
+	ledger_integers_read(&chunk->ints, first, count, numbers);
+	for (int i = 0; i < count; i++)
+	{
+		char		room[LEDGER_NUMBER_MAX];
+		int			len = ledger_number_format(&chunk->numbering, numbers[i], room);
+
+		memcpy(ledger_arena_value(&arena, &chunk->type, len, hint, &values[i]), room, len);
+	}
 }
 
 static void
@@ -366,10 +464,14 @@ decode_dense(LedgerChunk *chunk, int first, int count, const int *rows,
 			decode_constant(chunk, count, values);
 			break;
 		case LEDGER_ENC_INTEGER:
+		case LEDGER_ENC_FLOAT:
 			decode_integers(chunk, first, count, values);
 			break;
 		case LEDGER_ENC_DICTIONARY:
 			ledger_dict_decode(chunk, &chunk->ints, first, count, values);
+			break;
+		case LEDGER_ENC_NUMBER:
+			decode_numbers(chunk, first, count, values);
 			break;
 		case LEDGER_ENC_HEX:
 		case LEDGER_ENC_DECIMAL:
@@ -377,6 +479,9 @@ decode_dense(LedgerChunk *chunk, int first, int count, const int *rows,
 			break;
 		case LEDGER_ENC_LZ4:
 			ledger_lz4_decode(chunk, first, count, rows, references, values);
+			break;
+		case LEDGER_ENC_LINES:
+			ledger_lines_decode(chunk, first, count, values);
 			break;
 	}
 }
@@ -495,6 +600,8 @@ ledger_chunk_matches(LedgerChunk *chunk, int first, int count, const LedgerDecod
 			return ledger_dict_matches(chunk, &chunk->ints, dense, n, rows, values);
 		case LEDGER_ENC_LZ4:
 			return ledger_lz4_matches(chunk, dense, n, rows, references, values);
+		case LEDGER_ENC_LINES:
+			return ledger_lines_matches(chunk, dense, n, rows, values);
 		default:
 			return decoded_matches(chunk, dense, n, rows, values);
 	}
@@ -525,6 +632,12 @@ ledger_chunk_encoding(const LedgerChunk *chunk)
 			return "decimal";
 		case LEDGER_ENC_LZ4:
 			return ledger_lz4_rowref(chunk->lz4)->ncolumns > 0 ? "lz4+refs" : "lz4";
+		case LEDGER_ENC_LINES:
+			return "lines";
+		case LEDGER_ENC_FLOAT:
+			return "float";
+		case LEDGER_ENC_NUMBER:
+			return "number";
 	}
 	pg_unreachable();
 }

@@ -7,11 +7,21 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_type_d.h"
 #include "codec/codec_internal.h"
 #include "miscadmin.h"
 
 /* Bytes a value from which on a decimal number needs no dictionary. */
 #define DECIMAL_GOOD		3
+
+/* A column of so few bytes is not looked at for log lines. */
+#define LINES_BYTES_MIN		1024
+
+/* Nor is one that a dictionary makes this much smaller. */
+#define LINES_GOOD			24
+
+/* They must save this part, as it takes longer to decode them. */
+#define LINES_GAIN			12
 
 void
 ledger_encoder_write(LedgerEncoder *enc, const void *data, Size len)
@@ -90,6 +100,19 @@ integer_at(const LedgerColumnInput *input, int row)
 	}
 }
 
+static bool
+is_float(const LedgerColumnType *type)
+{
+	return type->attbyval && (type->typid == FLOAT4OID || type->typid == FLOAT8OID);
+}
+
+static uint64
+float_pattern(const LedgerColumnInput *input, int row)
+{
+	return input->type.attlen == 4 ? (uint64) (uint32) input->values[row] :
+		(uint64) input->values[row];
+}
+
 /* Append the current vector's numbers, whatever they stand for. */
 static void
 write_numbers(LedgerEncoder *enc)
@@ -102,12 +125,19 @@ write_numbers(LedgerEncoder *enc)
 
 		if (enc->encoding == LEDGER_ENC_INTEGER)
 			numbers[i] = integer_at(enc->input, row);
+		else if (enc->encoding == LEDGER_ENC_FLOAT)
+			numbers[i] = float_pattern(enc->input, row);
 		else if (enc->encoding == LEDGER_ENC_DICTIONARY)
 			numbers[i] = enc->codes[row];
+		else if (enc->encoding == LEDGER_ENC_NUMBER)
+			(void) ledger_number_of(&enc->numbering, ledger_encoder_value(enc, row), &numbers[i]);
 		else
 			numbers[i] = ledger_template_number(&enc->tmpl, ledger_encoder_value(enc, row).data);
 	}
-	ledger_integers_write(numbers, enc->ndense, &enc->meta);
+	if (enc->encoding == LEDGER_ENC_FLOAT)
+		ledger_floats_write(8 * enc->input->type.attlen, numbers, enc->ndense, &enc->meta);
+	else
+		ledger_integers_write(numbers, enc->ndense, &enc->meta);
 }
 
 static void
@@ -124,13 +154,13 @@ write_hex(LedgerEncoder *enc)
 	}
 }
 
-/* Bytes that the column would take as decimal numbers. */
+/* Bytes that the column would take as numbers. */
 static uint64
-measure_decimal(LedgerEncoder *enc)
+measure_numbers(LedgerEncoder *enc, LedgerEncoding encoding)
 {
 	uint64		size = 0;
 
-	enc->encoding = LEDGER_ENC_DECIMAL;
+	enc->encoding = encoding;
 	for (int start = 0; start < enc->input->nrows; start += LEDGER_VECTOR_ROWS)
 	{
 		collect_dense(enc, start, Min(start + LEDGER_VECTOR_ROWS, enc->input->nrows));
@@ -139,6 +169,23 @@ measure_decimal(LedgerEncoder *enc)
 		size += enc->meta.len;
 	}
 	return size;
+}
+
+/* Is the column smaller as log lines than what was best so far? */
+static LedgerEncoding
+choose_lines(LedgerEncoder *enc, const LedgerSummary *summary, LedgerEncoding best,
+			 uint64 best_size)
+{
+	uint64		size;
+
+	if (enc->templated || best == LEDGER_ENC_NUMBER || best_size < Max(summary->total / LINES_GOOD, LINES_BYTES_MIN))
+		return best;
+	enc->lines = ledger_lines_begin(enc, summary, &size);
+	if (enc->lines == NULL)
+		return best;
+	if (best == LEDGER_ENC_LZ4 && best_size == PG_UINT64_MAX)
+		best_size = ledger_lz4_estimate(enc, summary);
+	return size + size / LINES_GAIN < best_size ? LEDGER_ENC_LINES : best;
 }
 
 /*
@@ -158,14 +205,19 @@ choose_by_reference(LedgerEncoder *enc, const LedgerSummary *summary, LedgerDict
 	{
 		best = enc->tmpl.decimal ? LEDGER_ENC_DECIMAL : LEDGER_ENC_HEX;
 		if (enc->tmpl.decimal)
-			best_size = measure_decimal(enc);
+			best_size = measure_numbers(enc, LEDGER_ENC_DECIMAL);
 		else
 			best_size = (uint64) summary->nvalues * LEDGER_TEMPLATE_STRIDE(&enc->tmpl);
 		if (best_size <= (uint64) summary->nvalues * DECIMAL_GOOD)
 			return best;
 	}
+	else if (ledger_numbering_detect(enc->input, &enc->numbering))
+	{
+		best = LEDGER_ENC_NUMBER;
+		best_size = measure_numbers(enc, LEDGER_ENC_NUMBER);
+	}
 	if (summary->longest > LEDGER_DICT_ENTRY_MAX || !ledger_dict_build(enc, dict))
-		return best;
+		return choose_lines(enc, summary, best, best_size);
 	dict_size = dict->code_bytes;
 	if (enc->templated)
 		dict_size += (uint64) dict->nentries * LEDGER_TEMPLATE_STRIDE(&enc->tmpl);
@@ -173,10 +225,15 @@ choose_by_reference(LedgerEncoder *enc, const LedgerSummary *summary, LedgerDict
 	{
 		/* LZ4 makes entries smaller; sampling them is not worth the while */
 		dict_size += dict->total * 3 / 4;
-		if (dict_size > summary->total / 8)
+		if (best == LEDGER_ENC_LZ4 && dict_size > summary->total / 8)
 			best_size = ledger_lz4_estimate(enc, summary);
 	}
-	return dict_size < best_size ? LEDGER_ENC_DICTIONARY : best;
+	if (dict_size < best_size)
+	{
+		best = LEDGER_ENC_DICTIONARY;
+		best_size = dict_size;
+	}
+	return choose_lines(enc, summary, best, best_size);
 }
 
 /* Choose the encoding, and write the preamble and the "extra" that it has. */
@@ -190,8 +247,11 @@ begin_chunk(LedgerEncoder *enc)
 		summary = *enc->input->summary;
 	else
 		summarize(enc->input, &summary);
+	enc->summary = summary;
 	if (summary.nvalues == 0)
 		enc->encoding = LEDGER_ENC_NULL;
+	else if (is_float(&enc->input->type))
+		enc->encoding = LEDGER_ENC_FLOAT;
 	else if (enc->input->type.attbyval)
 		enc->encoding = LEDGER_ENC_INTEGER;
 	else
@@ -201,6 +261,10 @@ begin_chunk(LedgerEncoder *enc)
 	{
 		case LEDGER_ENC_NULL:
 		case LEDGER_ENC_INTEGER:
+		case LEDGER_ENC_FLOAT:
+			break;
+		case LEDGER_ENC_NUMBER:
+			ledger_numbering_write(&enc->numbering, &enc->extra);
 			break;
 		case LEDGER_ENC_CONSTANT:
 			{
@@ -212,6 +276,8 @@ begin_chunk(LedgerEncoder *enc)
 		case LEDGER_ENC_DICTIONARY:
 			ledger_dict_write(enc, &dict);
 			enc->codes = dict.codes;
+			enc->entries = dict.rows;
+			enc->nentries = dict.nentries;
 			break;
 		case LEDGER_ENC_HEX:
 		case LEDGER_ENC_DECIMAL:
@@ -219,6 +285,9 @@ begin_chunk(LedgerEncoder *enc)
 			break;
 		case LEDGER_ENC_LZ4:
 			enc->lz4 = ledger_lz4_begin(enc, &summary);
+			break;
+		case LEDGER_ENC_LINES:
+			ledger_lines_write(enc);
 			break;
 	}
 }
@@ -264,6 +333,8 @@ write_vector(LedgerEncoder *enc, int start, int end, LedgerVectorEntry *entry, u
 			case LEDGER_ENC_INTEGER:
 			case LEDGER_ENC_DICTIONARY:
 			case LEDGER_ENC_DECIMAL:
+			case LEDGER_ENC_FLOAT:
+			case LEDGER_ENC_NUMBER:
 				write_numbers(enc);
 				break;
 			case LEDGER_ENC_HEX:
@@ -271,6 +342,9 @@ write_vector(LedgerEncoder *enc, int start, int end, LedgerVectorEntry *entry, u
 				break;
 			case LEDGER_ENC_LZ4:
 				ledger_lz4_vector(enc);
+				break;
+			case LEDGER_ENC_LINES:
+				ledger_lines_vector(enc, start / LEDGER_VECTOR_ROWS);
 				break;
 		}
 	}
@@ -280,21 +354,72 @@ write_vector(LedgerEncoder *enc, int start, int end, LedgerVectorEntry *entry, u
 	entry->crc = ledger_crc(enc->meta.data, enc->meta.len);
 }
 
+/* Fill in the zones of texts, and append what precedes them in the header. */
+static void
+write_zone_prefix(LedgerEncoder *enc, uint64 *zones)
+{
+	LedgerBytes prefix;
+	uint32		length;
+
+	ledger_text_zones_make(enc, &prefix, zones);
+	length = (uint32) prefix.len;
+	appendBinaryStringInfo(&enc->extra, prefix.data, prefix.len);
+	appendBinaryStringInfo(&enc->extra, (char *) &length, sizeof(length));
+}
+
+/* Write the filter, if there is to be one. */
+static bool
+write_filter(LedgerEncoder *enc, const uint64 *zones, int nvectors, bool texts,
+			 LedgerFilterEntry *entry)
+{
+	uint32	   *filter = NULL;
+	bool		answered = zones != NULL &&
+		ledger_zones_answer(zones, nvectors, !texts && ledger_zone_is_signed(&enc->input->type));
+	Size		size;
+
+	entry->nblocks = ledger_filter_make(enc, &enc->summary, answered, &filter);
+	if (entry->nblocks == 0)
+		return false;
+	size = (Size) entry->nblocks * LEDGER_FILTER_WORDS * sizeof(uint32);
+	entry->crc = ledger_crc(filter, size);
+	ledger_encoder_write(enc, filter, size);
+	pfree(filter);
+	return true;
+}
+
 static void
 write_header(LedgerEncoder *enc, uint64 preamble, const uint64 *zones,
 			 const LedgerVectorEntry *vectors, int nvectors)
 {
 	LedgerChunkTrailer trailer;
+	uint64	   *text_zones = NULL;
+	LedgerFilterEntry filter;
 
 	memset(&trailer, 0, sizeof(trailer));
 	if (zones)
+		trailer.flags = LEDGER_CHUNK_ZONES;
+	else if (ledger_text_zone_type(&enc->input->type) && enc->encoding != LEDGER_ENC_NULL &&
+			 enc->encoding != LEDGER_ENC_CONSTANT)
+	{
+		trailer.flags = LEDGER_CHUNK_TEXT_ZONES;
+		zones = text_zones = palloc0(sizeof(uint64) * 2 * (nvectors + 1));
+		write_zone_prefix(enc, text_zones);
+	}
+	if (write_filter(enc, zones, nvectors, text_zones != NULL, &filter))
+		trailer.flags |= LEDGER_CHUNK_FILTER;
+	if (zones)
 		appendBinaryStringInfo(&enc->extra, (const char *) zones, nvectors * 2 * sizeof(uint64));
+	if (trailer.flags & LEDGER_CHUNK_FILTER)
+		appendBinaryStringInfo(&enc->extra, (const char *) &filter, sizeof(filter));
 	appendBinaryStringInfo(&enc->extra, (const char *) vectors,
 						   nvectors * sizeof(LedgerVectorEntry));
+	if (enc->compression == LEDGER_COMPRESSION_ZSTD &&
+		(enc->encoding == LEDGER_ENC_DICTIONARY || enc->encoding == LEDGER_ENC_LZ4 ||
+		 enc->encoding == LEDGER_ENC_LINES))
+		trailer.flags |= LEDGER_CHUNK_ZSTD;
 	trailer.magic = LEDGER_CHUNK_MAGIC;
 	trailer.version = LEDGER_CHUNK_VERSION;
 	trailer.encoding = enc->encoding;
-	trailer.has_zones = zones != NULL;
 	trailer.nrows = enc->input->nrows;
 	trailer.preamble_length = preamble;
 	trailer.header_length = enc->extra.len;
@@ -309,6 +434,15 @@ uint64
 ledger_chunk_encode(const LedgerColumnInput *columns, int self, LedgerEffort effort,
 					LedgerSink *sink)
 {
+	LedgerEncodeOptions options = {effort, LEDGER_COMPRESSION_LZ4};
+
+	return ledger_chunk_encode_with(columns, self, &options, sink);
+}
+
+uint64
+ledger_chunk_encode_with(const LedgerColumnInput *columns, int self,
+						 const LedgerEncodeOptions *options, LedgerSink *sink)
+{
 	LedgerEncoder *enc = palloc0(sizeof(LedgerEncoder));
 	int			nrows = columns[self].nrows;
 	int			nvectors = (nrows + LEDGER_VECTOR_ROWS - 1) / LEDGER_VECTOR_ROWS;
@@ -320,7 +454,10 @@ ledger_chunk_encode(const LedgerColumnInput *columns, int self, LedgerEffort eff
 	enc->columns = columns;
 	enc->self = self;
 	enc->input = &columns[self];
-	enc->effort = effort;
+	enc->effort = options->effort;
+	enc->compression = options->compression;
+	if (enc->compression == LEDGER_COMPRESSION_ZSTD && !ledger_has_zstd())
+		enc->compression = LEDGER_COMPRESSION_LZ4;
 	enc->sink = sink;
 	initStringInfo(&enc->extra);
 	initStringInfo(&enc->meta);

@@ -78,6 +78,8 @@ typedef struct LedgerSource
 	void		(*read) (void *arg, uint64 offset, size_t len, void *dst);
 	void		(*corrupt) (void *arg, const char *detail);
 	void	   *arg;
+	/* likewise, of what this build cannot read; NULL: corrupt() is called */
+	void		(*unsupported) (void *arg, const char *detail);
 } LedgerSource;
 
 /*
@@ -91,6 +93,22 @@ typedef enum LedgerEffort
 	LEDGER_EFFORT_THOROUGH
 } LedgerEffort;
 
+/* What compresses the bytes that nothing else makes smaller. */
+typedef enum LedgerCompression
+{
+	LEDGER_COMPRESSION_NONE,
+	LEDGER_COMPRESSION_LZ4,
+	LEDGER_COMPRESSION_ZSTD		/* where ledger_has_zstd(), else as LZ4 */
+} LedgerCompression;
+
+extern bool ledger_has_zstd(void);
+
+typedef struct LedgerEncodeOptions
+{
+	LedgerEffort effort;
+	LedgerCompression compression;
+} LedgerEncodeOptions;
+
 /*
  * Encode column number "self" of columns[0 .. ncolumns-1] into the sink, and
  * return the number of bytes written.  The other columns are at hand because
@@ -101,6 +119,10 @@ typedef enum LedgerEffort
  */
 extern uint64 ledger_chunk_encode(const LedgerColumnInput *columns, int self,
 								  LedgerEffort effort, LedgerSink *sink);
+
+/* The same, with a choice of compression; above it is LZ4. */
+extern uint64 ledger_chunk_encode_with(const LedgerColumnInput *columns, int self,
+									   const LedgerEncodeOptions *options, LedgerSink *sink);
 
 /* An open chunk: its header is read and checked, and kept in "context". */
 typedef struct LedgerChunk LedgerChunk;
@@ -163,5 +185,40 @@ typedef struct LedgerZone
 } LedgerZone;
 
 extern void ledger_chunk_zone(const LedgerChunk *chunk, int vector, LedgerZone *zone);
+
+/*
+ * The same for text, varchar, bytea and uuid, by bytes: every value that is
+ * not NULL begins with the prefix, and the eight bytes after that (zeros where
+ * there are fewer) are from min to max.  For equality under a deterministic
+ * collation, and for order where that is the order of bytes.
+ */
+typedef struct LedgerTextZone
+{
+	bool		valid;
+	const char *prefix;			/* as long as the chunk is open */
+	int			prefix_length;
+	uint8		min[8];
+	uint8		max[8];
+} LedgerTextZone;
+
+extern void ledger_chunk_text_zone(const LedgerChunk *chunk, int vector,
+								   LedgerTextZone *zone);
+extern bool ledger_text_zone_may_contain(const LedgerTextZone *zone, const char *data,
+										 Size len);
+
+/*
+ * Hash of a value for equality by the type's default btree or hash operator
+ * class; false where no filter is kept.  The value is plain, as for encoding.
+ * Values of int2, int4 and int8 hash alike, and so do those of float4 and
+ * float8; other types must be the chunk's own.
+ */
+extern bool ledger_value_hash(const LedgerColumnType *type, Datum value, uint64 *hash);
+
+/*
+ * Can a value with this hash be in the chunk?  True if there is no filter.
+ * About one in a hundred values that are not there seem to be.
+ */
+extern bool ledger_chunk_has_filter(const LedgerChunk *chunk);
+extern bool ledger_chunk_may_contain(LedgerChunk *chunk, uint64 hash);
 
 #endif							/* LEDGER_CODEC_H */

@@ -8,9 +8,12 @@
  *		preamble	the dictionary's blocks, or the seed of LZ4, or nothing
  *		vectors		one after the other; a vector is its LZ4 blocks (if the
  *					encoding has any), then its "meta" bytes
- *		header		the encoding's own part ("extra"), the zone maps (two
- *					uint64 a vector, if the type has them), and one
- *					LedgerVectorEntry a vector
+ *		filter		blocks of 32 bytes, if there is one (filter.c)
+ *		header		the encoding's own part ("extra"); the zone maps, if the
+ *					type has them, two uint64 a vector; of texts, with
+ *					what all values begin with and the length of that
+ *					(uint32) before them; LedgerFilterEntry, if there is a
+ *					filter; and one LedgerVectorEntry a vector
  *		trailer		LedgerChunkTrailer
  *
  * The header comes last because the sink is a stream.  Integers are in native
@@ -41,22 +44,42 @@ typedef enum LedgerEncoding
 	LEDGER_ENC_DICTIONARY = 3,	/* bit-packed codes of distinct values */
 	LEDGER_ENC_HEX = 4,			/* a template's hex digits, two a byte */
 	LEDGER_ENC_DECIMAL = 5,		/* a template's digits as bit-packed number */
-	LEDGER_ENC_LZ4 = 6			/* lengths, and LZ4 blocks of all the bytes */
+	LEDGER_ENC_LZ4 = 6,			/* lengths, and LZ4 blocks of all the bytes */
+	LEDGER_ENC_LINES = 8,		/* templates and variables of log lines */
+	LEDGER_ENC_FLOAT = 9,		/* float4, float8: decimal, or differing bits */
+	LEDGER_ENC_NUMBER = 10		/* by reference, but a bit-packed number each */
 } LedgerEncoding;
 
-#define LEDGER_ENC_LAST			LEDGER_ENC_LZ4
+#define LEDGER_ENC_LAST			LEDGER_ENC_NUMBER
 
 typedef struct LedgerChunkTrailer
 {
 	uint32		magic;
 	uint16		version;
 	uint8		encoding;
-	uint8		has_zones;
+	uint8		flags;			/* LEDGER_CHUNK_... */
 	uint32		nrows;
 	uint32		preamble_length;
 	uint32		header_length;	/* without this trailer */
 	pg_crc32c	crc;			/* of the header and the fields above */
 } LedgerChunkTrailer;
+
+#define LEDGER_CHUNK_ZONES		1
+#define LEDGER_CHUNK_TEXT_ZONES	2
+#define LEDGER_CHUNK_FILTER		4
+#define LEDGER_CHUNK_ZSTD		8	/* compressed blocks are zstd's, not LZ4's */
+#define LEDGER_CHUNK_FLAGS		15
+
+/* Longest prefix of all texts that zone maps leave out. */
+#define LEDGER_ZONE_PREFIX_MAX	64
+
+#define LEDGER_FILTER_WORDS		8	/* of 32 bits, in a filter's block */
+
+typedef struct LedgerFilterEntry
+{
+	uint32		nblocks;
+	pg_crc32c	crc;			/* of the filter */
+} LedgerFilterEntry;
 
 typedef struct LedgerVectorEntry
 {
@@ -125,17 +148,78 @@ ledger_crc(const void *data, Size len)
 }
 
 /*
+ * Numbers of few bytes where they are small: seven bits a byte, low ones
+ * first; signed ones so that small negative ones are small, too.
+ */
+static inline int
+ledger_varint_size(uint64 number)
+{
+	int			size = 1;
+
+	for (; number >= 0x80; number >>= 7)
+		size++;
+	return size;
+}
+
+static inline void
+ledger_put_varint(StringInfo out, uint64 number)
+{
+	for (; number >= 0x80; number >>= 7)
+		appendStringInfoCharMacro(out, (char) (number | 0x80));
+	appendStringInfoCharMacro(out, (char) number);
+}
+
+/* Returns what follows, or NULL if "end" comes before. */
+static inline const uint8 *
+ledger_get_varint(const uint8 *p, const uint8 *end, uint64 *number)
+{
+	*number = 0;
+	for (int shift = 0; shift < 64; shift += 7)
+	{
+		if (p == end)
+			return NULL;
+		*number |= (uint64) (*p & 0x7F) << shift;
+		if (*p++ < 0x80)
+			return p;
+	}
+	return NULL;
+}
+
+static inline uint64
+ledger_zigzag(uint64 number)
+{
+	return (number << 1) ^ (uint64) ((int64) number >> 63);
+}
+
+static inline uint64
+ledger_unzigzag(uint64 number)
+{
+	return (number >> 1) ^ (0 - (number & 1));
+}
+
+/*
  * Integers, at most LEDGER_VECTOR_ROWS of them (bitpack.c).
  */
 typedef struct LedgerIntegers
 {
 	int			n;
-	bool		delta;
+	int			order;			/* of differences */
 	int			width;			/* bits, 0 to 64 */
-	uint64		base;			/* least value, or least difference */
+	uint64		start[2];		/* of the sums, if differences */
+	uint64		base;			/* least number, usually */
 	uint64		scale;			/* what packed numbers are multiplied with */
-	uint64		start;			/* first value, if delta */
 	const uint8 *bits;
+
+	int			nexceptions;
+	int			high_width;		/* what they have beyond "width" */
+	const uint8 *places;
+	const uint8 *highs;
+
+	int			nruns;			/* > 0: runs, values in bits */
+	const uint8 *lengths;
+
+	int			nsymbols;		/* > 0: entropy code */
+	const uint8 *end;			/* of it, or of the runs */
 } LedgerIntegers;
 
 extern Size ledger_integers_size(const uint64 *values, int n);
@@ -178,6 +262,46 @@ extern void ledger_template_unpack(const LedgerTemplate *tmpl, const uint8 *pack
 extern uint64 ledger_template_number(const LedgerTemplate *tmpl, const char *value);
 extern bool ledger_template_format(const LedgerTemplate *tmpl, uint64 number,
 								   char *value);
+
+/*
+ * Floats (float.c) and numbers (number.c).
+ */
+typedef struct LedgerFloats
+{
+	int			width;			/* 32 or 64 */
+	int			way;
+	int			digits;
+	int			nexceptions;
+	LedgerIntegers places;
+	const uint8 *exceptions;	/* or differing bits */
+	const uint8 *end;			/* of these */
+	LedgerIntegers ints;
+} LedgerFloats;
+
+extern void ledger_floats_write(int width, const uint64 *patterns, int n, StringInfo out);
+extern const uint8 *ledger_floats_open(LedgerFloats *floats, int width, int n,
+									   const uint8 *p, const uint8 *end);
+extern void ledger_floats_read(const LedgerFloats *floats, int first, int count,
+							   uint64 *patterns);
+
+#define LEDGER_NUMBER_MAX	64	/* bytes of a value */
+
+typedef struct LedgerNumbering
+{
+	int			kind;
+	int			scale;
+	int			len;
+	int			prefix_length;
+	char		prefix[LEDGER_NUMBER_MAX];
+} LedgerNumbering;
+
+extern bool ledger_numbering_detect(const LedgerColumnInput *input, LedgerNumbering *numbering);
+extern void ledger_numbering_write(const LedgerNumbering *numbering, StringInfo out);
+extern bool ledger_numbering_open(const LedgerColumnType *type, LedgerNumbering *numbering,
+								  const uint8 *p, const uint8 *end);
+extern bool ledger_number_of(const LedgerNumbering *numbering, LedgerBytes value,
+							 uint64 *number);
+extern int	ledger_number_format(const LedgerNumbering *numbering, uint64 number, char *dst);
 
 /*
  * References to earlier columns of the row (rowref.c).
@@ -225,6 +349,7 @@ typedef struct LedgerEncoder
 	int			self;
 	const LedgerColumnInput *input; /* columns[self] */
 	LedgerEffort effort;
+	LedgerCompression compression;
 	LedgerSink *sink;
 	uint64		written;
 	LedgerEncoding encoding;
@@ -237,8 +362,13 @@ typedef struct LedgerEncoder
 
 	bool		templated;		/* tmpl is set */
 	LedgerTemplate tmpl;
+	LedgerNumbering numbering;
 	const uint32 *codes;		/* by row: the dictionary's codes */
+	const uint32 *entries;		/* by code: a row with the value */
+	int			nentries;
+	LedgerSummary summary;
 	struct LedgerLz4Writer *lz4;
+	struct LedgerLinesWriter *lines;
 } LedgerEncoder;
 
 extern void ledger_encoder_write(LedgerEncoder *enc, const void *data, Size len);
@@ -306,25 +436,55 @@ extern bool ledger_lz4_matches(LedgerChunk *chunk, int first, int count, const i
 							   const LedgerDecoded *decoded, const Datum *values);
 
 /*
+ * Log lines (lines_write.c, lines_read.c).
+ */
+typedef struct LedgerLinesWriter LedgerLinesWriter;
+
+extern LedgerLinesWriter *ledger_lines_begin(LedgerEncoder *enc, const LedgerSummary *summary,
+											 uint64 *size);
+extern void ledger_lines_write(LedgerEncoder *enc);
+extern void ledger_lines_vector(LedgerEncoder *enc, int vector);
+
+typedef struct LedgerLinesReader LedgerLinesReader;
+
+extern LedgerLinesReader *ledger_lines_open(LedgerChunk *chunk, const uint8 *p,
+											const uint8 *end, uint64 preamble);
+extern void ledger_lines_vector_open(LedgerChunk *chunk, const uint8 *p, const uint8 *end,
+									 int n);
+extern void ledger_lines_decode(LedgerChunk *chunk, int first, int count, Datum *values);
+extern bool ledger_lines_matches(LedgerChunk *chunk, int first, int count, const int *rows,
+								 const Datum *values);
+
+/*
  * An open chunk (chunk_read.c).
  */
 struct LedgerChunk
 {
 	LedgerSource source;
 	uint64		length;
+	uint32		header_length;
 	LedgerColumnType type;
 	int			nrows;
 	int			nvectors;
 	LedgerEncoding encoding;
+	bool		zstd;			/* what compressed blocks are of */
 	MemoryContext context;
 	uint64	   *zones;			/* two a vector, or NULL */
+	uint64	   *text_zones;		/* likewise */
+	LedgerBytes zone_prefix;	/* what precedes the text zones' bytes */
+	uint32		filter_blocks;	/* 0: no filter */
+	pg_crc32c	filter_crc;
+	uint64		filter_offset;
+	uint32	   *filter;			/* NULL until read */
 	LedgerVectorEntry *vectors;
 	uint64	   *offsets;		/* of the vectors */
 
 	LedgerBytes constant;
 	LedgerTemplate tmpl;
+	LedgerNumbering numbering;
 	LedgerDict *dict;
 	LedgerLz4Reader *lz4;
+	LedgerLinesReader *lines;
 
 	/* the vector read last */
 	int			vector;			/* -1 if none */
@@ -333,7 +493,17 @@ struct LedgerChunk
 	const uint8 *notnull;		/* bitmap, or NULL */
 	const uint8 *packed;		/* LEDGER_ENC_HEX */
 	LedgerIntegers ints;		/* values, codes, or numbers; n is always set */
+	LedgerFloats floats;
 };
+
+static inline void
+ledger_unsupported(const LedgerChunk *chunk, const char *detail)
+{
+	if (chunk->source.unsupported)
+		chunk->source.unsupported(chunk->source.arg, detail);
+	chunk->source.corrupt(chunk->source.arg, detail);
+	pg_unreachable();
+}
 
 static inline void
 ledger_corrupt(const LedgerChunk *chunk, const char *detail)
@@ -394,9 +564,27 @@ ledger_arena_value(LedgerArena *arena, const LedgerColumnType *type, Size len,
 	return p;
 }
 
+/* Compressors (compress.c). */
+extern int	ledger_compress(const LedgerEncoder *enc, int hc_level, const char *raw,
+							int raw_length, char *room);
+extern int	ledger_zstd_compress(LedgerEffort effort, const char *raw, int raw_length,
+								 char *room, int size, const char *dict, int dict_length);
+extern bool ledger_ratio_good(const LedgerChunk *chunk, uint64 stored, uint64 raw);
+extern bool ledger_decompress(const LedgerChunk *chunk, const char *stored, int length,
+							  char *raw, int raw_length, const char *dict, int dict_length);
+
 /* Zone maps (zonemap.c). */
 extern bool ledger_zone_type(const LedgerColumnType *type);
 extern void ledger_zone_make(const LedgerColumnInput *input, const int *rows, int n,
 							 uint64 *zone);
+extern bool ledger_zone_is_signed(const LedgerColumnType *type);
+extern bool ledger_text_zone_type(const LedgerColumnType *type);
+extern void ledger_text_zones_make(const LedgerEncoder *enc, LedgerBytes *prefix,
+								   uint64 *zones);
+extern bool ledger_zones_answer(const uint64 *zones, int nvectors, bool is_signed);
+
+/* Filters (filter.c). */
+extern uint32 ledger_filter_make(LedgerEncoder *enc, const LedgerSummary *summary,
+								 bool answered, uint32 **filter);
 
 #endif							/* LEDGER_CODEC_INTERNAL_H */

@@ -23,9 +23,6 @@
  */
 #include "postgres.h"
 
-#include <lz4.h>
-#include <lz4hc.h>
-
 #include "codec/codec_internal.h"
 #include "miscadmin.h"
 
@@ -257,8 +254,7 @@ write_block(LedgerEncoder *enc, const char *raw, uint32 raw_length, uint32 nentr
 	DictBlock	block;
 
 	if (compress)
-		length = LZ4_compress_HC(raw, room, raw_length, raw_length - 1,
-								 DICT_HC_LEVEL(enc->effort));
+		length = ledger_compress(enc, DICT_HC_LEVEL(enc->effort), raw, raw_length, room);
 	if (length > 0)
 		stored = room;
 	else
@@ -463,8 +459,8 @@ load_block(LedgerChunk *chunk, uint32 i)
 	{
 		uint8	   *raw = MemoryContextAlloc(chunk->context, block->raw_length);
 
-		if (LZ4_decompress_safe((char *) stored, (char *) raw, block->length,
-								block->raw_length) != (int) block->raw_length)
+		if (!ledger_decompress(chunk, (char *) stored, block->length, (char *) raw,
+							   block->raw_length, NULL, 0))
 			ledger_corrupt(chunk, "dictionary block does not decompress");
 		pfree(stored);
 		stored = raw;

@@ -7,16 +7,10 @@
  */
 #include "postgres.h"
 
-#include <lz4.h>
-
 #include "access/htup_details.h"
 #include "codec/codec_internal.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
-
-/* LZ4 cannot make more of a byte than this, and some for the last literals. */
-#define LZ4_RATIO_MAX		256
-#define LZ4_RATIO_EXTRA		64
 
 struct LedgerLz4Reader
 {
@@ -164,7 +158,7 @@ ledger_lz4_vector_open(LedgerChunk *chunk, const uint8 *p, const uint8 *end, int
 		uint32		raw = block_raw_length(lz4, i, total);
 
 		if (stored > raw || stored > limit - offset ||
-			raw > (uint64) stored * LZ4_RATIO_MAX + LZ4_RATIO_EXTRA)
+			!ledger_ratio_good(chunk, stored, raw))
 			ledger_corrupt(chunk, "LZ4 block has a bad length");
 		lz4->offsets[i] = offset;
 		offset += stored;
@@ -187,8 +181,8 @@ load_seed(LedgerChunk *chunk, LedgerLz4Reader *lz4)
 		ledger_corrupt(chunk, "LZ4 seed has a wrong checksum");
 	if (lz4->seed_stored == lz4->seed_length)
 		memcpy(lz4->buffer, stored, lz4->seed_length);
-	else if (LZ4_decompress_safe(stored, lz4->buffer, lz4->seed_stored, lz4->seed_length) !=
-			 (int) lz4->seed_length)
+	else if (!ledger_decompress(chunk, stored, lz4->seed_stored, lz4->buffer, lz4->seed_length,
+								NULL, 0))
 		ledger_corrupt(chunk, "LZ4 seed does not decompress");
 	pfree(stored);
 	lz4->seed_loaded = true;
@@ -242,8 +236,8 @@ load_block(LedgerChunk *chunk, uint32 i, uint64 total)
 	if (ledger_crc(stored, block.length) != block.crc)
 		ledger_corrupt(chunk, "LZ4 block has a wrong checksum");
 	if (stored != dst &&
-		LZ4_decompress_safe_usingDict(stored, dst, block.length, raw,
-									  lz4->buffer, lz4->seed_length) != (int) raw)
+		!ledger_decompress(chunk, stored, block.length, dst, raw, lz4->buffer,
+						   lz4->seed_length))
 		ledger_corrupt(chunk, "LZ4 block does not decompress");
 	lz4->current = i;
 	return dst;

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * zonemap.c
- *	  Least and greatest value of a vector.
+ *	  Least and greatest value of a vector; of texts, of the first bytes.
  *
  *-------------------------------------------------------------------------
  */
@@ -11,6 +11,7 @@
 
 #include "catalog/pg_type_d.h"
 #include "codec/codec_internal.h"
+#include "port/pg_bswap.h"
 
 /* How the values of a type are compared. */
 typedef enum ZoneOrder
@@ -52,6 +53,12 @@ bool
 ledger_zone_type(const LedgerColumnType *type)
 {
 	return zone_order(type) != ZONE_NONE;
+}
+
+bool
+ledger_zone_is_signed(const LedgerColumnType *type)
+{
+	return zone_order(type) == ZONE_SIGNED;
 }
 
 static inline int64
@@ -126,4 +133,188 @@ ledger_zone_make(const LedgerColumnInput *input, const int *rows, int n, uint64 
 	}
 	zone[0] = (uint64) least;
 	zone[1] = (uint64) greatest;
+}
+
+/* ---- texts ---- */
+
+/*
+ * Types whose order is that of their bytes, or would be in the C collation.
+ * Who uses a zone for more than equality has to look at the collation.
+ */
+bool
+ledger_text_zone_type(const LedgerColumnType *type)
+{
+	switch (type->typid)
+	{
+		case TEXTOID:
+		case VARCHAROID:
+		case BYTEAOID:
+		case UUIDOID:
+			return !type->attbyval;
+		default:
+			return false;
+	}
+}
+
+/* The bytes from "skip" on, at most eight, as a number in the order of bytes. */
+static inline uint64
+prefix_number(LedgerBytes bytes, Size skip)
+{
+	uint64		word = 0;
+
+	if (bytes.len >= skip + sizeof(word))
+		memcpy(&word, bytes.data + skip, sizeof(word));
+	else
+		memcpy(&word, bytes.data + skip, bytes.len - skip);
+#ifdef WORDS_BIGENDIAN
+	return word;
+#else
+	return pg_bswap64(word);
+#endif
+}
+
+/* What all values begin with. */
+typedef struct Prefix
+{
+	LedgerBytes bytes;
+	bool		first;
+} Prefix;
+
+static inline void
+shorten_prefix(Prefix *prefix, LedgerBytes value)
+{
+	Size		i = 0;
+
+	if (prefix->first)
+	{
+		prefix->bytes = value;
+		prefix->bytes.len = Min(value.len, LEDGER_ZONE_PREFIX_MAX);
+		prefix->first = false;
+		return;
+	}
+	if (value.len >= prefix->bytes.len &&
+		memcmp(value.data, prefix->bytes.data, prefix->bytes.len) == 0)
+		return;
+	while (i < Min(value.len, prefix->bytes.len) && value.data[i] == prefix->bytes.data[i])
+		i++;
+	prefix->bytes.len = i;
+}
+
+static LedgerBytes
+common_prefix(const LedgerEncoder *enc)
+{
+	const LedgerColumnInput *input = enc->input;
+	Prefix		prefix = {{"", 0}, true};
+
+	if (enc->encoding == LEDGER_ENC_DICTIONARY)
+		for (int code = 0; code < enc->nentries; code++)
+			shorten_prefix(&prefix, ledger_encoder_value(enc, enc->entries[code]));
+	else
+		for (int row = 0; row < input->nrows && (prefix.first || prefix.bytes.len > 0); row++)
+			if (!input->isnull[row])
+				shorten_prefix(&prefix, ledger_encoder_value(enc, row));
+	return prefix.bytes;
+}
+
+/*
+ * Set zones[2 * v] and zones[2 * v + 1] to the least and greatest that follows
+ * the prefix in vector v.  Of a dictionary, each entry is looked at once.
+ */
+void
+ledger_text_zones_make(const LedgerEncoder *enc, LedgerBytes *prefix, uint64 *zones)
+{
+	const LedgerColumnInput *input = enc->input;
+	uint64	   *entries = NULL;
+
+	*prefix = common_prefix(enc);
+	if (enc->encoding == LEDGER_ENC_DICTIONARY)
+	{
+		entries = palloc(sizeof(uint64) * Max(enc->nentries, 1));
+		for (int code = 0; code < enc->nentries; code++)
+			entries[code] = prefix_number(ledger_encoder_value(enc, enc->entries[code]),
+										  prefix->len);
+	}
+	for (int row = 0; row < input->nrows; row++)
+	{
+		uint64	   *zone = zones + 2 * (row / LEDGER_VECTOR_ROWS);
+		uint64		number;
+
+		if (row % LEDGER_VECTOR_ROWS == 0)
+		{
+			zone[0] = PG_UINT64_MAX;
+			zone[1] = 0;
+		}
+		if (input->isnull[row])
+			continue;
+		number = entries ? entries[enc->codes[row]] :
+			prefix_number(ledger_encoder_value(enc, row), prefix->len);
+		zone[0] = Min(zone[0], number);
+		zone[1] = Max(zone[1], number);
+	}
+	if (entries)
+		pfree(entries);
+}
+
+/*
+ * Do the zones tell apart where a value can be, so that no filter is needed?
+ * That is so if a vector has on average a small part of the range of all, as
+ * where values come in order.
+ */
+bool
+ledger_zones_answer(const uint64 *zones, int nvectors, bool is_signed)
+{
+	uint64		flip = is_signed ? UINT64CONST(1) << 63 : 0;
+	uint64		least = PG_UINT64_MAX;
+	uint64		greatest = 0;
+	double		sum = 0;
+
+	if (nvectors < 8)
+		return false;
+	for (int v = 0; v < nvectors; v++)
+	{
+		uint64		low = zones[2 * v] ^ flip;
+		uint64		high = zones[2 * v + 1] ^ flip;
+
+		if (low > high)
+			continue;
+		least = Min(least, low);
+		greatest = Max(greatest, high);
+		sum += (double) (high - low);
+	}
+	return least < greatest && sum / nvectors < (double) (greatest - least) / 8;
+}
+
+void
+ledger_chunk_text_zone(const LedgerChunk *chunk, int vector, LedgerTextZone *zone)
+{
+	int			rows = Min(chunk->nrows - vector * LEDGER_VECTOR_ROWS, LEDGER_VECTOR_ROWS);
+
+	Assert(vector >= 0 && vector < chunk->nvectors);
+	memset(zone, 0, sizeof(*zone));
+	if (chunk->text_zones == NULL || chunk->vectors[vector].nulls >= (uint32) rows)
+		return;
+	zone->valid = true;
+	zone->prefix = chunk->zone_prefix.data;
+	zone->prefix_length = (int) chunk->zone_prefix.len;
+	for (int i = 0; i < 8; i++)
+	{
+		zone->min[i] = (uint8) (chunk->text_zones[2 * vector] >> (56 - 8 * i));
+		zone->max[i] = (uint8) (chunk->text_zones[2 * vector + 1] >> (56 - 8 * i));
+	}
+}
+
+/* Can these bytes be a value of the zone's vector? */
+bool
+ledger_text_zone_may_contain(const LedgerTextZone *zone, const char *data, Size len)
+{
+	LedgerBytes bytes = {data, len};
+	uint8		eight[8] = {0};
+
+	if (!zone->valid)
+		return true;
+	if (bytes.len < (Size) zone->prefix_length ||
+		memcmp(bytes.data, zone->prefix, zone->prefix_length) != 0)
+		return false;
+	memcpy(eight, data + zone->prefix_length, Min(len - zone->prefix_length, 8));
+	return memcmp(eight, zone->min, 8) >= 0 && memcmp(eight, zone->max, 8) <= 0;
 }

@@ -248,6 +248,20 @@ column_corrupt(void *arg, const char *detail)
 	ledger_segment_corrupt(reader->rel, reader->segment, false, source->offset, source->len, text);
 }
 
+static void column_unsupported(void *arg, const char *detail) pg_attribute_noreturn();
+
+static void
+column_unsupported(void *arg, const char *detail)
+{
+	ColumnSource *source = arg;
+
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("cannot read column %d of ledger \"%s\"", source->column + 1,
+					RelationGetRelationName(source->reader->rel)),
+			 errdetail_internal("%s", detail)));
+}
+
 /* A column's chunk; the column must not be all NULL. */
 static LedgerChunk *
 open_chunk(LedgerSegmentReader *reader, Relation rel, int column)
@@ -264,6 +278,7 @@ open_chunk(LedgerSegmentReader *reader, Relation rel, int column)
 	reader->sources[column].column = column;
 	source.read = column_read;
 	source.corrupt = column_corrupt;
+	source.unsupported = column_unsupported;
 	source.arg = &reader->sources[column];
 	type.typid = entry->typid;
 	type.collation = entry->collation;

@@ -8,6 +8,10 @@
  * They count as in use from the first on, because the writer has put the
  * segment's id in its primary slot's entry before (see ledger_block_is_free).
  *
+ * The end of the data stream, what does not fill a block, is kept in the root
+ * block if there is room: half a block less for each segment, and a whole one
+ * less to read in a small one.
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -47,6 +51,9 @@ struct LedgerSegmentWriter
 	bool		xmins;			/* the xmin stream has begun */
 
 	uint64		data_bytes;
+	char	   *tail;			/* the end of the data stream, not written yet */
+	size_t		ntail;
+	uint32		ndata_blocks;
 	uint64		bytes;			/* of the current stream */
 	uint32		index;			/* next block's index in its stream */
 	char	   *pending;		/* bytes that do not fill a block yet */
@@ -179,6 +186,15 @@ next_block(LedgerSegmentWriter *writer)
 }
 
 static void
+refuse_fragments(LedgerSegmentWriter *writer)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+			 errmsg("free space of ledger \"%s\" is too fragmented for a segment",
+					RelationGetRelationName(writer->rel))));
+}
+
+static void
 remember_block(LedgerSegmentWriter *writer, BlockNumber block)
 {
 	if (writer->nextents > writer->first_extent)
@@ -192,10 +208,7 @@ remember_block(LedgerSegmentWriter *writer, BlockNumber block)
 		}
 	}
 	if (writer->nextents == LEDGER_SEGMENT_EXTENTS)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("free space of ledger \"%s\" is too fragmented for a segment",
-						RelationGetRelationName(writer->rel))));
+		refuse_fragments(writer);
 	writer->extents[writer->nextents].start = block;
 	writer->extents[writer->nextents].count = 1;
 	writer->nextents++;
@@ -330,7 +343,11 @@ void
 ledger_segment_start_xmins(LedgerSegmentWriter *writer)
 {
 	Assert(!writer->xmins);
-	flush_stream(writer);
+	writer->tail = writer->pending;
+	writer->ntail = writer->npending;
+	writer->ndata_blocks = writer->index;
+	writer->pending = palloc(LEDGER_PAGE_PAYLOAD);
+	writer->npending = 0;
 	writer->xmins = true;
 	writer->data_bytes = writer->bytes;
 	writer->ndata_extents = writer->nextents;
@@ -353,11 +370,46 @@ root_crc(const LedgerSegmentRoot *root, const void *rest, size_t length)
 	return crc;
 }
 
+/* Extents, slots and the end of the data stream. */
 static size_t
 root_rest_size(const LedgerSegmentRoot *root)
 {
 	return (root->nextents + root->nxmin_extents) * sizeof(LedgerExtent) +
-		root->nslots * sizeof(LedgerSegmentSlot);
+		root->nslots * sizeof(LedgerSegmentSlot) + root->inline_bytes;
+}
+
+/* Where the part of the data stream begins that is in the root block. */
+static uint64
+inline_start(const LedgerSegmentRoot *root)
+{
+	return root->data_bytes - root->inline_bytes;
+}
+
+/*
+ * The end of the data stream does not fit into the root block: write it as the
+ * stream's last block, with an extent after those of the others.
+ */
+static void
+write_tail(LedgerSegmentWriter *writer)
+{
+	int			n = writer->ndata_extents;
+	LedgerExtent *extents = writer->extents;
+	BlockNumber block = write_block(writer, LEDGER_BLOCK_SEGMENT, writer->ndata_blocks,
+									writer->tail, writer->ntail);
+
+	writer->ntail = 0;
+	if (n > 0 && extents[n - 1].start + extents[n - 1].count == block)
+	{
+		extents[n - 1].count++;
+		return;
+	}
+	if (writer->nextents == LEDGER_SEGMENT_EXTENTS)
+		refuse_fragments(writer);
+	memmove(&extents[n + 1], &extents[n], (writer->nextents - n) * sizeof(LedgerExtent));
+	extents[n].start = block;
+	extents[n].count = 1;
+	writer->ndata_extents++;
+	writer->nextents++;
 }
 
 /*
@@ -375,6 +427,9 @@ ledger_segment_finish(LedgerSegmentWriter *writer, LedgerSegmentRoot *root,
 
 	Assert(writer->xmins);
 	flush_stream(writer);
+	if (sizeof(LedgerSegmentRoot) + writer->nextents * sizeof(LedgerExtent) +
+		root->nslots * sizeof(LedgerSegmentSlot) + writer->ntail > LEDGER_PAGE_PAYLOAD)
+		write_tail(writer);
 
 	root->magic = LEDGER_MAGIC;
 	root->version = LEDGER_FORMAT_VERSION;
@@ -383,11 +438,14 @@ ledger_segment_finish(LedgerSegmentWriter *writer, LedgerSegmentRoot *root,
 	root->nextents = writer->ndata_extents;
 	root->nxmin_extents = writer->nextents - writer->ndata_extents;
 	root->data_bytes = writer->data_bytes;
+	root->inline_bytes = writer->ntail;
 	root->xmin_bytes = writer->bytes;
 
 	extents_size = writer->nextents * sizeof(LedgerExtent);
 	memcpy(rest, writer->extents, extents_size);
 	memcpy(rest + extents_size, slots, root->nslots * sizeof(LedgerSegmentSlot));
+	memcpy(rest + extents_size + root->nslots * sizeof(LedgerSegmentSlot), writer->tail,
+		   writer->ntail);
 	root->crc = root_crc(root, rest, root_rest_size(root));
 	memcpy(page, root, sizeof(*root));
 
@@ -427,7 +485,10 @@ root_is_sane(const LedgerSegmentRoot *root)
 {
 	return root->magic == LEDGER_MAGIC &&
 		root->nextents + root->nxmin_extents <= LEDGER_SEGMENT_EXTENTS &&
-		root->nslots <= LEDGER_SEGMENT_SLOTS;
+		root->nslots <= LEDGER_SEGMENT_SLOTS &&
+		root->inline_bytes <= root->data_bytes &&
+		(root->inline_bytes == 0 || inline_start(root) % LEDGER_PAGE_PAYLOAD == 0) &&
+		sizeof(*root) + root_rest_size(root) <= LEDGER_PAGE_PAYLOAD;
 }
 
 LedgerSegment *
@@ -464,6 +525,7 @@ ledger_segment_open(Relation rel, BlockNumber block, LedgerSlotNumber primary,
 	nextents = result->root.nextents + result->root.nxmin_extents;
 	result->extents = (LedgerExtent *) rest;
 	result->slots = (LedgerSegmentSlot *) (rest + nextents * sizeof(LedgerExtent));
+	result->inline_data = rest + size - result->root.inline_bytes;
 	result->extent_ends = palloc(Max(nextents, 1) * sizeof(uint64));
 	sum_extents(result->extents, result->root.nextents, result->extent_ends);
 	sum_extents(result->extents + result->root.nextents, result->root.nxmin_extents,
@@ -523,6 +585,11 @@ ledger_segment_read(Relation rel, const LedgerSegment *segment, bool xmins,
 		Buffer		buffer;
 		Page		page;
 
+		if (!xmins && offset >= inline_start(&segment->root))
+		{
+			memcpy(to, segment->inline_data + (offset - inline_start(&segment->root)), len);
+			return true;
+		}
 		CHECK_FOR_INTERRUPTS();
 		buffer = ledger_read_block(rel, stream_block(segment, xmins, index));
 		page = BufferGetPage(buffer);
@@ -609,9 +676,12 @@ ledger_segment_corrupt(Relation rel, const LedgerSegment *segment, bool xmins,
 	uint64		last = (offset + Max(len, 1) - 1) / LEDGER_PAGE_PAYLOAD;
 	StringInfoData text;
 
-	if (offset >= total || len > total - offset)
+	if (offset >= total || len > total - offset ||
+		(!xmins && offset >= inline_start(&segment->root)))
 		ledger_corrupt(rel, segment->block, "segment " UINT64_FORMAT ": %s",
 					   segment->root.segment, detail);
+	if (!xmins && offset + len > inline_start(&segment->root))
+		last = (inline_start(&segment->root) - 1) / LEDGER_PAGE_PAYLOAD;
 	for (uint64 index = first; index <= last; index++)
 		if (!is_own_block(rel, segment, xmins, index))
 			ledger_corrupt(rel, stream_block(segment, xmins, index),

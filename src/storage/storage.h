@@ -308,7 +308,8 @@ typedef struct LedgerSegmentSlot
 /*
  * The contents of a segment's root block, followed by LedgerExtent
  * extents[nextents] of the data stream, extents[nxmin_extents] of the xmin
- * stream, and LedgerSegmentSlot slots[nslots].
+ * stream, LedgerSegmentSlot slots[nslots], and the data stream's last
+ * inline_bytes bytes, if these have room here and do not fill a block.
  *
  * The data stream holds the column chunks, then the gap bitmap (one bit a
  * position, set for a gap; absent without gaps), then the column directory:
@@ -329,7 +330,7 @@ typedef struct LedgerSegmentRoot
 	uint16		nslots;
 	uint16		nextents;
 	uint16		nxmin_extents;
-	uint16		unused;
+	uint16		inline_bytes;	/* the data stream's last, in the root block */
 	uint32		gaps;
 	CommandId	cid;			/* bulk-written: the rows' if all have one */
 	uint64		raw_bytes;		/* of the rows' data, uncompressed */
@@ -340,7 +341,7 @@ typedef struct LedgerSegmentRoot
 	pg_crc32c	gaps_crc;
 	pg_crc32c	directory_crc;
 	uint8		hash[32];		/* room for a hash chain */
-	pg_crc32c	crc;			/* of root with crc = 0, extents and slots */
+	pg_crc32c	crc;			/* of root with crc = 0, and what follows it */
 	uint32		unused2;
 } LedgerSegmentRoot;
 
@@ -460,6 +461,7 @@ typedef struct LedgerSegment
 	LedgerExtent *extents;		/* root.nextents of data, then the xmins' */
 	uint64	   *extent_ends;	/* running count of blocks, per stream */
 	LedgerSegmentSlot *slots;
+	const char *inline_data;	/* root.inline_bytes of the data stream */
 } LedgerSegment;
 
 /*

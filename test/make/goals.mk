@@ -8,6 +8,8 @@ demo-stop:
 	@demo/stop
 check:
 	@test/run-check
+fuzz:
+	@test/run-fuzz
 bench:
 	@bench/run
 bench-smoke:

@@ -29,22 +29,31 @@ static const TestType types[] = {
 	{"name", {NAMEOID, 0, 64, false, 'c'}},
 	{"tid", {TIDOID, 0, 6, false, 's'}},
 	{"interval", {INTERVALOID, 0, 16, false, 'd'}},
+	{"numeric", {NUMERICOID, 0, -1, false, 'i'}},
 	{"dropped", {InvalidOid, 0, 4, true, 'i'}},
 };
 
 static const char *const integer_patterns[] = {
-	"constant", "small", "monotone", "random", "extremes", "scaled", "few", "descending"
+	"constant", "small", "monotone", "random", "extremes", "scaled", "few", "descending",
+	"runs", "outliers", "decimals", "drift"
 };
 
 static const char *const bytes_patterns[] = {
 	"constant", "empty", "few", "hex", "decimal", "uuid text", "numbers", "random bytes",
-	"words", "long", "mixed lengths", "one digit differs", "few long", "prefixes"
+	"words", "long", "mixed lengths", "one digit differs", "few long", "prefixes",
+	"log lines", "odd lines"
 };
 
 int
 column_ntypes(void)
 {
 	return lengthof(types);
+}
+
+LedgerColumnType
+column_type(int type)
+{
+	return types[type].type;
 }
 
 int
@@ -84,9 +93,57 @@ make_integer(int pattern, int row)
 			return UINT64CONST(800000000000000) + RANDOM_BELOW(100000) * scale;
 		case 6:
 			return (uint64[]) {200, 404, 500}[RANDOM_BELOW(3)];
+		case 8:
+			return RANDOM_BELOW(40) ? last : (last = RANDOM_BELOW(1000));
+		case 9:
+			return RANDOM_BELOW(100) ? RANDOM_BELOW(16) : shim_random();
 		default:
 			return last -= RANDOM_BELOW(3);
 	}
+}
+
+/* Bits of a number of two decimals, mostly, or of one that changes slowly. */
+static uint64
+make_float(int pattern, int16 attlen, int row)
+{
+	static double last;
+	double		d;
+	float		f;
+	uint64		bits = 0;
+
+	if (pattern == 10)
+		d = RANDOM_BELOW(100) ? (RANDOM_BELOW(100000) - 20000) / 100.0 : RANDOM_BELOW(2) ? -0.0 : 0.1234567890123;
+	else
+		d = last = row == 0 ? 20.0 : last * (1 + (RANDOM_BELOW(1000) - 500) / 1e7);
+	f = (float) d;
+	memcpy(&bits, attlen == 4 ? (void *) &f : (void *) &d, attlen == 4 ? sizeof(f) : sizeof(d));
+	return bits;
+}
+
+/* A numeric with two decimals, as the server stores it. */
+static int
+make_numeric_bytes(int row, char *dst)
+{
+	uint64		rest = RANDOM_BELOW(4) ? RANDOM_BELOW(10000) : shim_random() % UINT64CONST(10000000000);
+	uint16		header = 0x8000 | (RANDOM_BELOW(5) || rest == 0 ? 0 : 0x2000) | 2 << 7;
+	int16		digits[8];
+	int			n = 0;
+	int			skip = 0;
+	int			len = 2;
+	int			weight;
+
+	for (rest *= 100; rest > 0; rest /= 10000)
+		digits[n++] = rest % 10000;
+	weight = n - 2;
+	while (skip < n && digits[skip] == 0)
+		skip++;
+	if (skip == n)
+		weight = 0;
+	header |= weight & 0x7F;
+	memcpy(dst, &header, 2);
+	for (int i = n - 1; i >= skip; i--, len += 2)
+		memcpy(dst + len, &digits[i], 2);
+	return len;
 }
 
 static Datum
@@ -135,6 +192,64 @@ random_bytes(char *dst, int n)
 	return n;
 }
 
+/* Of a few kinds, in order of time. */
+static int
+log_line(int row, char *dst)
+{
+	static const char *const names[] = {"root", "guest", "admin", "test", "oracle", "www-data"};
+	static const char *const events[] = {"accepted", "failed", "closed"};
+	static int	clock;
+	int			len;
+
+	clock = row == 0 ? 0 : clock + RANDOM_BELOW(3) * RANDOM_BELOW(40);
+	len = sprintf(dst, "Jun %2d %02d:%02d:%02d combo sshd[%d]: ", 1 + clock / 86400 % 30,
+				  clock / 3600 % 24, clock / 60 % 60, clock % 60, 1000 + RANDOM_BELOW(3000));
+	switch (RANDOM_BELOW(4))
+	{
+		case 0:
+			return len + sprintf(dst + len, "password for %s %s from %d.%d.%d.%d port %d",
+								 RANDOM_BELOW(3) ? names[RANDOM_BELOW(6)] : "x", events[RANDOM_BELOW(3)],
+								 RANDOM_BELOW(256), RANDOM_BELOW(3), 10, 7, RANDOM_BELOW(65536));
+		case 1:
+			return len + sprintf(dst + len, "request %08x%08x took %d.%03d ms, code=%d",
+								 (unsigned) shim_random(), (unsigned) shim_random(),
+								 RANDOM_BELOW(100), RANDOM_BELOW(1000), -RANDOM_BELOW(5));
+		case 2:
+			return len + sprintf(dst + len, "session opened for user%d by (uid=%d)", RANDOM_BELOW(30), 0);
+		default:
+			len += sprintf(dst + len, "job 00%03d: ", RANDOM_BELOW(1000));
+			return len + words(dst + len, RANDOM_BELOW(5));
+	}
+}
+
+/* What is nearly a number, a time or an address. */
+static int
+odd_line(int row, char *dst)
+{
+	static const char *const odd[] = {"-0", "007", "-5", "9223372036854775807",
+		"9223372036854775808", "-9223372036854775807", "99999999999999999999", "1.50", "00.5",
+		"-0.0", "1.2.3.4", "256.1.1.1", "01.2.3.4", "1.2.3.4.5", "2024-02-30 10:00:00",
+		"2024-02-29 10:00:00", "Jan  5 10:00:00", "Jan 15 10:00:00.5", "Jan 05 10:00:00",
+		"Sun Dec 04 04:47:44 2005", "Mon Dec 04 04:47:44 2005", "24:00:00", "23:59:59.999",
+		"23:59:59,9999", "0x00ff00", "0x", "deadbeef1", "DEADBEEF12",
+		"123e4567-e89b-12d3-a456-426614174000", "123e4567-e89b-12d3-a456-4266141740001", "a1",
+		"blk_-12345678901", "blk_-12345678901", "", "=", "\303\251", "\t", "081109 203615",
+		"2024-02-29T10:00:00.000001Z", "5.", ".5", "1e5", "1,000", "9999-12-31", "0000-01-01",
+	"\001"};
+	int			kind = row % 5;
+	int			len = 0;
+
+	for (int i = 0; i < 3 + kind; i++)
+	{
+		int			which = (kind * 11 + i * 7 + (RANDOM_BELOW(6) ? 0 : RANDOM_BELOW(45))) % 45;
+
+		if (RANDOM_BELOW(2000) == 0)
+			which = 45;
+		len += sprintf(dst + len, "%s%s", i == 0 ? "" : (i + kind) % 3 ? " " : "-", odd[which]);
+	}
+	return len;
+}
+
 /* The bytes of one value; dst has room for 300,000. */
 static int
 make_bytes(int pattern, int row, char *dst)
@@ -179,6 +294,10 @@ make_bytes(int pattern, int row, char *dst)
 			seed = RANDOM_BELOW(5);
 			memset(dst, 'A' + seed, 5000);
 			return 5000 + seed;
+		case 14:
+			return log_line(row, dst);
+		case 15:
+			return odd_line(row, dst);
 		default:
 			memcpy(dst, "u-", 2);
 			hex_digits(dst + 2, 8);
@@ -266,7 +385,9 @@ column_make(Column *column, int type, int pattern, int nulls, int nrows)
 		column->isnull[row] = make_null(nulls, row, nrows) || !OidIsValid(t->typid);
 		if (t->attbyval)
 		{
-			uint64		value = make_integer(pattern, row);
+			bool		is_float = t->typid == FLOAT4OID || t->typid == FLOAT8OID;
+			uint64		value = is_float && pattern >= 10 ? make_float(pattern, t->attlen, row) :
+				make_integer(pattern, row);
 
 			if (!column->isnull[row])
 				column->values[row] = integer_datum(t->attlen, t->typid, value);
@@ -276,7 +397,10 @@ column_make(Column *column, int type, int pattern, int nulls, int nrows)
 			int			len;
 
 			memset(room, 0, 64);
-			len = make_bytes(pattern, row, room);
+			if (t->typid == NUMERICOID && pattern < 8)
+				len = make_numeric_bytes(row, room);
+			else
+				len = make_bytes(pattern, row, room);
 			column->values[row] = make_datum(t, room, len);
 		}
 	}

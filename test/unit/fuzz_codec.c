@@ -99,8 +99,10 @@ fuzz_column(const LedgerColumnInput *columns, int self, int rounds)
 	ShimBuffer	copy;
 	LedgerSink	sink = shim_sink(&original);
 
-	ledger_chunk_encode(columns, self,
-						RANDOM_BELOW(2) ? LEDGER_EFFORT_QUICK : LEDGER_EFFORT_THOROUGH, &sink);
+	LedgerEncodeOptions options = {RANDOM_BELOW(2) ? LEDGER_EFFORT_QUICK : LEDGER_EFFORT_THOROUGH,
+	RANDOM_BELOW(3) ? LEDGER_COMPRESSION_LZ4 : LEDGER_COMPRESSION_ZSTD};
+
+	ledger_chunk_encode_with(columns, self, &options, &sink);
 	shim_free_all();
 	copy.data = malloc(original.len);
 	copy.size = original.len;

@@ -4,7 +4,8 @@
  *
  * usage: measure FILE [quick] [shuffle]
  *
- * Column 4 (ts) becomes a timestamptz; the others are text.  A field that
+ * Column 4 (ts) becomes a timestamptz, column 10 (data) a jsonb; the others are
+ * text.  A field that
  * begins with \\x is taken as bytes in hexadecimal, so that the file can hold
  * jsonb as the server stores it.  With "shuffle", entries are drawn at random,
  * with replacement, from the first 100,000, as single-row loading does.
@@ -173,6 +174,8 @@ column_type(int c)
 		type.attlen = 8;
 		type.attbyval = true;
 	}
+	if (c == 9)
+		type.typid = JSONBOID;
 	return type;
 }
 

@@ -292,6 +292,7 @@ shim_source(ShimBuffer *buffer)
 	source.read = buffer_read;
 	source.corrupt = buffer_corrupt;
 	source.arg = buffer;
+	source.unsupported = NULL;
 	return source;
 }
 

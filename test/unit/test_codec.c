@@ -11,6 +11,7 @@
 static int	passed;
 static int	failed;
 static int	encodings[16];
+static int	filters;
 
 static void
 report(bool ok, const char *name, const char *what)
@@ -28,7 +29,8 @@ static void
 count_encoding(const char *name)
 {
 	static const char *const names[] = {"null", "constant", "integer", "dictionary", "hex",
-	"decimal", "lz4", "lz4+refs"};
+	"decimal", "lz4", "lz4+refs", "lines",
+	"float", "number"};
 
 	for (int i = 0; i < (int) lengthof(names); i++)
 		encodings[i] += strcmp(names[i], name) == 0;
@@ -169,6 +171,13 @@ every_range_same(LedgerChunk *chunk, const LedgerColumnInput *columns, int self)
 	return true;
 }
 
+static void
+random_bytes_into(char *dst, int n)
+{
+	for (int i = 0; i < n; i++)
+		dst[i] = (char) shim_random();
+}
+
 /* A vector's zone, as one gets it from the values themselves. */
 static bool
 zones_right(LedgerChunk *chunk, const LedgerColumnInput *input)
@@ -206,6 +215,58 @@ zones_right(LedgerChunk *chunk, const LedgerColumnInput *input)
 	return true;
 }
 
+/* No value is said to be missing, and few others to be there. */
+static bool
+filter_right(LedgerChunk *chunk, const LedgerColumnInput *input)
+{
+	int			nvalues = 0;
+	int			wrong = 0;
+
+	for (int row = 0; row < input->nrows; row++)
+	{
+		LedgerTextZone zone;
+		LedgerBytes bytes;
+		uint64		hash;
+
+		if (input->isnull[row])
+			continue;
+		nvalues++;
+		if (!ledger_value_hash(&input->type, input->values[row], &hash))
+			return !ledger_chunk_has_filter(chunk);
+		if (!ledger_chunk_may_contain(chunk, hash))
+			return false;
+		if (input->type.attbyval)
+			continue;
+		ledger_chunk_text_zone(chunk, row / LEDGER_VECTOR_ROWS, &zone);
+		bytes = ledger_datum_bytes(&input->type, input->values[row]);
+		if (!ledger_text_zone_may_contain(&zone, bytes.data, bytes.len))
+			return false;
+		if (zone.valid && nvalues % 64 == 0)
+		{
+			/* what is outside of the zone is not in the vector: the oracle is a look at all */
+			char		other[16];
+			int			start = row - row % LEDGER_VECTOR_ROWS;
+
+			random_bytes_into(other, sizeof(other));
+			if (ledger_text_zone_may_contain(&zone, other, sizeof(other)))
+				continue;
+			for (int i = start; i < Min(start + LEDGER_VECTOR_ROWS, input->nrows); i++)
+			{
+				if (input->isnull[i])
+					continue;
+				bytes = ledger_datum_bytes(&input->type, input->values[i]);
+				if (bytes.len == sizeof(other) && memcmp(bytes.data, other, sizeof(other)) == 0)
+					return false;
+			}
+		}
+	}
+	if (!ledger_chunk_has_filter(chunk))
+		return true;
+	for (int i = 0; i < 2000; i++)
+		wrong += ledger_chunk_may_contain(chunk, shim_random());
+	return wrong < 100;
+}
+
 /*
  * Change bytes, or cut some off; what is then decoded is right or corrupt()
  * is called.
@@ -237,7 +298,7 @@ damage_noticed(const ShimBuffer *original, const LedgerColumnInput *columns, int
 
 /* A summary made when the values came changes nothing. */
 static bool
-same_with_summary(const LedgerColumnInput *columns, int self, LedgerEffort effort,
+same_with_summary(const LedgerColumnInput *columns, int self, const LedgerEncodeOptions *options,
 				  const ShimBuffer *expected)
 {
 	LedgerColumnInput copies[8];
@@ -254,7 +315,7 @@ same_with_summary(const LedgerColumnInput *columns, int self, LedgerEffort effor
 			ledger_summary_add(&summary, &columns[self].type, columns[self].values, row);
 	}
 	copies[self].summary = &summary;
-	ledger_chunk_encode(copies, self, effort, &sink);
+	ledger_chunk_encode_with(copies, self, options, &sink);
 	same = buffer.len == expected->len && memcmp(buffer.data, expected->data, buffer.len) == 0;
 	free(buffer.data);
 	return same;
@@ -268,11 +329,14 @@ check_effort(const LedgerColumnInput *columns, int self, LedgerEffort effort, co
 	ShimBuffer	buffer = {0};
 	LedgerSink	sink = shim_sink(&buffer);
 	LedgerSource source = shim_source(&buffer);
-	uint64		length = ledger_chunk_encode(columns, self, effort, &sink);
+	/* mostly the usual compression, at times none or zstd */
+	LedgerEncodeOptions options = {effort, RANDOM_BELOW(4) ? LEDGER_COMPRESSION_LZ4 :
+	RANDOM_BELOW(2) ? LEDGER_COMPRESSION_NONE : LEDGER_COMPRESSION_ZSTD};
+	uint64		length = ledger_chunk_encode_with(columns, self, &options, &sink);
 	bool		noticed = true;
 
 	report(length == buffer.len, name, "length");
-	report(same_with_summary(columns, self, effort, &buffer), name, "summary");
+	report(same_with_summary(columns, self, &options, &buffer), name, "summary");
 	shim_free_all();
 	if (setjmp(shim_corrupt_jump) == 0)
 	{
@@ -284,6 +348,8 @@ check_effort(const LedgerColumnInput *columns, int self, LedgerEffort effort, co
 		if (input->nrows <= 40)
 			report(every_range_same(chunk, columns, self), name, "every range");
 		report(zones_right(chunk, input), name, "zones");
+		filters += ledger_chunk_has_filter(chunk);
+		report(filter_right(chunk, input), name, "filter");
 	}
 	else
 		report(false, name, shim_corrupt_detail);
@@ -429,6 +495,73 @@ check_huge_value(LedgerEffort effort)
 	free(huge);
 }
 
+/* A numeric as the server stores it: sign, weight, display scale, digits to base 10000. */
+static Datum
+make_numeric(bool short_form, bool negative, int weight, int scale, const int16 *digits, int n)
+{
+	static char room[8][64];
+	static int	next;
+	char	   *p = room[next++ % 8];
+	uint16		header[2];
+	int			len = short_form ? 2 : 4;
+
+	header[0] = short_form ? 0x8000 | (negative ? 0x2000 : 0) | scale << 7 | (weight & 0x7F) :
+		(negative ? 0x4000 : 0) | scale;
+	header[1] = (uint16) weight;
+	SET_VARSIZE(p, VARHDRSZ + len + n * sizeof(int16));
+	memcpy(p + VARHDRSZ, header, len);
+	memcpy(p + VARHDRSZ + len, digits, n * sizeof(int16));
+	return PointerGetDatum(p);
+}
+
+static uint64
+hash_of(Oid typid, int16 attlen, Oid collation, Datum value)
+{
+	LedgerColumnType type = {typid, collation, attlen, attlen == 4 || attlen == 8 || attlen == 2, 'i'};
+	uint64		hash = 0;
+
+	report(ledger_value_hash(&type, value, &hash), "hash", "none");
+	return hash;
+}
+
+/* What the server's operators call equal has the same hash. */
+static void
+check_hashes(void)
+{
+	static const int16 one[] = {1};
+	static const int16 tenth[] = {1000};
+	LedgerColumnType text = {TEXTOID, 16384, -1, false, 'i'};
+	char		padded[VARHDRSZ + 4];
+	char		bare[VARHDRSZ + 1];
+	uint64		hash;
+
+	report(hash_of(NUMERICOID, -1, 0, make_numeric(true, false, 0, 1, one, 1)) ==
+		   hash_of(NUMERICOID, -1, 0, make_numeric(true, false, 0, 2, one, 1)), "hash", "1.0 = 1.00");
+	report(hash_of(NUMERICOID, -1, 0, make_numeric(true, false, -1, 1, tenth, 1)) ==
+		   hash_of(NUMERICOID, -1, 0, make_numeric(false, false, -1, 200, tenth, 1)), "hash", "long and short numeric");
+	report(hash_of(NUMERICOID, -1, 0, make_numeric(true, false, 0, 0, one, 1)) !=
+		   hash_of(NUMERICOID, -1, 0, make_numeric(true, true, 0, 0, one, 1)), "hash", "1 <> -1");
+	report(hash_of(NUMERICOID, -1, 0, make_numeric(true, false, 0, 0, one, 1)) !=
+		   hash_of(NUMERICOID, -1, 0, make_numeric(true, false, 1, 0, one, 1)), "hash", "1 <> 10000");
+	report(hash_of(NUMERICOID, -1, 0, make_numeric(true, false, 0, 0, one, 0)) ==
+		   hash_of(NUMERICOID, -1, 0, make_numeric(true, false, 0, 5, one, 0)), "hash", "0 = 0.00000");
+	report(hash_of(FLOAT8OID, 8, 0, Float8GetDatum(0.0)) ==
+		   hash_of(FLOAT8OID, 8, 0, Float8GetDatum(-0.0)), "hash", "0.0 = -0.0");
+	report(hash_of(FLOAT8OID, 8, 0, Float8GetDatum(0.5)) ==
+		   hash_of(FLOAT4OID, 4, 0, Float4GetDatum(0.5f)), "hash", "float4 = float8");
+	report(hash_of(INT2OID, 2, 0, Int16GetDatum(-7)) ==
+		   hash_of(INT8OID, 8, 0, Int64GetDatum(-7)), "hash", "int2 = int8");
+	SET_VARSIZE(padded, sizeof(padded));
+	memcpy(padded + VARHDRSZ, "a   ", 4);
+	SET_VARSIZE(bare, sizeof(bare));
+	memcpy(bare + VARHDRSZ, "a", 1);
+	report(hash_of(BPCHAROID, -1, 100, PointerGetDatum(padded)) ==
+		   hash_of(BPCHAROID, -1, 100, PointerGetDatum(bare)), "hash", "blanks of bpchar");
+	report(hash_of(TEXTOID, -1, 100, PointerGetDatum(padded)) !=
+		   hash_of(TEXTOID, -1, 100, PointerGetDatum(bare)), "hash", "blanks of text");
+	report(!ledger_value_hash(&text, PointerGetDatum(bare), &hash), "hash", "unknown collation");
+}
+
 /* A chunk from the future is refused, and says so. */
 static void
 check_version(void)
@@ -459,16 +592,18 @@ main(int argc, char **argv)
 {
 	shim_seed(argc > 1 ? strtoull(argv[1], NULL, 10) : 1);
 	check_version();
+	check_hashes();
 	check_references();
 	check_single_columns();
 	check_full_segments();
 	check_huge_value(LEDGER_EFFORT_QUICK);
 	check_huge_value(LEDGER_EFFORT_THOROUGH);
-	for (int i = 0; i < 8; i++)
+	for (int i = 0; i < 11; i++)
 	{
 		if (encodings[i] == 0)
 			report(false, "encodings", "not all were seen");
 	}
+	report(filters > 100, "filters", "there are some");
 	printf("%d passed, %d failed\n", passed, failed);
 	return failed > 0;
 }

@@ -1,0 +1,345 @@
+/*-------------------------------------------------------------------------
+ *
+ * filter.c
+ *	  Bloom filters of a chunk's values, for equality.
+ *
+ * A filter is blocks of 256 bits, eight words of 32.  A value's hash names a
+ * block, and a bit in each of its words.  With 10.5 bits a distinct value one
+ * in a hundred others seems to be there.
+ *
+ * What is hashed is not a value's bytes but what its type's equality compares:
+ * 1.0 and 1.00 are one numeric, -0.0 and 0.0 one float.  Integers of different
+ * widths hash alike, and so do floats.
+ *
+ * The filter lies in front of the chunk's header, and is read when first asked.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "access/transam.h"
+#include "catalog/pg_type_d.h"
+#include "codec/codec_internal.h"
+#include "miscadmin.h"
+
+#define BITS_PER_VALUE		10.5
+#define WORDS				LEDGER_FILTER_WORDS
+
+/* With so few distinct values, a filter says little that is worth its bytes. */
+#define DISTINCT_MIN		16
+
+/* Values this long on average are not what one looks for by equality. */
+#define MEAN_MAX			128
+
+static const uint32 salts[WORDS] = {
+	0x9E3779B1, 0x85EBCA77, 0xC2B2AE3D, 0x27D4EB2F, 0x165667B1, 0xD3A2646D, 0xFD7046C5, 0xB55A4F09
+};
+
+/* ---- hashing ---- */
+
+static inline uint64
+mix(uint64 x)
+{
+	x = (x ^ (x >> 32)) * UINT64CONST(0xD6E8FEB86659FD93);
+	x = (x ^ (x >> 29)) * UINT64CONST(0xA0761D6478BD642F);
+	return x ^ (x >> 32);
+}
+
+static uint64
+hash_bytes_of(const char *data, Size len, uint64 seed)
+{
+	uint64		hash = mix(seed ^ (len * UINT64CONST(0x9E3779B97F4A7C15)));
+	uint64		word;
+
+	for (; len >= sizeof(word); data += sizeof(word), len -= sizeof(word))
+	{
+		memcpy(&word, data, sizeof(word));
+		hash = mix(hash ^ word);
+	}
+	word = 0;
+	for (; len > 0; len--)
+		word = (word << 8) | (uint8) *data++;
+	return mix(hash ^ word ^ UINT64CONST(0x5851F42D4C957F2D));
+}
+
+static uint64
+hash_float(double value)
+{
+	uint64		bits;
+
+	if (value == 0)
+		value = 0;				/* of either sign */
+	if (isnan(value))
+		return mix(UINT64CONST(0x7FF8000000000000));
+	memcpy(&bits, &value, sizeof(bits));
+	return mix(bits);
+}
+
+/*
+ * The digits, the weight and the sign, but not the display scale: the server
+ * stores no zero digits at either end.
+ */
+static bool
+hash_numeric(LedgerBytes bytes, uint64 *hash)
+{
+	uint16		header;
+	int16		weight;
+	bool		negative;
+
+	if (bytes.len < sizeof(header))
+		return false;
+	memcpy(&header, bytes.data, sizeof(header));
+	bytes.data += sizeof(header);
+	bytes.len -= sizeof(header);
+	if ((header & 0xC000) == 0xC000)	/* NaN, infinities */
+	{
+		*hash = mix(header);
+		return true;
+	}
+	if (header & 0x8000)		/* the short form */
+	{
+		negative = (header & 0x2000) != 0;
+		weight = (header & 0x003F) - (header & 0x0040);
+	}
+	else
+	{
+		if (bytes.len < sizeof(weight))
+			return false;
+		negative = (header & 0x4000) != 0;
+		memcpy(&weight, bytes.data, sizeof(weight));
+		bytes.data += sizeof(weight);
+		bytes.len -= sizeof(weight);
+	}
+	*hash = bytes.len == 0 ? mix(1) :
+		hash_bytes_of(bytes.data, bytes.len, (uint64) (int64) weight * 2 + negative);
+	return true;
+}
+
+/*
+ * Is equality of this collation that of bytes?  Those that initdb makes are
+ * all deterministic; of others we cannot know here.
+ */
+static bool
+is_deterministic(Oid collation)
+{
+	return OidIsValid(collation) && collation < FirstNormalObjectId;
+}
+
+static bool
+is_hashable(const LedgerColumnType *type)
+{
+	switch (type->typid)
+	{
+		case INT2OID:
+		case INT4OID:
+		case INT8OID:
+		case OIDOID:
+		case DATEOID:
+		case TIMEOID:
+		case TIMESTAMPOID:
+		case TIMESTAMPTZOID:
+			return type->attbyval;
+		case FLOAT4OID:
+		case FLOAT8OID:
+			return type->attbyval;
+		case TEXTOID:
+		case VARCHAROID:
+		case BPCHAROID:
+		case NAMEOID:
+			return is_deterministic(type->collation);
+		case NUMERICOID:
+		case UUIDOID:
+		case BYTEAOID:
+		case INETOID:
+		case CIDROID:
+		case MACADDROID:
+		case MACADDR8OID:
+			return !type->attbyval;
+		default:
+			return false;
+	}
+}
+
+bool
+ledger_value_hash(const LedgerColumnType *type, Datum value, uint64 *hash)
+{
+	LedgerBytes bytes;
+
+	if (!is_hashable(type))
+		return false;
+	switch (type->typid)
+	{
+		case INT2OID:
+			*hash = mix((uint64) (int64) DatumGetInt16(value));
+			return true;
+		case INT4OID:
+		case DATEOID:
+			*hash = mix((uint64) (int64) DatumGetInt32(value));
+			return true;
+		case OIDOID:
+			*hash = mix((uint64) DatumGetObjectId(value));
+			return true;
+		case INT8OID:
+		case TIMEOID:
+		case TIMESTAMPOID:
+		case TIMESTAMPTZOID:
+			*hash = mix((uint64) value);
+			return true;
+		case FLOAT4OID:
+			*hash = hash_float(DatumGetFloat4(value));
+			return true;
+		case FLOAT8OID:
+			*hash = hash_float(DatumGetFloat8(value));
+			return true;
+		default:
+			break;
+	}
+	bytes = ledger_datum_bytes(type, value);
+	if (type->typid == NUMERICOID)
+		return hash_numeric(bytes, hash);
+	if (type->typid == NAMEOID)
+		bytes.len = strnlen(bytes.data, bytes.len);
+	if (type->typid == BPCHAROID)
+		while (bytes.len > 0 && bytes.data[bytes.len - 1] == ' ')
+			bytes.len--;
+	*hash = hash_bytes_of(bytes.data, bytes.len, 0);
+	return true;
+}
+
+/* ---- making ---- */
+
+static inline uint32
+block_of(uint64 hash, uint32 nblocks)
+{
+	return (uint32) (((hash >> 32) * nblocks) >> 32);
+}
+
+static inline uint32
+bit_of(uint64 hash, int word)
+{
+	return (uint32) 1 << (((uint32) hash * salts[word]) >> 27);
+}
+
+/* The distinct hashes among n; returns how many, in place. */
+static int
+distinct_hashes(uint64 *hashes, int n)
+{
+	uint32		size = 64;
+	uint64	   *slots;
+	int			kept = 0;
+
+	while (size < 2 * (uint32) n)
+		size *= 2;
+	slots = palloc0(sizeof(uint64) * size);
+	for (int i = 0; i < n; i++)
+	{
+		uint64		hash = hashes[i] != 0 ? hashes[i] : 1;	/* 0 is an empty slot */
+		uint32		place = (uint32) hash & (size - 1);
+
+		while (slots[place] != 0 && slots[place] != hash)
+			place = (place + 1) & (size - 1);
+		if (slots[place] == 0)
+		{
+			slots[place] = hash;
+			hashes[kept++] = hash;
+		}
+	}
+	pfree(slots);
+	return kept;
+}
+
+/* The hashes of the column's values, or of the dictionary's; -1: no filter. */
+static int
+collect_hashes(LedgerEncoder *enc, uint64 **hashes)
+{
+	const LedgerColumnInput *input = enc->input;
+	bool		entries = enc->encoding == LEDGER_ENC_DICTIONARY;
+	int			count = entries ? enc->nentries : input->nrows;
+	int			n = 0;
+
+	*hashes = palloc(sizeof(uint64) * Max(count, 1));
+	for (int i = 0; i < count; i++)
+	{
+		int			row = entries ? (int) enc->entries[i] : i;
+
+		if ((i & 8191) == 0)
+			CHECK_FOR_INTERRUPTS();
+		if (input->isnull[row])
+			continue;
+		if (!ledger_value_hash(&input->type, input->values[row], &(*hashes)[n++]))
+			return -1;
+	}
+	return distinct_hashes(*hashes, n);
+}
+
+/*
+ * Make the chunk's filter, if it is any use; returns the number of its blocks,
+ * or 0.  "answered" tells that zone maps do its work.
+ */
+uint32
+ledger_filter_make(LedgerEncoder *enc, const LedgerSummary *summary, bool answered,
+				   uint32 **filter)
+{
+	uint64	   *hashes;
+	uint32		nblocks;
+	int			n;
+
+	if (!is_hashable(&enc->input->type) || answered || enc->encoding == LEDGER_ENC_NULL ||
+		enc->encoding == LEDGER_ENC_CONSTANT || enc->encoding == LEDGER_ENC_LINES ||
+		(enc->encoding == LEDGER_ENC_DICTIONARY && enc->nentries <= DISTINCT_MIN) ||
+		summary->total > (uint64) summary->nvalues * MEAN_MAX)
+		return 0;
+	n = collect_hashes(enc, &hashes);
+	if (n <= DISTINCT_MIN)
+		return 0;
+	nblocks = (uint32) ceil(n * BITS_PER_VALUE / (32 * WORDS));
+	*filter = palloc0(nblocks * WORDS * sizeof(uint32));
+	for (int i = 0; i < n; i++)
+	{
+		uint32	   *block = *filter + block_of(hashes[i], nblocks) * WORDS;
+
+		for (int w = 0; w < WORDS; w++)
+			block[w] |= bit_of(hashes[i], w);
+	}
+	pfree(hashes);
+	return nblocks;
+}
+
+/* ---- asking ---- */
+
+bool
+ledger_chunk_has_filter(const LedgerChunk *chunk)
+{
+	return chunk->filter_blocks > 0;
+}
+
+/*
+ * Can a value with this hash be in the chunk?  If not, it is not.
+ */
+bool
+ledger_chunk_may_contain(LedgerChunk *chunk, uint64 hash)
+{
+	const uint32 *block;
+
+	if (chunk->filter_blocks == 0)
+		return true;
+	if (chunk->filter == NULL)
+	{
+		Size		size = (Size) chunk->filter_blocks * WORDS * sizeof(uint32);
+		uint32	   *filter = MemoryContextAlloc(chunk->context, size);
+
+		chunk->source.read(chunk->source.arg, chunk->filter_offset, size, filter);
+		if (ledger_crc(filter, size) != chunk->filter_crc)
+			ledger_corrupt(chunk, "filter has a wrong checksum");
+		chunk->filter = filter;
+	}
+	if (hash == 0)
+		hash = 1;
+	block = chunk->filter + block_of(hash, chunk->filter_blocks) * WORDS;
+	for (int w = 0; w < WORDS; w++)
+		if (!(block[w] & bit_of(hash, w)))
+			return false;
+	return true;
+}

@@ -1,0 +1,556 @@
+/*-------------------------------------------------------------------------
+ *
+ * lines_read.c
+ *	  Log lines as templates and variables: the decoder.  See lines_write.c.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "codec/lines.h"
+#include "miscadmin.h"
+#include "utils/memutils.h"
+
+typedef struct LineColumn
+{
+	uint8		how;			/* LEDGER_LINES_... */
+	uint32		nentries;
+	uint64	   *numbers;		/* entries that are numbers, */
+	const uint8 *packed;		/* or digits, */
+	uint32	   *starts;			/* or texts: where they start, and the last ends */
+
+	/* the current vector */
+	int			n;
+	LedgerIntegers ints;		/* numbers or codes */
+	const uint8 *digits;
+	uint32	   *places;			/* of texts: where they start in the vector's */
+	int			places_size;	/* allocated */
+} LineColumn;
+
+struct LedgerLinesReader
+{
+	uint32		ntemplates;
+	uint32		raw_length;		/* of "texts" */
+	uint32		stored_length;
+	uint32		numbers_length;
+	pg_crc32c	texts_crc;
+	pg_crc32c	numbers_crc;
+	const uint8 *columns_start; /* the columns' descriptions, */
+	const uint8 *columns_end;	/* in the header */
+
+	bool		loaded;			/* the rest is set */
+	char	   *texts;
+	uint8	   *numbers;
+	LedgerLineSet set;
+	LineColumn *columns;
+
+	/* the current vector */
+	uint16	   *rows;			/* the lines' templates */
+	char	   *vector_texts;
+	uint32		vector_size;	/* allocated */
+};
+
+/* Understand the encoding's part of the header. */
+LedgerLinesReader *
+ledger_lines_open(LedgerChunk *chunk, const uint8 *p, const uint8 *end, uint64 preamble)
+{
+	LedgerLinesReader *r = MemoryContextAllocZero(chunk->context, sizeof(LedgerLinesReader));
+	uint64		ntemplates = 0;
+	uint64		raw = 0;
+	uint64		stored = 0;
+
+	if (chunk->type.attlen != -1)
+		ledger_corrupt(chunk, "encoding does not fit the column's type");
+	p = ledger_get_varint(p, end, &ntemplates);
+	if (p)
+		p = ledger_get_varint(p, end, &raw);
+	if (p)
+		p = ledger_get_varint(p, end, &stored);
+	if (p == NULL || end - p < 2 * (int) sizeof(pg_crc32c) || ntemplates == 0 ||
+		ntemplates > LEDGER_LINES_TEMPLATES || raw > LEDGER_LINES_DICT_MAX || stored > raw ||
+		stored > preamble || preamble - stored > LEDGER_LINES_DICT_MAX ||
+		!ledger_ratio_good(chunk, stored, raw))
+		ledger_corrupt(chunk, "header of log lines is malformed");
+	memcpy(&r->texts_crc, p, sizeof(pg_crc32c));
+	memcpy(&r->numbers_crc, p + sizeof(pg_crc32c), sizeof(pg_crc32c));
+	r->ntemplates = (uint32) ntemplates;
+	r->raw_length = (uint32) raw;
+	r->stored_length = (uint32) stored;
+	r->numbers_length = (uint32) (preamble - stored);
+	r->columns_start = p + 2 * sizeof(pg_crc32c);
+	r->columns_end = end;
+	r->rows = MemoryContextAlloc(chunk->context,
+								 sizeof(uint16) * Min(chunk->nrows + 1, LEDGER_VECTOR_ROWS));
+	return r;
+}
+
+static void
+read_parts(LedgerChunk *chunk, LedgerLinesReader *r)
+{
+	char	   *stored = MemoryContextAlloc(chunk->context, r->stored_length + 1);
+
+	chunk->source.read(chunk->source.arg, 0, r->stored_length, stored);
+	if (ledger_crc(stored, r->stored_length) != r->texts_crc)
+		ledger_corrupt(chunk, "texts of log lines have a wrong checksum");
+	r->texts = stored;
+	if (r->stored_length < r->raw_length)
+	{
+		r->texts = MemoryContextAlloc(chunk->context, r->raw_length);
+		if (!ledger_decompress(chunk, stored, r->stored_length, r->texts, r->raw_length, NULL, 0))
+			ledger_corrupt(chunk, "texts of log lines do not decompress");
+		pfree(stored);
+	}
+	r->numbers = MemoryContextAlloc(chunk->context, r->numbers_length + LEDGER_SLACK);
+	chunk->source.read(chunk->source.arg, r->stored_length, r->numbers_length, r->numbers);
+	memset(r->numbers + r->numbers_length, 0, LEDGER_SLACK);
+	if (ledger_crc(r->numbers, r->numbers_length) != r->numbers_crc)
+		ledger_corrupt(chunk, "numbers of log lines have a wrong checksum");
+}
+
+/* Numbers of any count, as vectors; returns what follows. */
+static const uint8 *
+read_long(LedgerChunk *chunk, const uint8 *p, const uint8 *end, uint32 n, uint64 *numbers)
+{
+	for (uint32 first = 0; first < n; first += LEDGER_VECTOR_ROWS)
+	{
+		int			count = Min(LEDGER_VECTOR_ROWS, n - first);
+		LedgerIntegers ints;
+
+		p = ledger_integers_open(&ints, count, p, end);
+		if (p == NULL)
+			ledger_corrupt(chunk, "numbers of log lines are malformed");
+		ledger_integers_read(&ints, 0, count, numbers + first);
+	}
+	return p;
+}
+
+/*
+ * Where n texts, whose lengths are at p, start in "texts" from *text on; the
+ * last one's end is set, too, and *text moved to it.
+ */
+static const uint8 *
+read_lengths(LedgerChunk *chunk, const uint8 *p, const uint8 *end, uint32 n, uint32 *text,
+			 uint32 *starts)
+{
+	LedgerLinesReader *r = chunk->lines;
+	uint64	   *lengths = palloc(sizeof(uint64) * n);
+
+	p = read_long(chunk, p, end, n, lengths);
+	for (uint32 i = 0; i < n; i++)
+	{
+		starts[i] = *text;
+		if (lengths[i] > r->raw_length - *text)
+			ledger_corrupt(chunk, "texts of log lines have bad lengths");
+		*text += (uint32) lengths[i];
+	}
+	starts[n] = *text;
+	pfree(lengths);
+	return p;
+}
+
+static const uint8 *
+load_templates(LedgerChunk *chunk, LedgerLinesReader *r, const uint8 *p, const uint8 *end,
+			   uint32 *text)
+{
+	uint32	   *starts = palloc(sizeof(uint32) * (r->ntemplates + 1));
+	LedgerBytes *texts = palloc(sizeof(LedgerBytes) * r->ntemplates);
+
+	p = read_lengths(chunk, p, end, r->ntemplates, text, starts);
+	for (uint32 i = 0; i < r->ntemplates; i++)
+	{
+		texts[i].data = r->texts + starts[i];
+		texts[i].len = starts[i + 1] - starts[i];
+	}
+	if (!ledger_lines_parse(&r->set, texts, r->ntemplates, chunk->context))
+		ledger_corrupt(chunk, "templates of log lines are malformed");
+	pfree(starts);
+	pfree(texts);
+	return p;
+}
+
+/* Column c's entries; returns what follows them in "numbers". */
+static const uint8 *
+load_entries(LedgerChunk *chunk, LedgerLinesReader *r, int c, const uint8 *p, const uint8 *end,
+			 uint32 *text)
+{
+	LineColumn *column = &r->columns[c];
+	int			kind = r->set.columns[c].kind;
+
+	if (ledger_line_is_number(kind))
+	{
+		column->numbers = MemoryContextAlloc(chunk->context, sizeof(uint64) * column->nentries);
+		return read_long(chunk, p, end, column->nentries, column->numbers);
+	}
+	if (kind == LEDGER_LINE_TEXT)
+	{
+		column->starts = MemoryContextAlloc(chunk->context,
+											sizeof(uint32) * (column->nentries + 1));
+		return read_lengths(chunk, p, end, column->nentries, text, column->starts);
+	}
+	column->packed = p;
+	if ((uint64) (end - p) < (uint64) column->nentries *
+		ledger_line_stride(kind, r->set.columns[c].parameter))
+		ledger_corrupt(chunk, "digits of log lines are cut off");
+	return p + column->nentries * ledger_line_stride(kind, r->set.columns[c].parameter);
+}
+
+/* Read what all vectors share. */
+static void
+load(LedgerChunk *chunk, LedgerLinesReader *r)
+{
+	const uint8 *description = r->columns_start;
+	const uint8 *p;
+	const uint8 *end;
+	uint32		text = 0;
+
+	read_parts(chunk, r);
+	end = r->numbers + r->numbers_length;
+	p = load_templates(chunk, r, r->numbers, end, &text);
+	r->columns = MemoryContextAllocZero(chunk->context,
+										sizeof(LineColumn) * Max(r->set.ncolumns, 1));
+	for (int c = 0; c < r->set.ncolumns; c++)
+	{
+		LineColumn *column = &r->columns[c];
+		uint64		nentries = 1;
+
+		if (description == r->columns_end)
+			ledger_corrupt(chunk, "columns of log lines are malformed");
+		column->how = *description++;
+		if (column->how == LEDGER_LINES_DICT)
+			description = ledger_get_varint(description, r->columns_end, &nentries);
+		if (description == NULL || column->how > LEDGER_LINES_CONSTANT || nentries == 0 ||
+			nentries > (uint64) chunk->nrows)
+			ledger_corrupt(chunk, "columns of log lines are malformed");
+		column->nentries = (uint32) nentries;
+		if (column->how != LEDGER_LINES_DIRECT)
+			p = load_entries(chunk, r, c, p, end, &text);
+	}
+	if (p != end || text != r->raw_length || description != r->columns_end)
+		ledger_corrupt(chunk, "dictionaries of log lines are malformed");
+	r->loaded = true;
+}
+
+/* Where a column's texts start in the vector's; returns what follows. */
+static const uint8 *
+place_texts(LedgerChunk *chunk, LineColumn *column, const uint8 *p, const uint8 *end,
+			uint32 *total)
+{
+	uint64		lengths[LEDGER_VECTOR_ROWS];
+
+	p = ledger_integers_open(&column->ints, column->n, p, end);
+	if (p == NULL)
+		ledger_corrupt(chunk, "lengths of log lines are malformed");
+	ledger_integers_read(&column->ints, 0, column->n, lengths);
+	if (column->places_size <= column->n)
+	{
+		if (column->places)
+			pfree(column->places);
+		column->places = NULL;
+		column->places_size = 0;
+		column->places = MemoryContextAlloc(chunk->context, sizeof(uint32) * (column->n + 1));
+		column->places_size = column->n + 1;
+	}
+	for (int i = 0; i < column->n; i++)
+	{
+		column->places[i] = *total;
+		if (lengths[i] > LEDGER_LINE_MAX || *total > MaxAllocSize / 2)
+			ledger_corrupt(chunk, "lengths of log lines are malformed");
+		*total += (uint32) lengths[i];
+	}
+	column->places[column->n] = *total;
+	return p;
+}
+
+/* Read the vector's own texts, which end it. */
+static void
+read_texts(LedgerChunk *chunk, LedgerLinesReader *r, const uint8 *p, const uint8 *end,
+		   uint32 total)
+{
+	uint64		stored = 0;
+	uint32		seed = Min(r->raw_length, 65536);
+
+	p = ledger_get_varint(p, end, &stored);
+	if (p == NULL || stored != (uint64) (end - p) || stored > total ||
+		!ledger_ratio_good(chunk, stored, total))
+		ledger_corrupt(chunk, "texts of log lines have a bad length");
+	if (total > r->vector_size)
+	{
+		if (r->vector_texts)
+			pfree(r->vector_texts);
+		r->vector_texts = NULL;
+		r->vector_size = 0;
+		r->vector_texts = MemoryContextAlloc(chunk->context, total);
+		r->vector_size = total;
+	}
+	if (stored == total)
+		memcpy(r->vector_texts, p, total);
+	else if (!ledger_decompress(chunk, (const char *) p, (int) stored, r->vector_texts, total,
+								r->texts + r->raw_length - seed, seed))
+		ledger_corrupt(chunk, "texts of log lines do not decompress");
+}
+
+/* The lines' templates, and how many values each column has. */
+static const uint8 *
+open_rows(LedgerChunk *chunk, LedgerLinesReader *r, const uint8 *p, const uint8 *end, int n)
+{
+	uint64		numbers[LEDGER_VECTOR_ROWS] = {0};
+	LedgerIntegers ints;
+
+	if (r->ntemplates > 1)
+	{
+		p = ledger_integers_open(&ints, n, p, end);
+		if (p == NULL)
+			ledger_corrupt(chunk, "templates of log lines are malformed");
+		ledger_integers_read(&ints, 0, n, numbers);
+	}
+	for (int c = 0; c < r->set.ncolumns; c++)
+		r->columns[c].n = 0;
+	for (int i = 0; i < n; i++)
+	{
+		const LedgerLinePart *part;
+
+		if (numbers[i] >= r->ntemplates)
+			ledger_corrupt(chunk, "log line has an unknown template");
+		r->rows[i] = (uint16) numbers[i];
+		for (part = r->set.templates[numbers[i]].parts; part->kind != 0; part++)
+			if (part->column >= 0)
+				r->columns[part->column].n++;
+	}
+	return p;
+}
+
+/*
+ * Turn to the vector of n lines whose meta, but for the null bitmap, is p to
+ * end.
+ */
+void
+ledger_lines_vector_open(LedgerChunk *chunk, const uint8 *p, const uint8 *end, int n)
+{
+	LedgerLinesReader *r = chunk->lines;
+	bool		texts = false;
+	uint32		total = 0;
+
+	if (!r->loaded)
+		load(chunk, r);
+	p = open_rows(chunk, r, p, end, n);
+	for (int c = 0; c < r->set.ncolumns; c++)
+	{
+		LineColumn *column = &r->columns[c];
+		int			kind = r->set.columns[c].kind;
+
+		if (column->n == 0 || column->how == LEDGER_LINES_CONSTANT)
+			continue;
+		if (column->how == LEDGER_LINES_DICT || ledger_line_is_number(kind))
+			p = ledger_integers_open(&column->ints, column->n, p, end);
+		else if (kind == LEDGER_LINE_TEXT)
+		{
+			p = place_texts(chunk, column, p, end, &total);
+			texts = true;
+		}
+		else
+		{
+			Size		size = (Size) column->n *
+				ledger_line_stride(kind, r->set.columns[c].parameter);
+
+			column->digits = p;
+			p = (Size) (end - p) < size ? NULL : p + size;
+		}
+		if (p == NULL)
+			ledger_corrupt(chunk, "variables of log lines are malformed");
+	}
+	if (texts && total > 0)
+		read_texts(chunk, r, p, end, total);
+	else if (p != end)
+		ledger_corrupt(chunk, "vector has a wrong length");
+}
+
+/* What decoding some lines needs of a column. */
+typedef struct Cursor
+{
+	int			next;			/* value of the vector */
+	int			first;			/* the first one decoded, */
+	uint64	   *numbers;		/* or its code; NULL: not decoded */
+} Cursor;
+
+/* Go to the values of line "first"; and decode those of the lines from there. */
+static Cursor *
+start_cursors(LedgerChunk *chunk, int first, int count)
+{
+	LedgerLinesReader *r = chunk->lines;
+	Cursor	   *cursors = palloc0(sizeof(Cursor) * Max(r->set.ncolumns, 1));
+	int		   *ends = palloc0(sizeof(int) * Max(r->set.ncolumns, 1));
+	const LedgerLinePart *part;
+
+	for (int i = 0; i < first + count; i++)
+	{
+		for (part = r->set.templates[r->rows[i]].parts; part->kind != 0; part++)
+		{
+			if (part->column < 0)
+				continue;
+			if (i < first)
+				cursors[part->column].next++;
+			ends[part->column]++;
+		}
+	}
+	for (int c = 0; c < r->set.ncolumns; c++)
+	{
+		const LineColumn *column = &r->columns[c];
+		Cursor	   *cursor = &cursors[c];
+		int			n = ends[c] - cursor->next;
+
+		cursor->first = cursor->next;
+		if (n == 0 || column->how == LEDGER_LINES_CONSTANT ||
+			!(column->how == LEDGER_LINES_DICT ||
+			  ledger_line_is_number(r->set.columns[c].kind)))
+			continue;
+		cursor->numbers = palloc(sizeof(uint64) * n);
+		ledger_integers_read(&column->ints, cursor->first, n, cursor->numbers);
+	}
+	pfree(ends);
+	return cursors;
+}
+
+static void
+end_cursors(LedgerChunk *chunk, Cursor *cursors)
+{
+	for (int c = 0; c < chunk->lines->set.ncolumns; c++)
+		if (cursors[c].numbers)
+			pfree(cursors[c].numbers);
+	pfree(cursors);
+}
+
+/* Append the next value of a column to the line. */
+static void
+append_value(LedgerChunk *chunk, int c, Cursor *cursor, StringInfo line)
+{
+	LedgerLinesReader *r = chunk->lines;
+	const LineColumn *column = &r->columns[c];
+	int			kind = r->set.columns[c].kind;
+	int			parameter = r->set.columns[c].parameter;
+	int			i = cursor->next++;
+	uint64		code = 0;
+	uint64		number = cursor->numbers ? cursor->numbers[i - cursor->first] : 0;
+
+	if (column->how == LEDGER_LINES_DICT)
+		code = number;
+	if (code >= column->nentries && column->how == LEDGER_LINES_DICT)
+		ledger_corrupt(chunk, "log line's code is not in the dictionary");
+	if (kind == LEDGER_LINE_TEXT)
+	{
+		const char *text = r->vector_texts;
+		const uint32 *places = column->places + i;
+
+		if (column->how != LEDGER_LINES_DIRECT)
+		{
+			text = r->texts;
+			places = column->starts + code;
+		}
+		/* there may be no texts at all, if they are all empty */
+		if (places[1] > places[0])
+			appendBinaryStringInfo(line, text + places[0], places[1] - places[0]);
+		return;
+	}
+	enlargeStringInfo(line, LEDGER_LINE_VAR_MAX);
+	if (ledger_line_is_number(kind))
+	{
+		if (column->how != LEDGER_LINES_DIRECT)
+			number = column->numbers[code];
+		line->len += ledger_line_format(kind, parameter, number, line->data + line->len);
+	}
+	else
+	{
+		const uint8 *digits = column->how == LEDGER_LINES_DIRECT ? column->digits : column->packed;
+		uint64		which = column->how == LEDGER_LINES_DIRECT ? (uint64) i : code;
+
+		line->len += ledger_line_unpack(kind, parameter,
+										digits + which * ledger_line_stride(kind, parameter),
+										line->data + line->len);
+	}
+}
+
+/* Make a line in "line", whose bytes are then all its own. */
+static void
+build_line(LedgerChunk *chunk, const LedgerLineTemplate *template, Cursor *cursors,
+		   StringInfo line)
+{
+	int			longs[LEDGER_LINE_VARS];
+	int			long_lengths[LEDGER_LINE_VARS];
+	int			nlongs = 0;
+
+	resetStringInfo(line);
+	for (const LedgerLinePart *part = template->parts;; part++)
+	{
+		int			start;
+
+		if (line->len + part->before > LEDGER_LINE_MAX)
+			ledger_corrupt(chunk, "log line is too long");
+		appendBinaryStringInfo(line, template->text.data + part->text, part->before);
+		if (part->kind == 0)
+			break;
+		start = line->len;
+		if (part->kind == LEDGER_LINE_SAME)
+		{
+			if (part->parameter >= nlongs)
+				ledger_corrupt(chunk, "log line refers to a variable that it lacks");
+			enlargeStringInfo(line, long_lengths[part->parameter]);
+			appendBinaryStringInfo(line, line->data + longs[part->parameter],
+								   long_lengths[part->parameter]);
+			continue;
+		}
+		append_value(chunk, part->column, &cursors[part->column], line);
+		if (ledger_line_is_long(part->kind, line->len - start))
+		{
+			longs[nlongs] = start;
+			long_lengths[nlongs++] = line->len - start;
+		}
+	}
+	if (line->len > LEDGER_LINE_MAX)
+		ledger_corrupt(chunk, "log line is too long");
+}
+
+/* Decode "count" lines from the first'th on (not counting NULLs). */
+void
+ledger_lines_decode(LedgerChunk *chunk, int first, int count, Datum *values)
+{
+	LedgerLinesReader *r = chunk->lines;
+	Cursor	   *cursors = start_cursors(chunk, first, count);
+	LedgerArena arena = {NULL, 0};
+	Size		hint = count > 1 ? LEDGER_ARENA_PIECE : 0;
+	StringInfoData line;
+
+	initStringInfo(&line);
+	for (int i = 0; i < count; i++)
+	{
+		build_line(chunk, &r->set.templates[r->rows[first + i]], cursors, &line);
+		memcpy(ledger_arena_value(&arena, &chunk->type, line.len, hint, &values[i]),
+			   line.data, line.len);
+	}
+	pfree(line.data);
+	end_cursors(chunk, cursors);
+}
+
+/* Would ledger_lines_decode give these values?  Value i is values[rows[i]]. */
+bool
+ledger_lines_matches(LedgerChunk *chunk, int first, int count, const int *rows,
+					 const Datum *values)
+{
+	LedgerLinesReader *r = chunk->lines;
+	Cursor	   *cursors = start_cursors(chunk, first, count);
+	StringInfoData line;
+	bool		same = true;
+
+	initStringInfo(&line);
+	for (int i = 0; i < count && same; i++)
+	{
+		LedgerBytes value = ledger_datum_bytes(&chunk->type, values[rows[i]]);
+		LedgerBytes built;
+
+		build_line(chunk, &r->set.templates[r->rows[first + i]], cursors, &line);
+		built.data = line.data;
+		built.len = line.len;
+		same = ledger_bytes_equal(value, built);
+	}
+	pfree(line.data);
+	end_cursors(chunk, cursors);
+	return same;
+}
