@@ -12,6 +12,7 @@
 #include "postgres.h"
 
 #include "codec/codec_internal.h"
+#include "codec/shred.h"
 #include "miscadmin.h"
 #include "port/pg_bitutils.h"
 #include "utils/memutils.h"
@@ -115,7 +116,7 @@ open_extra(LedgerChunk *chunk, const uint8 *p, const uint8 *end, uint64 preamble
 	if (chunk->encoding != LEDGER_ENC_NULL && byval != (chunk->encoding == LEDGER_ENC_INTEGER))
 		ledger_corrupt(chunk, "encoding does not fit the column's type");
 	if (chunk->encoding != LEDGER_ENC_DICTIONARY && chunk->encoding != LEDGER_ENC_LZ4 &&
-		preamble != 0)
+		chunk->encoding != LEDGER_ENC_SHREDDED && preamble != 0)
 		ledger_corrupt(chunk, "chunk has an unexpected preamble");
 	switch (chunk->encoding)
 	{
@@ -140,6 +141,9 @@ open_extra(LedgerChunk *chunk, const uint8 *p, const uint8 *end, uint64 preamble
 		case LEDGER_ENC_LZ4:
 			chunk->lz4 = ledger_lz4_open(chunk, p, end, preamble);
 			break;
+		case LEDGER_ENC_SHREDDED:
+			chunk->shred = ledger_shred_open(chunk, p, end, preamble);
+			break;
 	}
 	if ((chunk->encoding == LEDGER_ENC_HEX || chunk->encoding == LEDGER_ENC_DECIMAL) &&
 		chunk->type.attlen > 0 && chunk->tmpl.len != chunk->type.attlen)
@@ -155,7 +159,7 @@ ledger_chunk_open(const LedgerSource *source, uint64 length, const LedgerColumnT
 	uint8	   *header;
 	uint8	   *end;
 
-	Assert(nrows >= 0 && nrows <= LEDGER_SEGMENT_ROWS);
+	Assert(nrows >= 0 && nrows <= LEDGER_CHUNK_ROWS_MAX);
 	chunk->source = *source;
 	chunk->length = length;
 	chunk->type = *type;
@@ -190,6 +194,8 @@ ledger_chunk_references(const LedgerChunk *chunk, const int **columns)
 	const LedgerRowref *rowref;
 
 	*columns = NULL;
+	if (chunk->shred)
+		return ledger_shred_references(chunk->shred, columns);
 	if (chunk->lz4 == NULL)
 		return 0;
 	rowref = ledger_lz4_rowref(chunk->lz4);
@@ -282,6 +288,9 @@ open_vector(LedgerChunk *chunk, int v)
 			ledger_lz4_vector_open(chunk, p, end, n, chunk->offsets[v],
 								   entry->length - entry->meta_length);
 			p = end;
+			break;
+		case LEDGER_ENC_SHREDDED:
+			p = ledger_shred_vector_open(chunk, p, end, n);
 			break;
 	}
 	if (p != end)
@@ -377,6 +386,9 @@ decode_dense(LedgerChunk *chunk, int first, int count, const int *rows,
 			break;
 		case LEDGER_ENC_LZ4:
 			ledger_lz4_decode(chunk, first, count, rows, references, values);
+			break;
+		case LEDGER_ENC_SHREDDED:
+			ledger_shred_decode(chunk, first, count, rows, references, values);
 			break;
 	}
 }
@@ -495,6 +507,8 @@ ledger_chunk_matches(LedgerChunk *chunk, int first, int count, const LedgerDecod
 			return ledger_dict_matches(chunk, &chunk->ints, dense, n, rows, values);
 		case LEDGER_ENC_LZ4:
 			return ledger_lz4_matches(chunk, dense, n, rows, references, values);
+		case LEDGER_ENC_SHREDDED:
+			return ledger_shred_matches(chunk, dense, n, rows, references, values);
 		default:
 			return decoded_matches(chunk, dense, n, rows, values);
 	}
@@ -525,6 +539,8 @@ ledger_chunk_encoding(const LedgerChunk *chunk)
 			return "decimal";
 		case LEDGER_ENC_LZ4:
 			return ledger_lz4_rowref(chunk->lz4)->ncolumns > 0 ? "lz4+refs" : "lz4";
+		case LEDGER_ENC_SHREDDED:
+			return "shredded";
 	}
 	pg_unreachable();
 }

@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "codec/codec_internal.h"
+#include "codec/shred.h"
 #include "miscadmin.h"
 
 /* Bytes a value from which on a decimal number needs no dictionary. */
@@ -153,6 +154,8 @@ choose_by_reference(LedgerEncoder *enc, const LedgerSummary *summary, LedgerDict
 
 	if (summary->constant && summary->longest <= LEDGER_CONSTANT_MAX)
 		return LEDGER_ENC_CONSTANT;
+	if (ledger_shred_begin(enc, summary))
+		return LEDGER_ENC_SHREDDED;
 	enc->templated = ledger_template_detect(enc->input, &enc->tmpl);
 	if (enc->templated)
 	{
@@ -220,6 +223,9 @@ begin_chunk(LedgerEncoder *enc)
 		case LEDGER_ENC_LZ4:
 			enc->lz4 = ledger_lz4_begin(enc, &summary);
 			break;
+		case LEDGER_ENC_SHREDDED:
+			/* done while choosing */
+			break;
 	}
 }
 
@@ -272,6 +278,9 @@ write_vector(LedgerEncoder *enc, int start, int end, LedgerVectorEntry *entry, u
 			case LEDGER_ENC_LZ4:
 				ledger_lz4_vector(enc);
 				break;
+			case LEDGER_ENC_SHREDDED:
+				ledger_shred_vector(enc);
+				break;
 		}
 	}
 	ledger_encoder_write(enc, enc->meta.data, enc->meta.len);
@@ -316,7 +325,7 @@ ledger_chunk_encode(const LedgerColumnInput *columns, int self, LedgerEffort eff
 	uint64	   *zones = NULL;
 	uint64		preamble;
 
-	Assert(nrows >= 0 && nrows <= LEDGER_SEGMENT_ROWS);
+	Assert(nrows >= 0 && nrows <= LEDGER_CHUNK_ROWS_MAX);
 	enc->columns = columns;
 	enc->self = self;
 	enc->input = &columns[self];

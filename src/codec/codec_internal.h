@@ -5,7 +5,8 @@
  *
  * The bytes of a chunk, in order:
  *
- *		preamble	the dictionary's blocks, or the seed of LZ4, or nothing
+ *		preamble	the dictionary's blocks, the seed of LZ4, the sub-columns of
+ *					shredded documents, or nothing
  *		vectors		one after the other; a vector is its LZ4 blocks (if the
  *					encoding has any), then its "meta" bytes
  *		header		the encoding's own part ("extra"), the zone maps (two
@@ -41,10 +42,11 @@ typedef enum LedgerEncoding
 	LEDGER_ENC_DICTIONARY = 3,	/* bit-packed codes of distinct values */
 	LEDGER_ENC_HEX = 4,			/* a template's hex digits, two a byte */
 	LEDGER_ENC_DECIMAL = 5,		/* a template's digits as bit-packed number */
-	LEDGER_ENC_LZ4 = 6			/* lengths, and LZ4 blocks of all the bytes */
+	LEDGER_ENC_LZ4 = 6,			/* lengths, and LZ4 blocks of all the bytes */
+	LEDGER_ENC_SHREDDED = 7		/* jsonb as sub-columns: see shred.h */
 } LedgerEncoding;
 
-#define LEDGER_ENC_LAST			LEDGER_ENC_LZ4
+#define LEDGER_ENC_LAST			LEDGER_ENC_SHREDDED
 
 typedef struct LedgerChunkTrailer
 {
@@ -66,6 +68,9 @@ typedef struct LedgerVectorEntry
 	uint32		nulls;
 	uint32		unused;			/* zero */
 } LedgerVectorEntry;
+
+/* A sub-column of a segment's column may have more values than that has rows. */
+#define LEDGER_CHUNK_ROWS_MAX	(64 * LEDGER_SEGMENT_ROWS)
 
 /* Readable bytes that must follow any bit-packed integers in memory. */
 #define LEDGER_SLACK			16
@@ -239,6 +244,7 @@ typedef struct LedgerEncoder
 	LedgerTemplate tmpl;
 	const uint32 *codes;		/* by row: the dictionary's codes */
 	struct LedgerLz4Writer *lz4;
+	struct LedgerShredWriter *shred;
 } LedgerEncoder;
 
 extern void ledger_encoder_write(LedgerEncoder *enc, const void *data, Size len);
@@ -325,6 +331,7 @@ struct LedgerChunk
 	LedgerTemplate tmpl;
 	LedgerDict *dict;
 	LedgerLz4Reader *lz4;
+	struct LedgerShredReader *shred;
 
 	/* the vector read last */
 	int			vector;			/* -1 if none */

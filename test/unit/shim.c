@@ -14,10 +14,10 @@ typedef struct Header
 	struct Header *next;
 	struct Header *previous;
 	size_t		size;
-	size_t		unused;			/* keeps what follows aligned */
+	MemoryContext context;		/* it was allocated in; NULL if in none */
 } Header;
 
-static Header head = {&head, &head, 0, 0};
+static Header head = {&head, &head, 0, NULL};
 
 size_t		shim_allocated = 0;
 size_t		shim_peak = 0;
@@ -59,6 +59,7 @@ allocate(size_t size)
 	if (header == NULL)
 		abort();
 	header->size = size;
+	header->context = CurrentMemoryContext;
 	header->next = head.next;
 	header->previous = &head;
 	head.next->previous = header;
@@ -85,6 +86,8 @@ shim_free_all(void)
 {
 	while (head.next != &head)
 		pfree(head.next + 1);
+	/* an error's jump may have left one of those */
+	CurrentMemoryContext = NULL;
 }
 
 void
@@ -130,33 +133,76 @@ repalloc(void *pointer, Size size)
 	size_t		old = ((Header *) pointer - 1)->size;
 	void	   *p = allocate_checked(size);
 
+	((Header *) p - 1)->context = ((Header *) pointer - 1)->context;
 	memcpy(p, pointer, Min(old, size));
 	pfree(pointer);
 	return p;
 }
 
+/*
+ * Contexts are flat: what is allocated in one goes with it, but children of it
+ * only with shim_free_all().
+ */
+MemoryContext
+AllocSetContextCreateInternal(MemoryContext parent, const char *name, Size minContextSize,
+							  Size initBlockSize, Size maxBlockSize)
+{
+	MemoryContext old = MemoryContextSwitchTo(parent);
+	MemoryContext context = palloc0(sizeof(MemoryContextData));
+
+	MemoryContextSwitchTo(old);
+	return context;
+}
+
+void
+MemoryContextReset(MemoryContext context)
+{
+	Header	   *next;
+
+	for (Header *header = head.next; header != &head; header = next)
+	{
+		next = header->next;
+		if (header->context == context)
+			pfree(header + 1);
+	}
+}
+
+void
+MemoryContextDelete(MemoryContext context)
+{
+	MemoryContextReset(context);
+	pfree(context);
+}
+
+static void *
+allocate_in(MemoryContext context, void *pointer)
+{
+	((Header *) pointer - 1)->context = context;
+	return pointer;
+}
+
 void *
 MemoryContextAlloc(MemoryContext context, Size size)
 {
-	return palloc(size);
+	return allocate_in(context, palloc(size));
 }
 
 void *
 MemoryContextAllocZero(MemoryContext context, Size size)
 {
-	return palloc0(size);
+	return allocate_in(context, palloc0(size));
 }
 
 void *
 MemoryContextAllocHuge(MemoryContext context, Size size)
 {
-	return allocate(size);
+	return allocate_in(context, allocate(size));
 }
 
 void *
 MemoryContextAllocExtended(MemoryContext context, Size size, int flags)
 {
-	return palloc_extended(size, flags);
+	return allocate_in(context, palloc_extended(size, flags));
 }
 
 void
