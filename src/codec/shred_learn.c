@@ -300,6 +300,9 @@ name_paths(PathWalk *w)
 				char	   *copy;
 
 				path->len = Min(len, PATH_MAX_BYTES);
+				/* not within a character */
+				while (len > PATH_MAX_BYTES && (w->path.data[path->len - 1] & 0x80))
+					path->len--;
 				copy = palloc(path->len + 1);
 				memcpy(copy, w->path.data, path->len);
 				path->data = copy;
