@@ -565,7 +565,7 @@ ledger_chunk_zone(const LedgerChunk *chunk, int vector, LedgerZone *zone)
 char *
 ledger_arena_more(LedgerArena *arena, Size size, Size hint)
 {
-	arena->left = Max(size, hint);
+	arena->left = Max(size, Min(hint, LEDGER_ARENA_PIECE));
 	arena->next = palloc_extended(arena->left, MCXT_ALLOC_HUGE);
 	return arena->next;
 }

@@ -359,7 +359,8 @@ typedef struct LedgerArena
 	Size		left;
 } LedgerArena;
 
-#define LEDGER_ARENA_PIECE		65536
+/* The largest that a memory context takes from its blocks. */
+#define LEDGER_ARENA_PIECE		8192
 
 extern char *ledger_arena_more(LedgerArena *arena, Size size, Size hint);
 

@@ -18,6 +18,10 @@
 /* Most bytes of a document that was taken apart, with what may be room only. */
 #define BUILT_MAX	(4 * LEDGER_SHRED_DOCUMENT)
 
+/* The scratch keeps so much from call to call, if it was needed. */
+#define SCRATCH_MIN	(32 * 1024)
+#define SCRATCH_MAX	(2 * 1024 * 1024)
+
 /* A sub-column: argument of its chunk's source. */
 typedef struct SubColumn
 {
@@ -40,6 +44,7 @@ struct LedgerShredReader
 	LedgerShredCatalog catalog;
 	SubColumn  *columns;
 	MemoryContext scratch;		/* values of sub-columns, during a call */
+	Size		scratch_size;	/* that it keeps */
 	uint32	   *counts;			/* of shapes, during a call */
 
 	/* the current vector */
@@ -536,6 +541,29 @@ build_document(Builder *b, const LedgerShredShape *shape, LedgerArena *arena, Si
 }
 
 /*
+ * Empty the scratch.  A scan's calls need about the same each: to get that from
+ * the system anew each time took longer than to decode.
+ */
+static void
+reset_scratch(LedgerChunk *chunk, LedgerShredReader *shred)
+{
+	Size		used = shred->scratch->mem_allocated;
+
+	if (used > SCRATCH_MIN && used <= SCRATCH_MAX && used > shred->scratch_size * 2)
+	{
+		MemoryContext old = shred->scratch;
+
+		shred->scratch = AllocSetContextCreate(chunk->context, "ledger sub-columns",
+											   MAXALIGN(used), ALLOCSET_DEFAULT_INITSIZE,
+											   ALLOCSET_DEFAULT_MAXSIZE);
+		shred->scratch_size = used;
+		MemoryContextDelete(old);
+	}
+	else
+		MemoryContextReset(shred->scratch);
+}
+
+/*
  * Decode "count" documents from the first'th on (not counting NULLs).  Document
  * i is that of row rows[i] of the decoded references.
  */
@@ -549,7 +577,7 @@ ledger_shred_decode(LedgerChunk *chunk, int first, int count, const int *rows,
 	Builder		b = {chunk, shred, NULL, references};
 	MemoryContext old;
 
-	MemoryContextReset(shred->scratch);
+	reset_scratch(chunk, shred);
 	ledger_integers_read(&chunk->ints, 0, first + count, codes);
 	old = MemoryContextSwitchTo(shred->scratch);
 	decode_columns(chunk, codes, first, count);
@@ -561,7 +589,7 @@ ledger_shred_decode(LedgerChunk *chunk, int first, int count, const int *rows,
 		values[i] = build_document(&b, &shred->catalog.shapes[codes[first + i]], &arena,
 								   count > 1 ? LEDGER_ARENA_PIECE : 0);
 	}
-	MemoryContextReset(shred->scratch);
+	reset_scratch(chunk, shred);
 }
 
 /* Would ledger_shred_decode give these values?  Value i is values[rows[i]]. */

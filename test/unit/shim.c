@@ -14,10 +14,24 @@ typedef struct Header
 	struct Header *next;
 	struct Header *previous;
 	size_t		size;
-	MemoryContext context;		/* it was allocated in; NULL if in none */
+	size_t		unused;			/* keeps what follows aligned */
 } Header;
 
-static Header head = {&head, &head, 0, NULL};
+/* Where allocations are that belong to no context. */
+static Header head = {&head, &head, 0, 0};
+
+/*
+ * Contexts are flat: what is allocated in one goes with it, but children of it
+ * only with shim_free_all().
+ */
+typedef struct Context
+{
+	MemoryContextData data;
+	Header		head;
+	struct Context *next;
+} Context;
+
+static Context *contexts = NULL;
 
 size_t		shim_allocated = 0;
 size_t		shim_peak = 0;
@@ -49,6 +63,7 @@ static void *
 allocate(size_t size)
 {
 	Header	   *header;
+	Header	   *list;
 
 	if (size > shim_limit)
 	{
@@ -59,11 +74,11 @@ allocate(size_t size)
 	if (header == NULL)
 		abort();
 	header->size = size;
-	header->context = CurrentMemoryContext;
-	header->next = head.next;
-	header->previous = &head;
-	head.next->previous = header;
-	head.next = header;
+	list = CurrentMemoryContext ? &((Context *) CurrentMemoryContext)->head : &head;
+	header->next = list->next;
+	header->previous = list;
+	list->next->previous = header;
+	list->next = header;
 	shim_allocated += size;
 	if (shim_allocated > shim_peak)
 		shim_peak = shim_allocated;
@@ -84,10 +99,12 @@ pfree(void *pointer)
 void
 shim_free_all(void)
 {
-	while (head.next != &head)
-		pfree(head.next + 1);
 	/* an error's jump may have left one of those */
 	CurrentMemoryContext = NULL;
+	while (contexts)
+		MemoryContextDelete((MemoryContext) contexts);
+	while (head.next != &head)
+		pfree(head.next + 1);
 }
 
 void
@@ -127,82 +144,94 @@ palloc_extended(Size size, int flags)
 	return (flags & MCXT_ALLOC_ZERO) ? memset(p, 0, size) : p;
 }
 
+/* In the same context, that is, in the same place of its list. */
 void *
 repalloc(void *pointer, Size size)
 {
-	size_t		old = ((Header *) pointer - 1)->size;
+	Header	   *old = (Header *) pointer - 1;
+	Header	   *neighbour = old->previous;
 	void	   *p = allocate_checked(size);
+	Header	   *new = (Header *) p - 1;
 
-	((Header *) p - 1)->context = ((Header *) pointer - 1)->context;
-	memcpy(p, pointer, Min(old, size));
+	memcpy(p, pointer, Min(old->size, size));
+	new->next->previous = new->previous;
+	new->previous->next = new->next;
+	new->next = neighbour->next;
+	new->previous = neighbour;
+	new->next->previous = new;
+	neighbour->next = new;
 	pfree(pointer);
 	return p;
 }
 
-/*
- * Contexts are flat: what is allocated in one goes with it, but children of it
- * only with shim_free_all().
- */
 MemoryContext
 AllocSetContextCreateInternal(MemoryContext parent, const char *name, Size minContextSize,
 							  Size initBlockSize, Size maxBlockSize)
 {
-	MemoryContext old = MemoryContextSwitchTo(parent);
-	MemoryContext context = palloc0(sizeof(MemoryContextData));
+	Context    *context = calloc(1, sizeof(Context));
 
-	MemoryContextSwitchTo(old);
-	return context;
+	context->head.next = context->head.previous = &context->head;
+	context->next = contexts;
+	contexts = context;
+	return (MemoryContext) context;
 }
 
 void
 MemoryContextReset(MemoryContext context)
 {
-	Header	   *next;
+	Header	   *list = &((Context *) context)->head;
 
-	for (Header *header = head.next; header != &head; header = next)
-	{
-		next = header->next;
-		if (header->context == context)
-			pfree(header + 1);
-	}
+	while (list->next != list)
+		pfree(list->next + 1);
 }
 
 void
 MemoryContextDelete(MemoryContext context)
 {
+	Context   **place = &contexts;
+
 	MemoryContextReset(context);
-	pfree(context);
+	while (*place != (Context *) context)
+		place = &(*place)->next;
+	*place = (*place)->next;
+	free(context);
 }
 
-static void *
-allocate_in(MemoryContext context, void *pointer)
+static MemoryContext
+switch_to(MemoryContext context)
 {
-	((Header *) pointer - 1)->context = context;
-	return pointer;
-}
+	MemoryContext old = CurrentMemoryContext;
 
-void *
-MemoryContextAlloc(MemoryContext context, Size size)
-{
-	return allocate_in(context, palloc(size));
-}
-
-void *
-MemoryContextAllocZero(MemoryContext context, Size size)
-{
-	return allocate_in(context, palloc0(size));
-}
-
-void *
-MemoryContextAllocHuge(MemoryContext context, Size size)
-{
-	return allocate_in(context, allocate(size));
+	CurrentMemoryContext = context;
+	return old;
 }
 
 void *
 MemoryContextAllocExtended(MemoryContext context, Size size, int flags)
 {
-	return allocate_in(context, palloc_extended(size, flags));
+	MemoryContext old = switch_to(context);
+	void	   *p = palloc_extended(size, flags);
+
+	CurrentMemoryContext = old;
+	return p;
+}
+
+void *
+MemoryContextAlloc(MemoryContext context, Size size)
+{
+	return MemoryContextAllocExtended(context, size, 0);
+}
+
+void *
+MemoryContextAllocZero(MemoryContext context, Size size)
+{
+	return MemoryContextAllocExtended(context, size, MCXT_ALLOC_ZERO);
+}
+
+void *
+MemoryContextAllocHuge(MemoryContext context, Size size)
+{
+	return MemoryContextAllocExtended(context, size, MCXT_ALLOC_HUGE);
 }
 
 void
