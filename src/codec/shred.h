@@ -238,8 +238,9 @@ typedef struct LedgerShredKind
 	int			variant;		/* first of its shapes in the catalog, or -1 */
 } LedgerShredKind;
 
-/* No kind: the document is kept whole. */
+/* No kind: the document is kept whole, or was not looked at. */
 #define LEDGER_SHRED_WHOLE		UINT16_MAX
+#define LEDGER_SHRED_UNSEEN		(UINT16_MAX - 1)
 
 typedef struct LedgerShredPlan
 {
@@ -259,7 +260,9 @@ typedef struct LedgerShredPlan
 	uint16	   *column_slots;
 } LedgerShredPlan;
 
-extern LedgerShredPlan *ledger_shred_learn(const LedgerColumnInput *columns, int self);
+extern LedgerShredPlan *ledger_shred_learn(const LedgerColumnInput *columns, int self,
+										   bool glance);
+extern int	ledger_shred_recognize(LedgerShredPlan *plan);
 extern int	ledger_shred_column(LedgerShredPlan *plan, LedgerBytes path,
 								LedgerLeafClass class, uint32 mark);
 extern bool ledger_shred_refers(const LedgerColumnInput *column, int row, LedgerBytes value);

@@ -41,7 +41,19 @@
 #define MARK_ANY			0
 #define MARK_FEW			1
 
+/* Without an eye for rare kinds, one in so many runs of rows is looked at. */
+#define GLANCE_RUN			32
+#define GLANCE_SHARE		4
+
 /* ---- kinds ---- */
+
+static inline bool
+same_leaf(const LedgerShredSlot *slot, const LedgerLeaf *leaf)
+{
+	if (slot->class == LEDGER_LEAF_BOOL)
+		return slot->first.number == leaf->number;
+	return ledger_bytes_equal(slot->first.bytes, leaf->bytes);
+}
 
 static uint32
 hash_tokens(const LedgerJsonWalk *walk)
@@ -88,12 +100,14 @@ add_kind(LedgerShredPlan *plan, uint32 hash)
 	return kind;
 }
 
-/* The kind of the document just walked; NULL if there are too many kinds. */
-static LedgerShredKind *
-find_kind(LedgerShredPlan *plan)
+/*
+ * The slot of the kind of the document just walked: its own, or the empty one
+ * where it belongs.
+ */
+static uint16 *
+kind_slot(LedgerShredPlan *plan, uint32 hash)
 {
 	const LedgerJsonWalk *walk = plan->walk;
-	uint32		hash = hash_tokens(walk);
 	uint32		place = hash % KIND_SLOTS;
 
 	for (; plan->slots[place] != 0; place = (place + 1) % KIND_SLOTS)
@@ -102,12 +116,49 @@ find_kind(LedgerShredPlan *plan)
 
 		if (kind->hash == hash && kind->ntokens == walk->ntokens &&
 			memcmp(kind->tokens, walk->tokens, walk->ntokens * sizeof(uint32)) == 0)
-			return kind;
+			break;
 	}
+	return &plan->slots[place];
+}
+
+/* The kind of the document just walked; NULL if there are too many kinds. */
+static LedgerShredKind *
+find_kind(LedgerShredPlan *plan)
+{
+	uint32		hash = hash_tokens(plan->walk);
+	uint16	   *slot = kind_slot(plan, hash);
+
+	if (*slot != 0)
+		return &plan->kinds[*slot - 1];
 	if (plan->nkinds == LEDGER_SHRED_SHAPES - 2)
 		return NULL;
-	plan->slots[place] = plan->nkinds + 1;
+	*slot = plan->nkinds + 1;
 	return add_kind(plan, hash);
+}
+
+/*
+ * What has been learned of the document just walked, which was not looked at
+ * before: the number of its kind, or that it is to be kept whole, since its
+ * kind is rare or it lacks what those seen have in common.
+ */
+int
+ledger_shred_recognize(LedgerShredPlan *plan)
+{
+	const LedgerJsonWalk *walk = plan->walk;
+	uint16	   *slot = kind_slot(plan, hash_tokens(walk));
+	const LedgerShredKind *kind;
+
+	if (*slot == 0)
+		return LEDGER_SHRED_WHOLE;
+	kind = &plan->kinds[*slot - 1];
+	if (kind->count < KIND_MIN)
+		return LEDGER_SHRED_WHOLE;
+	for (int i = 0; i < kind->nslots; i++)
+	{
+		if (kind->slots[i].constant && !same_leaf(&kind->slots[i], &walk->leaves[i]))
+			return LEDGER_SHRED_WHOLE;
+	}
+	return *slot - 1;
 }
 
 /* Keep samples spread evenly over the documents of the kind. */
@@ -134,20 +185,15 @@ look_for_constants(LedgerShredKind *kind, const LedgerJsonWalk *walk)
 	for (int i = 0; i < kind->nslots; i++)
 	{
 		LedgerShredSlot *slot = &kind->slots[i];
-		const LedgerLeaf *leaf = &walk->leaves[i];
 
-		if (!slot->constant)
-			continue;
-		if (slot->class == LEDGER_LEAF_BOOL)
-			slot->constant = slot->first.number == leaf->number;
-		else
-			slot->constant = ledger_bytes_equal(slot->first.bytes, leaf->bytes);
+		if (slot->constant)
+			slot->constant = same_leaf(slot, &walk->leaves[i]);
 	}
 }
 
-/* Look at all documents; false if they have too little in common. */
+/* Look at all documents, or at a share of them; false if they have too little in common. */
 static bool
-look_at_documents(LedgerShredPlan *plan, const LedgerColumnInput *input)
+look_at_documents(LedgerShredPlan *plan, const LedgerColumnInput *input, bool glance)
 {
 	int			seen = 0;
 
@@ -162,6 +208,11 @@ look_at_documents(LedgerShredPlan *plan, const LedgerColumnInput *input)
 			CHECK_FOR_INTERRUPTS();
 		if (input->isnull[row])
 			continue;
+		if (glance && row / GLANCE_RUN % GLANCE_SHARE != 0)
+		{
+			plan->rows[row] = LEDGER_SHRED_UNSEEN;
+			continue;
+		}
 		if (ledger_json_walk(plan->walk, ledger_datum_bytes(&input->type, input->values[row])))
 			kind = find_kind(plan);
 		if (kind == NULL)
@@ -192,7 +243,7 @@ keep_rare_documents_whole(LedgerShredPlan *plan, const LedgerColumnInput *input)
 {
 	for (int row = 0; row < input->nrows; row++)
 	{
-		if (!input->isnull[row] && plan->rows[row] != LEDGER_SHRED_WHOLE &&
+		if (!input->isnull[row] && plan->rows[row] < LEDGER_SHRED_UNSEEN &&
 			plan->kinds[plan->rows[row]].count < KIND_MIN)
 			plan->rows[row] = LEDGER_SHRED_WHOLE;
 	}
@@ -479,9 +530,11 @@ plan_kind(LedgerShredPlan *plan, LedgerShredKind *kind, const LedgerColumnInput 
 
 /*
  * Learn about column "self"; NULL if its documents have too little in common.
+ * A glance is at a share of the documents only: the others are to be shown to
+ * ledger_shred_recognize.
  */
 LedgerShredPlan *
-ledger_shred_learn(const LedgerColumnInput *columns, int self)
+ledger_shred_learn(const LedgerColumnInput *columns, int self, bool glance)
 {
 	static const int limits[][2] = {{LEDGER_SHRED_DEPTH, LEDGER_SHRED_ARRAY},
 	{LEDGER_SHRED_DEPTH, -1}, {0, -1}};
@@ -504,7 +557,7 @@ ledger_shred_learn(const LedgerColumnInput *columns, int self)
 		plan->walk = ledger_json_walk_begin();
 		plan->walk->depth_max = limits[i][0];
 		plan->walk->array_max = limits[i][1];
-		found = look_at_documents(plan, input);
+		found = look_at_documents(plan, input, glance);
 	}
 	if (!found)
 		return NULL;

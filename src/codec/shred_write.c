@@ -31,6 +31,10 @@
 /* Documents looked at for whether they are few that recur. */
 #define DISTINCT_SAMPLE		128
 
+/* Fewest documents to glance at, and most that may be kept whole for that. */
+#define GLANCE_MIN			8192
+#define GLANCE_WHOLE_SHARE	32
+
 /* Strings that may repeat a column, of one kind. */
 #define REPEATS_MAX			32
 
@@ -42,6 +46,7 @@ typedef struct Fill
 	Datum	   *values;
 	uint8	   *scales;			/* of numbers */
 	uint32		size;			/* allocated */
+	LedgerColumnType type;
 	LedgerSummary summary;
 } Fill;
 
@@ -64,7 +69,7 @@ struct LedgerShredWriter
 	uint32	   *starts;			/* of each sub-column in each vector */
 	char	   *room;			/* for strings */
 	Size		left;
-	uint64		nleaves;
+	int			nwhole;			/* documents kept whole */
 };
 
 /* ---- values ---- */
@@ -96,13 +101,14 @@ make_string(LedgerShredWriter *shred, LedgerBytes bytes)
 
 /* Make room for one more value of a sub-column. */
 static void
-grow_fill(Fill *fill, LedgerLeafClass class)
+grow_fill(Fill *fill, const LedgerShredColumn *column)
 {
 	fill->size = fill->size == 0 ? 64 : fill->size * 2;
 	if (fill->values == NULL)
 	{
 		fill->values = palloc(fill->size * sizeof(Datum));
-		fill->scales = class == LEDGER_LEAF_NUMBER ? palloc(fill->size) : NULL;
+		fill->scales = column->class == LEDGER_LEAF_NUMBER ? palloc(fill->size) : NULL;
+		fill->type = ledger_shred_column_type(column);
 		fill->summary.constant = true;
 		return;
 	}
@@ -118,12 +124,11 @@ append_value(LedgerShredWriter *shred, int c, const LedgerLeaf *leaf, Datum docu
 	LedgerShredColumn *column = &shred->plan->columns[c];
 	Fill	   *fill = &shred->fills[c];
 	uint32		n = column->nvalues;
-	LedgerColumnType type;
 
 	if (n == LEDGER_SHRED_VALUES)
 		return false;
 	if (n == fill->size)
-		grow_fill(fill, column->class);
+		grow_fill(fill, column);
 	switch (column->class)
 	{
 		case LEDGER_LEAF_NUMBER:
@@ -142,10 +147,7 @@ append_value(LedgerShredWriter *shred, int c, const LedgerLeaf *leaf, Datum docu
 	}
 	column->nvalues++;
 	if (fill->scales == NULL)
-	{
-		type = ledger_shred_column_type(column);
-		ledger_summary_add(&fill->summary, &type, fill->values, n);
-	}
+		ledger_summary_add(&fill->summary, &fill->type, fill->values, n);
 	return true;
 }
 
@@ -308,36 +310,57 @@ failing_repeats(const LedgerShredPlan *plan, const LedgerShredKind *kind,
 
 /* ---- filling ---- */
 
-/* Take the row's document apart; false if something is too much. */
+static bool
+keep_whole(LedgerShredWriter *shred, int row, Datum document)
+{
+	int			shape = whole_shape(shred);
+
+	if (shape < 0)
+		return false;
+	shred->codes[row] = shape;
+	shred->nwhole++;
+	return append_value(shred, shred->catalog.shapes[shape].steps[0].arg, NULL, document);
+}
+
+/* Take the row's document apart, if it is not to be kept whole: its kind. */
+static int
+take_apart(LedgerShredPlan *plan, int row, LedgerBytes document)
+{
+	int			k = plan->rows[row];
+
+	if (k == LEDGER_SHRED_WHOLE)
+		return k;
+	if (!ledger_json_walk(plan->walk, document))
+	{
+		Assert(k == LEDGER_SHRED_UNSEEN);
+		return LEDGER_SHRED_WHOLE;
+	}
+	if (k == LEDGER_SHRED_UNSEEN)
+		return ledger_shred_recognize(plan);
+	if (plan->walk->nleaves != plan->kinds[k].nslots)
+		elog(ERROR, "a document does not look the same twice");
+	return k;
+}
+
+/* Put the row's document into sub-columns; false if something is too much. */
 static bool
 fill_row(LedgerShredWriter *shred, const LedgerColumnInput *columns, int self, int row)
 {
-	const LedgerColumnInput *input = &columns[self];
 	LedgerShredPlan *plan = shred->plan;
-	Datum		document = input->values[row];
-	int			k = plan->rows[row];
-	LedgerShredKind *kind = NULL;
-	int			shape = -1;
+	Datum		document = columns[self].values[row];
+	int			k = take_apart(plan, row, ledger_datum_bytes(&columns[self].type, document));
+	LedgerShredKind *kind;
+	int			shape;
 	int			nrepeating = 0;
 	uint32		mask;
 
-	if (k != LEDGER_SHRED_WHOLE)
-	{
-		kind = &plan->kinds[k];
-		if (!ledger_json_walk(plan->walk, ledger_datum_bytes(&input->type, document)) ||
-			plan->walk->nleaves != kind->nslots)
-			elog(ERROR, "a document does not look the same twice");
-		mask = failing_repeats(plan, kind, columns, row);
-		shape = find_shape(shred, k, mask);
-	}
+	if (k == LEDGER_SHRED_WHOLE)
+		return keep_whole(shred, row, document);
+	kind = &plan->kinds[k];
+	mask = failing_repeats(plan, kind, columns, row);
+	shape = find_shape(shred, k, mask);
 	if (shape < 0)
-	{
-		shape = whole_shape(shred);
-		if (shape < 0)
-			return false;
-		shred->codes[row] = shape;
-		return append_value(shred, shred->catalog.shapes[shape].steps[0].arg, NULL, document);
-	}
+		return keep_whole(shred, row, document);
 	shred->codes[row] = shape;
 	for (int s = 0; s < kind->nslots; s++)
 	{
@@ -347,7 +370,6 @@ fill_row(LedgerShredWriter *shred, const LedgerColumnInput *columns, int self, i
 			continue;
 		if (!append_value(shred, slot->column, &plan->walk->leaves[s], document))
 			return false;
-		shred->nleaves++;
 	}
 	return true;
 }
@@ -607,27 +629,47 @@ worth_a_try(const LedgerEncoder *enc, const LedgerSummary *summary)
 		documents_differ(enc->input);
 }
 
-bool
-ledger_shred_begin(LedgerEncoder *enc, const LedgerSummary *summary)
+/* Learn about the column and fill the sub-columns; NULL if that comes to nothing. */
+static LedgerShredWriter *
+learn_and_fill(LedgerEncoder *enc, const LedgerSummary *summary, bool glance)
 {
+	int			nrows = enc->input->nrows;
+	int			nvectors = (nrows + LEDGER_VECTOR_ROWS - 1) / LEDGER_VECTOR_ROWS;
+	LedgerShredPlan *plan = ledger_shred_learn(enc->columns, enc->self, glance);
 	LedgerShredWriter *shred;
-	LedgerShredPlan *plan;
-	int			nvectors = (enc->input->nrows + LEDGER_VECTOR_ROWS - 1) / LEDGER_VECTOR_ROWS;
 
-	if (!worth_a_try(enc, summary))
-		return false;
-	plan = ledger_shred_learn(enc->columns, enc->self);
 	if (plan == NULL)
-		return false;
+		return NULL;
 	shred = palloc0(sizeof(LedgerShredWriter));
 	shred->plan = plan;
 	shred->whole = -1;
 	shred->fills = palloc0(LEDGER_SHRED_COLUMNS * sizeof(Fill));
 	shred->catalog.shapes = palloc(LEDGER_SHRED_SHAPES * sizeof(LedgerShredShape));
 	shred->variants = palloc(LEDGER_SHRED_SHAPES * sizeof(Variant));
-	shred->codes = palloc((enc->input->nrows + 1) * sizeof(uint16));
+	shred->codes = palloc((nrows + 1) * sizeof(uint16));
 	shred->starts = palloc((nvectors + 1) * LEDGER_SHRED_COLUMNS * sizeof(uint32));
-	if (!fill(shred, enc->columns, enc->self) || !write_preamble(enc, shred, summary))
+	if (!fill(shred, enc->columns, enc->self) ||
+		(glance && shred->nwhole > summary->nvalues / GLANCE_WHOLE_SHARE))
+		return NULL;
+	return shred;
+}
+
+/*
+ * Quickly, a glance has to do; if that leads to too many documents kept whole,
+ * all are looked at.
+ */
+bool
+ledger_shred_begin(LedgerEncoder *enc, const LedgerSummary *summary)
+{
+	LedgerShredWriter *shred = NULL;
+
+	if (!worth_a_try(enc, summary))
+		return false;
+	if (enc->effort == LEDGER_EFFORT_QUICK && summary->nvalues >= GLANCE_MIN)
+		shred = learn_and_fill(enc, summary, true);
+	if (shred == NULL)
+		shred = learn_and_fill(enc, summary, false);
+	if (shred == NULL || !write_preamble(enc, shred, summary))
 		return false;
 	enc->shred = shred;
 	return true;
