@@ -23,7 +23,7 @@
 
 /* Fewest documents and most bytes of a column that is shredded. */
 #define ROWS_MIN			32
-#define TOTAL_MAX			((uint64) 256 * 1024 * 1024)
+#define TOTAL_MAX			((uint64) 64 * 1024 * 1024)
 
 /* Up to so many bytes, the result is compared with what LZ4 would make. */
 #define COMPARE_MAX			(2 * 1024 * 1024)
@@ -534,6 +534,35 @@ write_catalog(LedgerEncoder *enc, LedgerShredWriter *shred, StringInfo raw)
 	pfree(room);
 }
 
+/* Leave out the key sets of documents that are kept whole. */
+static void
+prune_keysets(LedgerShredWriter *shred)
+{
+	LedgerShredCatalog *catalog = &shred->catalog;
+	const LedgerJsonWalk *walk = shred->plan->walk;
+	int		   *numbers = palloc0((walk->nkeysets + 1) * sizeof(int));	/* plus 1 */
+
+	catalog->nkeysets = 0;
+	catalog->keysets = palloc((walk->nkeysets + 1) * sizeof(LedgerKeyset));
+	for (int s = 0; s < catalog->nshapes; s++)
+	{
+		for (int i = 0; i < catalog->shapes[s].nsteps; i++)
+		{
+			LedgerShredStep *step = &catalog->shapes[s].steps[i];
+
+			if (step->op != LEDGER_OP_OBJECT)
+				continue;
+			if (numbers[step->arg] == 0)
+			{
+				catalog->keysets[catalog->nkeysets++] = walk->keysets[step->arg];
+				numbers[step->arg] = catalog->nkeysets;
+			}
+			step->arg = numbers[step->arg] - 1;
+		}
+	}
+	pfree(numbers);
+}
+
 static void
 make_catalog(LedgerShredWriter *shred, StringInfo raw)
 {
@@ -544,8 +573,6 @@ make_catalog(LedgerShredWriter *shred, StringInfo raw)
 	memcpy(catalog->references, plan->references, sizeof(catalog->references));
 	catalog->ncolumns = plan->ncolumns;
 	catalog->columns = plan->columns;
-	catalog->nkeysets = plan->walk->nkeysets;
-	catalog->keysets = plan->walk->keysets;
 	initStringInfo(raw);
 	ledger_shred_catalog_write(catalog, raw);
 }
@@ -575,6 +602,7 @@ write_preamble(LedgerEncoder *enc, LedgerShredWriter *shred, const LedgerSummary
 	else if ((uint64) shred->plan->ncolumns * COLUMN_OVERHEAD +
 			 (uint64) shred->catalog.nshapes * SHAPE_OVERHEAD > summary->total / 16)
 		return false;
+	prune_keysets(shred);
 	make_catalog(shred, &raw);
 	if (raw.len > LEDGER_SHRED_CATALOG / 2)
 		return false;
