@@ -69,12 +69,13 @@ CREATE FUNCTION ledger.chunks(
 	OUT first_row bigint,
 	OUT column_name name,
 	OUT encoding text,
-	OUT bytes bigint)
+	OUT bytes bigint,
+	OUT path text)
 	RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'ledger_chunks'
 	LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION ledger.chunks(regclass) IS
-	'one row a column of a segment: how it is encoded, and its bytes. Needs SELECT.';
+	'one row a column of a segment, and one for each sub-column that shredded jsonb has at a path: how it is encoded, and its bytes. Needs SELECT.';
 
 CREATE FUNCTION ledger.append(ledger regclass, entry record, on_conflict text DEFAULT 'error')
 RETURNS bigint

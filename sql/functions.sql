@@ -25,7 +25,7 @@ SELECT ledger.seal('l');
 SELECT entries, tail_entries, segments, raw_bytes > 0 AS raw, stored_bytes > 0 AS stored, free_bytes > 0 AS free FROM ledger.stats('l');
 SELECT ledger.seal('l');
 SELECT first_row, entries, blocks > 0 AS blocks, raw_bytes > 0 AS raw, stored_bytes > 0 AS stored, frozen FROM ledger.segments('l');
-SELECT relation, column_name, count(*), bool_and(encoding <> '') AS encoded, bool_and(bytes >= 0) AS bytes, count(DISTINCT first_row) FROM ledger.chunks('l') GROUP BY 1, 2 ORDER BY 2;
+SELECT relation, column_name, count(*), bool_and(encoding <> '') AS encoded, bool_and(bytes >= 0) AS bytes, count(DISTINCT first_row) FROM ledger.chunks('l') WHERE path IS NULL GROUP BY 1, 2 ORDER BY 2;
 -- aborted rows are not entries
 BEGIN;
 SELECT fill('l', 1001, 500);

@@ -529,18 +529,51 @@ chunk_unsupported(void *arg, const char *detail)
 			 errdetail_internal("%s", detail)));
 }
 
-static const char *
-encoding_of(Relation rel, LedgerSegment *segment, const LedgerColumnEntry *column, int attribute)
+/* One row of ledger.chunks(), but for the relation and the segment. */
+static void
+put_chunk(ReturnSetInfo *result, Datum *values, Name column, const char *path, Size path_len,
+		  const char *encoding, uint64 bytes)
+{
+	bool		nulls[6] = {0};
+
+	values[2] = NameGetDatum(column);
+	values[3] = CStringGetTextDatum(encoding);
+	values[4] = Int64GetDatum((int64) bytes);
+	nulls[5] = path == NULL;
+	if (path)
+		values[5] = PointerGetDatum(cstring_to_text_with_len(path, (int) path_len));
+	put_row(result, values, nulls);
+}
+
+/* A column's chunk, and what it is made of. */
+static void
+show_column(Relation rel, LedgerSegment *segment, const LedgerColumnEntry *column,
+			int attribute, Datum *values, ReturnSetInfo *result)
 {
 	ChunkReader reader = {rel, segment, column->offset, attribute};
 	LedgerSource source = {chunk_read, chunk_corrupt, &reader, chunk_unsupported};
 	LedgerColumnType type = {column->typid, column->collation, column->attlen,
 	column->attbyval, column->attalign};
+	Name		name = &TupleDescAttr(RelationGetDescr(rel), attribute - 1)->attname;
+	LedgerChunk *chunk;
 
 	if (column->length == 0)
-		return "null";
-	return ledger_chunk_encoding(ledger_chunk_open(&source, column->length, &type,
-												   segment->root.nrows, CurrentMemoryContext));
+	{
+		put_chunk(result, values, name, NULL, 0, "null", 0);
+		return;
+	}
+	chunk = ledger_chunk_open(&source, column->length, &type, segment->root.nrows,
+							  CurrentMemoryContext);
+	put_chunk(result, values, name, NULL, 0, ledger_chunk_encoding(chunk), column->length);
+	for (int i = 0; i < ledger_chunk_subcolumns(chunk); i++)
+	{
+		LedgerSubcolumn sub;
+
+		CHECK_FOR_INTERRUPTS();
+		ledger_chunk_subcolumn(chunk, i, &sub);
+		put_chunk(result, values, name, sub.path, sub.path_len,
+				  ledger_chunk_encoding(sub.chunk), sub.length);
+	}
 }
 
 static void
@@ -563,17 +596,13 @@ show_chunks(Relation rel, LedgerSlotNumber slot, const LedgerSlotEntry *entry,
 
 	for (int i = 0; i < segment->root.ncolumns && i < desc->natts; i++)
 	{
-		Datum		values[5];
-		bool		nulls[5] = {0};
+		Datum		values[6];
 
 		if (TupleDescAttr(desc, i)->attisdropped)
 			continue;
 		values[0] = ObjectIdGetDatum(RelationGetRelid(rel));
 		values[1] = Int64GetDatum((int64) LedgerMakeRow(slot, 0));
-		values[2] = NameGetDatum(&TupleDescAttr(desc, i)->attname);
-		values[3] = CStringGetTextDatum(encoding_of(rel, segment, &columns[i], i + 1));
-		values[4] = Int64GetDatum((int64) columns[i].length);
-		put_row(result, values, nulls);
+		show_column(rel, segment, &columns[i], i + 1, values, result);
 	}
 }
 

@@ -12,6 +12,7 @@
 #include "postgres.h"
 
 #include "codec/codec_internal.h"
+#include "codec/shred.h"
 #include "miscadmin.h"
 #include "port/pg_bitutils.h"
 #include "utils/memutils.h"
@@ -51,8 +52,7 @@ check_trailer(LedgerChunk *chunk, const LedgerChunkTrailer *trailer)
 		ledger_corrupt(chunk, "chunk header has a bad length");
 	if (trailer->nrows != (uint32) chunk->nrows)
 		ledger_corrupt(chunk, "chunk has a wrong number of rows");
-	if (trailer->encoding > LEDGER_ENC_LAST || trailer->encoding == 7 ||
-		(trailer->flags & ~LEDGER_CHUNK_FLAGS) != 0 ||
+	if (trailer->encoding > LEDGER_ENC_LAST || (trailer->flags & ~LEDGER_CHUNK_FLAGS) != 0 ||
 		((trailer->flags & LEDGER_CHUNK_ZONES) && (trailer->flags & LEDGER_CHUNK_TEXT_ZONES)))
 		ledger_corrupt(chunk, "chunk has an unknown encoding");
 }
@@ -122,7 +122,8 @@ open_extra(LedgerChunk *chunk, const uint8 *p, const uint8 *end, uint64 preamble
 		byval != (chunk->encoding == LEDGER_ENC_INTEGER || chunk->encoding == LEDGER_ENC_FLOAT))
 		ledger_corrupt(chunk, "encoding does not fit the column's type");
 	if (chunk->encoding != LEDGER_ENC_DICTIONARY && chunk->encoding != LEDGER_ENC_LZ4 &&
-		chunk->encoding != LEDGER_ENC_LINES && preamble != 0)
+		chunk->encoding != LEDGER_ENC_LINES && chunk->encoding != LEDGER_ENC_SHREDDED &&
+		preamble != 0)
 		ledger_corrupt(chunk, "chunk has an unexpected preamble");
 	switch (chunk->encoding)
 	{
@@ -157,6 +158,9 @@ open_extra(LedgerChunk *chunk, const uint8 *p, const uint8 *end, uint64 preamble
 			break;
 		case LEDGER_ENC_LINES:
 			chunk->lines = ledger_lines_open(chunk, p, end, preamble);
+			break;
+		case LEDGER_ENC_SHREDDED:
+			chunk->shred = ledger_shred_open(chunk, p, end, preamble);
 			break;
 	}
 	if ((chunk->encoding == LEDGER_ENC_HEX || chunk->encoding == LEDGER_ENC_DECIMAL) &&
@@ -208,7 +212,7 @@ ledger_chunk_open(const LedgerSource *source, uint64 length, const LedgerColumnT
 	uint8	   *end;
 	uint64		vectors_end;
 
-	Assert(nrows >= 0 && nrows <= LEDGER_SEGMENT_ROWS);
+	Assert(nrows >= 0 && nrows <= LEDGER_CHUNK_ROWS_MAX);
 	chunk->source = *source;
 	chunk->length = length;
 	chunk->type = *type;
@@ -260,6 +264,8 @@ ledger_chunk_references(const LedgerChunk *chunk, const int **columns)
 	const LedgerRowref *rowref;
 
 	*columns = NULL;
+	if (chunk->shred)
+		return ledger_shred_references(chunk->shred, columns);
 	if (chunk->lz4 == NULL)
 		return 0;
 	rowref = ledger_lz4_rowref(chunk->lz4);
@@ -360,6 +366,9 @@ open_vector(LedgerChunk *chunk, int v)
 		case LEDGER_ENC_LINES:
 			ledger_lines_vector_open(chunk, p, end, n);
 			p = end;
+			break;
+		case LEDGER_ENC_SHREDDED:
+			p = ledger_shred_vector_open(chunk, p, end, n);
 			break;
 	}
 	if (p != end)
@@ -483,6 +492,9 @@ decode_dense(LedgerChunk *chunk, int first, int count, const int *rows,
 		case LEDGER_ENC_LINES:
 			ledger_lines_decode(chunk, first, count, values);
 			break;
+		case LEDGER_ENC_SHREDDED:
+			ledger_shred_decode(chunk, first, count, rows, references, values);
+			break;
 	}
 }
 
@@ -602,6 +614,8 @@ ledger_chunk_matches(LedgerChunk *chunk, int first, int count, const LedgerDecod
 			return ledger_lz4_matches(chunk, dense, n, rows, references, values);
 		case LEDGER_ENC_LINES:
 			return ledger_lines_matches(chunk, dense, n, rows, values);
+		case LEDGER_ENC_SHREDDED:
+			return ledger_shred_matches(chunk, dense, n, rows, references, values);
 		default:
 			return decoded_matches(chunk, dense, n, rows, values);
 	}
@@ -638,6 +652,8 @@ ledger_chunk_encoding(const LedgerChunk *chunk)
 			return "float";
 		case LEDGER_ENC_NUMBER:
 			return "number";
+		case LEDGER_ENC_SHREDDED:
+			return "shredded";
 	}
 	pg_unreachable();
 }
@@ -662,7 +678,7 @@ ledger_chunk_zone(const LedgerChunk *chunk, int vector, LedgerZone *zone)
 char *
 ledger_arena_more(LedgerArena *arena, Size size, Size hint)
 {
-	arena->left = Max(size, hint);
+	arena->left = Max(size, Min(hint, LEDGER_ARENA_PIECE));
 	arena->next = palloc_extended(arena->left, MCXT_ALLOC_HUGE);
 	return arena->next;
 }

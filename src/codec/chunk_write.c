@@ -9,6 +9,7 @@
 
 #include "catalog/pg_type_d.h"
 #include "codec/codec_internal.h"
+#include "codec/shred.h"
 #include "miscadmin.h"
 
 /* Bytes a value from which on a decimal number needs no dictionary. */
@@ -200,6 +201,8 @@ choose_by_reference(LedgerEncoder *enc, const LedgerSummary *summary, LedgerDict
 
 	if (summary->constant && summary->longest <= LEDGER_CONSTANT_MAX)
 		return LEDGER_ENC_CONSTANT;
+	if (ledger_shred_begin(enc, summary))
+		return LEDGER_ENC_SHREDDED;
 	enc->templated = ledger_template_detect(enc->input, &enc->tmpl);
 	if (enc->templated)
 	{
@@ -289,6 +292,9 @@ begin_chunk(LedgerEncoder *enc)
 		case LEDGER_ENC_LINES:
 			ledger_lines_write(enc);
 			break;
+		case LEDGER_ENC_SHREDDED:
+			/* done while choosing */
+			break;
 	}
 }
 
@@ -345,6 +351,9 @@ write_vector(LedgerEncoder *enc, int start, int end, LedgerVectorEntry *entry, u
 				break;
 			case LEDGER_ENC_LINES:
 				ledger_lines_vector(enc, start / LEDGER_VECTOR_ROWS);
+				break;
+			case LEDGER_ENC_SHREDDED:
+				ledger_shred_vector(enc);
 				break;
 		}
 	}
@@ -450,7 +459,7 @@ ledger_chunk_encode_with(const LedgerColumnInput *columns, int self,
 	uint64	   *zones = NULL;
 	uint64		preamble;
 
-	Assert(nrows >= 0 && nrows <= LEDGER_SEGMENT_ROWS);
+	Assert(nrows >= 0 && nrows <= LEDGER_CHUNK_ROWS_MAX);
 	enc->columns = columns;
 	enc->self = self;
 	enc->input = &columns[self];

@@ -171,6 +171,29 @@ extern bool ledger_chunk_checks_itself(const LedgerChunk *chunk, LedgerEffort ef
 extern const char *ledger_chunk_encoding(const LedgerChunk *chunk);
 
 /*
+ * The sub-columns of a chunk of shredded jsonb documents, in order; none in
+ * other chunks.  A path may have several, as its values may be of several
+ * classes or look different in different documents; and where a path has the
+ * same value in all documents of a shape, or that of a column of the row, it
+ * has none there.  The chunk is opened on demand, and belongs to the one it is
+ * part of; its rows are the documents that have the path (an array's elements
+ * counting each), which is all that is known of them here.
+ */
+typedef struct LedgerSubcolumn
+{
+	const char *path;			/* as in jsonpath, not terminated */
+	Size		path_len;
+	LedgerColumnType type;
+	int			scale;			/* an int8 is that many decimal places */
+	uint32		nvalues;
+	uint64		length;
+	LedgerChunk *chunk;
+} LedgerSubcolumn;
+
+extern int	ledger_chunk_subcolumns(const LedgerChunk *chunk);
+extern void ledger_chunk_subcolumn(LedgerChunk *chunk, int i, LedgerSubcolumn *subcolumn);
+
+/*
  * Zone map of one vector: least and greatest value that is not NULL, for types
  * whose order is that of the int64 they widen to (integers, oid, "char",
  * bool, date, time, timestamp, timestamptz) and for float4/float8 by their

@@ -5,7 +5,8 @@
  *
  * The bytes of a chunk, in order:
  *
- *		preamble	the dictionary's blocks, or the seed of LZ4, or nothing
+ *		preamble	the dictionary's blocks, the seed of LZ4, the sub-columns of
+ *					shredded documents, or nothing
  *		vectors		one after the other; a vector is its LZ4 blocks (if the
  *					encoding has any), then its "meta" bytes
  *		filter		blocks of 32 bytes, if there is one (filter.c)
@@ -45,6 +46,7 @@ typedef enum LedgerEncoding
 	LEDGER_ENC_HEX = 4,			/* a template's hex digits, two a byte */
 	LEDGER_ENC_DECIMAL = 5,		/* a template's digits as bit-packed number */
 	LEDGER_ENC_LZ4 = 6,			/* lengths, and LZ4 blocks of all the bytes */
+	LEDGER_ENC_SHREDDED = 7,	/* jsonb as sub-columns: see shred.h */
 	LEDGER_ENC_LINES = 8,		/* templates and variables of log lines */
 	LEDGER_ENC_FLOAT = 9,		/* float4, float8: decimal, or differing bits */
 	LEDGER_ENC_NUMBER = 10		/* by reference, but a bit-packed number each */
@@ -89,6 +91,9 @@ typedef struct LedgerVectorEntry
 	uint32		nulls;
 	uint32		unused;			/* zero */
 } LedgerVectorEntry;
+
+/* A sub-column of a segment's column may have more values than that has rows. */
+#define LEDGER_CHUNK_ROWS_MAX	(64 * LEDGER_SEGMENT_ROWS)
 
 /* Readable bytes that must follow any bit-packed integers in memory. */
 #define LEDGER_SLACK			16
@@ -369,6 +374,7 @@ typedef struct LedgerEncoder
 	LedgerSummary summary;
 	struct LedgerLz4Writer *lz4;
 	struct LedgerLinesWriter *lines;
+	struct LedgerShredWriter *shred;
 } LedgerEncoder;
 
 extern void ledger_encoder_write(LedgerEncoder *enc, const void *data, Size len);
@@ -485,6 +491,7 @@ struct LedgerChunk
 	LedgerDict *dict;
 	LedgerLz4Reader *lz4;
 	LedgerLinesReader *lines;
+	struct LedgerShredReader *shred;
 
 	/* the vector read last */
 	int			vector;			/* -1 if none */
@@ -522,7 +529,8 @@ typedef struct LedgerArena
 	Size		left;
 } LedgerArena;
 
-#define LEDGER_ARENA_PIECE		65536
+/* The largest that a memory context takes from its blocks. */
+#define LEDGER_ARENA_PIECE		8192
 
 extern char *ledger_arena_more(LedgerArena *arena, Size size, Size hint);
 

@@ -15,6 +15,9 @@
 /* Room for the copy of a page and its dictionary, without going back to malloc. */
 #define BATCH_INIT_SIZE		(8 * BLCKSZ)
 
+/* Memory that a scan's batch of decoded rows keeps for the next, at most. */
+#define BATCH_KEEP_MAX		(4 * 1024 * 1024)
+
 static void
 forget_contents(LedgerBatch *batch)
 {
@@ -29,6 +32,29 @@ forget_contents(LedgerBatch *batch)
 }
 
 /*
+ * Empty the batch's memory.  The next batch will need about as much, and to get
+ * it anew, page by page, takes longer than much of the decoding.
+ */
+static void
+reset_context(LedgerBatch *batch)
+{
+	Size		used = batch->context->mem_allocated;
+
+	if (used > 2 * batch->kept && used <= BATCH_KEEP_MAX)
+	{
+		MemoryContext old = batch->context;
+
+		batch->context = AllocSetContextCreate(MemoryContextGetParent(old), "ledger batch",
+											   MAXALIGN(used), BATCH_INIT_SIZE,
+											   ALLOCSET_DEFAULT_MAXSIZE);
+		batch->kept = used;
+		MemoryContextDelete(old);
+	}
+	else
+		MemoryContextReset(batch->context);
+}
+
+/*
  * An empty batch for a scan that has had "batch" (or NULL) so far: that one's
  * memory is used again if no TupleTableSlot shows a row of it.
  */
@@ -38,7 +64,7 @@ ledger_batch_renew(LedgerBatch *batch, MemoryContext parent, Relation rel)
 	if (batch != NULL && batch->refs == 1)
 	{
 		forget_contents(batch);
-		MemoryContextReset(batch->context);
+		reset_context(batch);
 	}
 	else
 	{
@@ -48,6 +74,7 @@ ledger_batch_renew(LedgerBatch *batch, MemoryContext parent, Relation rel)
 		batch->context = AllocSetContextCreate(parent, "ledger batch",
 											   0, BATCH_INIT_SIZE, ALLOCSET_DEFAULT_MAXSIZE);
 		batch->refs = 1;
+		batch->kept = BATCH_INIT_SIZE;
 	}
 	batch->rel = rel;
 	batch->relid = RelationGetRelid(rel);

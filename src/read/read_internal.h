@@ -70,6 +70,7 @@ typedef struct LedgerBatch
 {
 	int			refs;
 	MemoryContext context;		/* of all that is below */
+	Size		kept;			/* bytes that the context keeps when it is reset */
 	Oid			relid;
 	Relation	rel;			/* NULL once its scan has left the batch */
 	LedgerRow	first_row;		/* row i of the batch has number first_row + i */

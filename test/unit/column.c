@@ -6,6 +6,7 @@
 
 #include "catalog/pg_type_d.h"
 #include "compat.h"
+#include "json.h"
 
 typedef struct TestType
 {
@@ -450,6 +451,269 @@ column_make_entry(Column *column, const Column *others, int nothers, int nrows, 
 		column->isnull[row] = RANDOM_BELOW(20) == 0;
 		if (!column->isnull[row])
 			column->values[row] = make_datum(&type, room, len);
+	}
+}
+
+/* ---- jsonb ---- */
+
+static const char *const json_patterns[] = {
+	"entries", "random", "optional keys", "type changes", "arrays", "numbers", "large", "odd keys",
+	"damaged", "few that recur", "wide"
+};
+
+int
+column_njson(void)
+{
+	return lengthof(json_patterns);
+}
+
+#define JSON_ROOM	1000000
+
+/* JSON text being made. */
+typedef struct Text
+{
+	char	   *p;
+	int			len;
+} Text;
+
+static void add(Text *text, const char *format,...) pg_attribute_printf(2, 3);
+
+static void
+add(Text *text, const char *format,...)
+{
+	va_list		args;
+
+	va_start(args, format);
+	text->len += vsnprintf(text->p + text->len, JSON_ROOM / 4 - text->len, format, args);
+	va_end(args);
+}
+
+static void
+add_number(Text *text)
+{
+	int			digits = RANDOM_BELOW(20) == 0 ? 1 + RANDOM_BELOW(300) : RANDOM_BELOW(12);
+
+	add(text, "%s%d", RANDOM_BELOW(4) ? "" : "-", RANDOM_BELOW(3) ? 0 : 1 + RANDOM_BELOW(9999));
+	if (RANDOM_BELOW(3) == 0)
+		return;
+	add(text, ".%d", RANDOM_BELOW(10));
+	while (digits-- > 0)
+		add(text, "%d", RANDOM_BELOW(3) ? 0 : RANDOM_BELOW(10));
+}
+
+static void
+add_scalar(Text *text)
+{
+	switch (RANDOM_BELOW(6))
+	{
+		case 0:
+			add(text, "null");
+			break;
+		case 1:
+			add(text, "%s", RANDOM_BELOW(2) ? "true" : "false");
+			break;
+		case 2:
+		case 3:
+			add_number(text);
+			break;
+		default:
+			add(text, "\"");
+			for (int n = RANDOM_BELOW(RANDOM_BELOW(50) ? 12 : 300); n > 0; n--)
+				add(text, "%s", (const char *[]) {"a", "7", "\\\"", "\\\\", "\303\251", " ", "f"}[RANDOM_BELOW(7)]);
+			add(text, "\"");
+			break;
+	}
+}
+
+static void
+add_random(Text *text, int depth)
+{
+	int			n = RANDOM_BELOW(RANDOM_BELOW(30) ? 4 : 70);
+	bool		object = RANDOM_BELOW(2);
+
+	if (depth == 0 || text->len > 20000 || RANDOM_BELOW(3) == 0)
+	{
+		add_scalar(text);
+		return;
+	}
+	add(text, object ? "{" : "[");
+	for (int i = 0; i < n; i++)
+	{
+		if (i > 0)
+			add(text, ",");
+		if (object)
+			add(text, "\"%.*s\":", RANDOM_BELOW(6), "abcdefg" + RANDOM_BELOW(2));
+		add_random(text, depth - 1);
+	}
+	add(text, object ? "}" : "]");
+}
+
+static void
+add_nested(Text *text, int depth)
+{
+	for (int i = 0; i < depth; i++)
+		add(text, i % 2 ? "{\"d\":" : "[1,");
+	add(text, "{}");
+	for (int i = depth - 1; i >= 0; i--)
+		add(text, i % 2 ? "}" : "]");
+}
+
+/* The value of another column as a JSON string, often. */
+static void
+add_other(Text *text, const char *key, const Column *others, int nothers, int row)
+{
+	const Column *other = nothers > 0 ? &others[RANDOM_BELOW(20) ? 0 : RANDOM_BELOW(nothers)] : NULL;
+	LedgerBytes value;
+
+	add(text, "\"%s\":", key);
+	if (other == NULL || other->isnull[row] || RANDOM_BELOW(30) == 0)
+	{
+		add(text, "\"tr-%d\"", RANDOM_BELOW(100));
+		return;
+	}
+	value = ledger_datum_bytes(&other->input.type, other->values[row]);
+	add(text, "\"");
+	for (Size i = 0; i < Min(value.len, 200); i++)
+	{
+		if (value.data[i] == '"' || value.data[i] == '\\')
+			add(text, "\\");
+		add(text, "%c", value.data[i] ? value.data[i] : 1);
+	}
+	add(text, "\"");
+}
+
+static void
+add_entry(Text *text, const Column *others, int nothers, int row)
+{
+	add(text, "{");
+	add_other(text, "trace_id", others, nothers, row);
+	add(text, ",\"sensitive\":false,\"version\":2,\"kind\":\"entry\",\"score\":%d.%02d,", RANDOM_BELOW(3),
+		RANDOM_BELOW(100));
+	switch (RANDOM_BELOW(5))
+	{
+		case 0:
+			add(text, "\"text\":\"word %d\",\"reply\":[{\"t\":\"x\"},{\"t\":\"%d\"}]", RANDOM_BELOW(1000),
+				RANDOM_BELOW(100));
+			break;
+		case 1:
+			add(text, "\"status\":%d,\"open\":%s,\"parent\":{\"id\":\"%08d-%d\",\"data\":{}}",
+				(int[]) {200, 404}[RANDOM_BELOW(2)], RANDOM_BELOW(2) ? "true" : "false", row * 7, RANDOM_BELOW(10));
+			break;
+		case 2:
+			add(text, "\"parent\":null,\"tags\":[],\"text\":\"%s\"", RANDOM_BELOW(3) ? "yes" : "no");
+			break;
+		case 3:
+			add_other(text, "again", others, nothers, row);
+			add(text, ",\"n\":%d", RANDOM_BELOW(1 << 30));
+			break;
+		default:
+			add(text, "\"amount\":%d.%d0", RANDOM_BELOW(100), RANDOM_BELOW(10));
+			break;
+	}
+	add(text, "}");
+}
+
+static void
+add_many(Text *text, int n, bool object)
+{
+	add(text, object ? "{" : "[");
+	for (int i = 0; i < n; i++)
+	{
+		add(text, i > 0 ? "," : "");
+		if (object)
+			add(text, "\"k%d\":", i);
+		add(text, i % 3 ? "%d" : "\"v%d\"", RANDOM_BELOW(100000));
+	}
+	add(text, object ? "}" : "]");
+}
+
+static void
+make_json(Text *text, int pattern, const Column *others, int nothers, int row)
+{
+	int			random = RANDOM_BELOW(100);
+
+	switch (pattern)
+	{
+		case 0:
+			add_entry(text, others, nothers, row);
+			break;
+		case 1:
+			add_random(text, 1 + RANDOM_BELOW(6));
+			break;
+		case 2:
+			add(text, "{\"always\":%d", row);
+			for (int i = 0; i < 14; i++)
+				if (RANDOM_BELOW(4) == 0)
+					add(text, ",\"o%d\":\"v%d\"", i, RANDOM_BELOW(50));
+			add(text, "}");
+			break;
+		case 3:
+			add(text, "{\"a\":");
+			add_scalar(text);
+			add(text, ",\"b\":%s}", random < 50 ? "1" : random < 80 ? "{\"c\":[1]}" : "[[]]");
+			break;
+		case 4:
+			add_many(text, random < 90 ? RANDOM_BELOW(5) : RANDOM_BELOW(random < 98 ? 80 : 5000), false);
+			break;
+		case 5:
+			add(text, "{\"i\":%d,\"price\":%d.%02d,\"free\":", RANDOM_BELOW(1000) - 500, RANDOM_BELOW(1000),
+				RANDOM_BELOW(100));
+			add_number(text);
+			add(text, ",\"short\":%d.%d,\"big\":" UINT64_FORMAT "}", RANDOM_BELOW(10), 1 + RANDOM_BELOW(9),
+				shim_random() >> RANDOM_BELOW(64));
+			break;
+		case 6:
+			add(text, "{\"id\":%d,\"blob\":", row);
+			if (random < 90)
+				add_entry(text, others, nothers, row);
+			else
+				add_many(text, random < 97 ? 400 : 9000, random % 2);
+			add(text, "}");
+			break;
+		case 7:
+			add(text, "{\"\":%d,\"\303\251t\303\251\":\"%d\",\"a.b\":{\"c d\":true,\"\\\"q\\\"\":[0,{\"\\n\":%d}]}",
+				random, row, row % 7);
+			add(text, ",\"key %d\":null}", random % 3);
+			break;
+		case 8:
+			add_entry(text, others, nothers, row);
+			break;
+		case 9:
+			add(text, "{\"one of\":%d}", random % 5);
+			break;
+		default:
+			if (random < 95)
+				add_many(text, 60 + random % 3, true);
+			else
+				add_nested(text, RANDOM_BELOW(random == 99 ? 500 : 20));
+			break;
+	}
+}
+
+void
+column_make_json(Column *column, int pattern, const Column *others, int nothers, int nrows)
+{
+	static char text[JSON_ROOM / 4];
+	static char room[2 * JSON_ROOM + 64];
+	const LedgerColumnType type = {JSONBOID, 0, -1, false, 'i'};
+
+	column_begin(column, &type, nrows);
+	snprintf(column->name, sizeof(column->name), "jsonb, %s, %d rows", json_patterns[pattern], nrows);
+	for (int row = 0; row < nrows; row++)
+	{
+		Text		made = {text, 0};
+		int			len;
+
+		column->isnull[row] = RANDOM_BELOW(30) == 0;
+		if (column->isnull[row])
+			continue;
+		make_json(&made, pattern, others, nothers, row);
+		len = (int) json_make(text, room);
+		if (pattern == 8 && RANDOM_BELOW(8) == 0)
+			room[RANDOM_BELOW(len)] ^= 1 << RANDOM_BELOW(8);
+		if (pattern == 8 && RANDOM_BELOW(50) == 0)
+			len = RANDOM_BELOW(len + 1);
+		column->values[row] = make_datum(&type, room, len);
 	}
 }
 

@@ -31,6 +31,11 @@ extern void column_free(Column *column);
 extern void column_make_entry(Column *column, const Column *others, int nothers,
 							  int nrows, bool large);
 
+/* jsonb documents, of which some hold values of the others. */
+extern int	column_njson(void);
+extern void column_make_json(Column *column, int pattern, const Column *others, int nothers,
+							 int nrows);
+
 extern bool column_same(const LedgerColumnInput *input, int row, Datum value, bool isnull);
 
 #endif							/* LEDGER_TEST_COLUMN_H */

@@ -163,6 +163,22 @@ main(int argc, char **argv)
 			}
 		}
 	}
+	for (int s = 0; s < 4; s++)
+	{
+		for (int pattern = 0; pattern < column_njson(); pattern++)
+		{
+			Column		columns[2];
+			LedgerColumnInput inputs[2];
+
+			column_make(&columns[0], 9, 3, s % 2, sizes[s]);
+			column_make_json(&columns[1], pattern, columns, 1, sizes[s]);
+			inputs[0] = columns[0].input;
+			inputs[1] = columns[1].input;
+			fuzz_column(inputs, 1, rounds * 4);
+			column_free(&columns[0]);
+			column_free(&columns[1]);
+		}
+	}
 	printf("fuzz: %ld noticed, %ld decoded\n", noticed, decoded_anyway);
 	printf("%ld passed, 0 failed\n", noticed + decoded_anyway);
 	return 0;

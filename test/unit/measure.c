@@ -4,10 +4,8 @@
  *
  * usage: measure FILE [quick] [shuffle]
  *
- * Column 4 (ts) becomes a timestamptz, column 10 (data) a jsonb; the others are
- * text.  A field that
- * begins with \\x is taken as bytes in hexadecimal, so that the file can hold
- * jsonb as the server stores it.  With "shuffle", entries are drawn at random,
+ * Column 4 (ts) becomes a timestamptz, column 10 jsonb; the others are text.
+ * With "shuffle", entries are drawn at random,
  * with replacement, from the first 100,000, as single-row loading does.
  */
 #include "shim.h"
@@ -17,8 +15,13 @@
 #include "catalog/pg_type_d.h"
 #include "compat.h"
 #include "codec/codec_internal.h"
+#include "json.h"
 
 #define COLUMNS_MAX 64
+#define JSONB_COLUMN 9
+
+/* about what a segment of bot entries has */
+#define SEGMENT_ROWS 51000
 
 static Datum *table[COLUMNS_MAX];
 static bool *nulls[COLUMNS_MAX];
@@ -33,12 +36,6 @@ now(void)
 
 	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
 	return t.tv_sec + t.tv_nsec * 1e-9;
-}
-
-static int
-hex_digit(char c)
-{
-	return (c & 15) + (c >> 6) * 9;
 }
 
 static Datum
@@ -57,12 +54,6 @@ unescape(char *field)
 {
 	char	   *dst = field;
 
-	if (strncmp(field, "\\\\x", 3) == 0)
-	{
-		for (char *p = field + 3; p[0] && p[1]; p += 2)
-			*dst++ = hex_digit(p[0]) << 4 | hex_digit(p[1]);
-		return dst - field;
-	}
 	for (char *p = field; *p; p++)
 	{
 		if (*p == '\\' && p[1])
@@ -128,6 +119,14 @@ load(const char *path)
 			{
 				int			len = unescape(field);
 
+				if (c == JSONB_COLUMN)
+				{
+					static char jsonb[65536];
+
+					field[len] = '\0';
+					len = json_make(field, jsonb);
+					field = jsonb;
+				}
 				table[c][nrows] = make_text(field, len);
 			}
 			c++;
@@ -174,8 +173,11 @@ column_type(int c)
 		type.attlen = 8;
 		type.attbyval = true;
 	}
-	if (c == 9)
+	else if (c == JSONB_COLUMN)
+	{
 		type.typid = JSONBOID;
+		type.collation = InvalidOid;
+	}
 	return type;
 }
 
@@ -193,6 +195,26 @@ typedef struct Totals
 static Totals totals[COLUMNS_MAX];
 static int	singles;
 static LedgerEffort effort = LEDGER_EFFORT_THOROUGH;
+
+/* What the sub-columns of a chunk take, of the first segment. */
+static void
+show_subcolumns(LedgerChunk *chunk, int rows)
+{
+	uint64		total = 0;
+
+	for (int i = 0; i < ledger_chunk_subcolumns(chunk); i++)
+	{
+		LedgerSubcolumn sub;
+
+		ledger_chunk_subcolumn(chunk, i, &sub);
+		printf("  %-40.*s %-10s %7u values %7.3f bytes/entry\n", (int) sub.path_len, sub.path,
+			   ledger_chunk_encoding(sub.chunk), sub.nvalues, (double) sub.length / rows);
+		total += sub.length;
+	}
+	if (total > 0)
+		printf("  shapes and the rest of the chunk %40.3f bytes/entry\n",
+			   (double) (chunk->length - total) / rows);
+}
 
 static void
 get_references(LedgerChunk *chunk, const LedgerColumnInput *columns, int first,
@@ -266,6 +288,8 @@ measure_column(const LedgerColumnInput *columns, int c)
 		check(input, first, count, values, isnull);
 		start = now();
 	}
+	if (columns[c].values == table[c])
+		show_subcolumns(chunk, input->nrows);
 	shim_free_all();
 
 	/* a lookup opens the chunk each time, as nothing may be cached */
@@ -339,12 +363,12 @@ main(int argc, char **argv)
 				raw_bytes += VARSIZE(table[c][row]) - (c < 9 ? 3 : 0);
 		}
 	}
-	for (int start = 0; start < nrows; start += LEDGER_SEGMENT_ROWS)
+	for (int start = 0; start < nrows; start += SEGMENT_ROWS)
 	{
 		for (int c = 0; c < ncolumns; c++)
 		{
 			columns[c].type = column_type(c);
-			columns[c].nrows = Min(LEDGER_SEGMENT_ROWS, nrows - start);
+			columns[c].nrows = Min(SEGMENT_ROWS, nrows - start);
 			columns[c].values = table[c] + start;
 			columns[c].isnull = nulls[c] + start;
 		}

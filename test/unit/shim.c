@@ -17,7 +17,21 @@ typedef struct Header
 	size_t		unused;			/* keeps what follows aligned */
 } Header;
 
+/* Where allocations are that belong to no context. */
 static Header head = {&head, &head, 0, 0};
+
+/*
+ * Contexts are flat: what is allocated in one goes with it, but children of it
+ * only with shim_free_all().
+ */
+typedef struct Context
+{
+	MemoryContextData data;
+	Header		head;
+	struct Context *next;
+} Context;
+
+static Context *contexts = NULL;
 
 size_t		shim_allocated = 0;
 size_t		shim_peak = 0;
@@ -49,6 +63,7 @@ static void *
 allocate(size_t size)
 {
 	Header	   *header;
+	Header	   *list;
 
 	if (size > shim_limit)
 	{
@@ -59,10 +74,11 @@ allocate(size_t size)
 	if (header == NULL)
 		abort();
 	header->size = size;
-	header->next = head.next;
-	header->previous = &head;
-	head.next->previous = header;
-	head.next = header;
+	list = CurrentMemoryContext ? &((Context *) CurrentMemoryContext)->head : &head;
+	header->next = list->next;
+	header->previous = list;
+	list->next->previous = header;
+	list->next = header;
 	shim_allocated += size;
 	if (shim_allocated > shim_peak)
 		shim_peak = shim_allocated;
@@ -83,6 +99,10 @@ pfree(void *pointer)
 void
 shim_free_all(void)
 {
+	/* an error's jump may have left one of those */
+	CurrentMemoryContext = NULL;
+	while (contexts)
+		MemoryContextDelete((MemoryContext) contexts);
 	while (head.next != &head)
 		pfree(head.next + 1);
 }
@@ -124,39 +144,94 @@ palloc_extended(Size size, int flags)
 	return (flags & MCXT_ALLOC_ZERO) ? memset(p, 0, size) : p;
 }
 
+/* In the same context, that is, in the same place of its list. */
 void *
 repalloc(void *pointer, Size size)
 {
-	size_t		old = ((Header *) pointer - 1)->size;
+	Header	   *old = (Header *) pointer - 1;
+	Header	   *neighbour = old->previous;
 	void	   *p = allocate_checked(size);
+	Header	   *new = (Header *) p - 1;
 
-	memcpy(p, pointer, Min(old, size));
+	memcpy(p, pointer, Min(old->size, size));
+	new->next->previous = new->previous;
+	new->previous->next = new->next;
+	new->next = neighbour->next;
+	new->previous = neighbour;
+	new->next->previous = new;
+	neighbour->next = new;
 	pfree(pointer);
+	return p;
+}
+
+MemoryContext
+AllocSetContextCreateInternal(MemoryContext parent, const char *name, Size minContextSize,
+							  Size initBlockSize, Size maxBlockSize)
+{
+	Context    *context = calloc(1, sizeof(Context));
+
+	context->head.next = context->head.previous = &context->head;
+	context->next = contexts;
+	contexts = context;
+	return (MemoryContext) context;
+}
+
+void
+MemoryContextReset(MemoryContext context)
+{
+	Header	   *list = &((Context *) context)->head;
+
+	while (list->next != list)
+		pfree(list->next + 1);
+}
+
+void
+MemoryContextDelete(MemoryContext context)
+{
+	Context   **place = &contexts;
+
+	MemoryContextReset(context);
+	while (*place != (Context *) context)
+		place = &(*place)->next;
+	*place = (*place)->next;
+	free(context);
+}
+
+static MemoryContext
+switch_to(MemoryContext context)
+{
+	MemoryContext old = CurrentMemoryContext;
+
+	CurrentMemoryContext = context;
+	return old;
+}
+
+void *
+MemoryContextAllocExtended(MemoryContext context, Size size, int flags)
+{
+	MemoryContext old = switch_to(context);
+	void	   *p = palloc_extended(size, flags);
+
+	CurrentMemoryContext = old;
 	return p;
 }
 
 void *
 MemoryContextAlloc(MemoryContext context, Size size)
 {
-	return palloc(size);
+	return MemoryContextAllocExtended(context, size, 0);
 }
 
 void *
 MemoryContextAllocZero(MemoryContext context, Size size)
 {
-	return palloc0(size);
+	return MemoryContextAllocExtended(context, size, MCXT_ALLOC_ZERO);
 }
 
 void *
 MemoryContextAllocHuge(MemoryContext context, Size size)
 {
-	return allocate(size);
-}
-
-void *
-MemoryContextAllocExtended(MemoryContext context, Size size, int flags)
-{
-	return palloc_extended(size, flags);
+	return MemoryContextAllocExtended(context, size, MCXT_ALLOC_HUGE);
 }
 
 void

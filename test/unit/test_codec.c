@@ -7,6 +7,7 @@
 
 #include "catalog/pg_type_d.h"
 #include "codec/codec_internal.h"
+#include "json.h"
 
 static int	passed;
 static int	failed;
@@ -29,7 +30,7 @@ static void
 count_encoding(const char *name)
 {
 	static const char *const names[] = {"null", "constant", "integer", "dictionary", "hex",
-	"decimal", "lz4", "lz4+refs", "lines",
+	"decimal", "lz4", "lz4+refs", "lines", "shredded",
 	"float", "number"};
 
 	for (int i = 0; i < (int) lengthof(names); i++)
@@ -451,6 +452,106 @@ check_references(void)
 	}
 }
 
+/* Documents that are taken apart, or not, and refer to columns before them. */
+static void
+check_json(void)
+{
+	static const int sizes[] = {1, 40, 1024, 4000};
+
+	for (int s = 0; s < (int) lengthof(sizes); s++)
+	{
+		for (int pattern = 0; pattern < column_njson(); pattern++)
+		{
+			for (int nulls = 0; nulls < 2; nulls++)
+			{
+				Column		columns[4];
+				LedgerColumnInput inputs[4];
+
+				if (pattern == 6 && sizes[s] > 1024)
+					continue;
+				column_make(&columns[0], 9, 3, nulls, sizes[s]);
+				column_make(&columns[1], 6, 1, nulls, sizes[s]);
+				column_make(&columns[2], 9, pattern, nulls, sizes[s]);
+				{
+					Column		others[2] = {columns[0], columns[2]};
+
+					column_make_json(&columns[3], pattern, others, 2, sizes[s]);
+				}
+				for (int i = 0; i < 4; i++)
+					inputs[i] = columns[i].input;
+				check_column(inputs, 3, columns[3].name, 20);
+				for (int i = 0; i < 4; i++)
+					column_free(&columns[i]);
+			}
+		}
+	}
+}
+
+/* A sub-column's values, path and type as one expects them. */
+static void
+check_subcolumns(void)
+{
+	static const char *const expected[] = {"$.n", "$.list[*].\"a b\"", "$.s", "$.price"};
+	static char room[4096];
+	const LedgerColumnType type = {JSONBOID, 0, -1, false, 'i'};
+	Datum		values[400];
+	bool		isnull[400] = {false};
+	LedgerColumnInput input = {type, 400, values, isnull, NULL};
+	ShimBuffer	buffer = {0};
+	LedgerSink	sink = shim_sink(&buffer);
+	LedgerSource source = shim_source(&buffer);
+	int			found = 0;
+
+	for (int row = 0; row < 400; row++)
+	{
+		char		text[200];
+		char	   *value;
+		size_t		len;
+
+		snprintf(text, sizeof(text), "{\"n\":%d,\"list\":[{\"a b\":%d},{\"a b\":7}],\"price\":%d.%d5,\"c\":\"always\",\"s\":\"%d x %d\"}",
+				 row - 10, row, row, row % 10, row % 3, row);
+		len = json_make(text, room);
+		value = malloc(len + VARHDRSZ);
+		SET_VARSIZE(value, len + VARHDRSZ);
+		memcpy(value + VARHDRSZ, room, len);
+		values[row] = PointerGetDatum(value);
+	}
+	ledger_chunk_encode(&input, 0, LEDGER_EFFORT_THOROUGH, &sink);
+	if (setjmp(shim_corrupt_jump) == 0)
+	{
+		LedgerChunk *chunk = ledger_chunk_open(&source, buffer.len, &type, 400, NULL);
+
+		for (int i = 0; i < ledger_chunk_subcolumns(chunk); i++)
+		{
+			LedgerSubcolumn sub;
+			Datum		decoded[400];
+			bool		null[400];
+
+			ledger_chunk_subcolumn(chunk, i, &sub);
+			for (int k = 0; k < (int) lengthof(expected); k++)
+				found += strlen(expected[k]) == sub.path_len &&
+					memcmp(expected[k], sub.path, sub.path_len) == 0;
+			ledger_chunk_decode(sub.chunk, 0, 100, NULL, decoded, null);
+			if (sub.path_len == 3 && memcmp(sub.path, "$.n", 3) == 0)
+				report(sub.type.typid == INT8OID && sub.nvalues == 400 && decoded[99] == 89,
+					   "sub-columns", "integers");
+			if (sub.path_len == 7 && memcmp(sub.path, "$.price", 7) == 0)
+				report(sub.type.typid == INT8OID && sub.scale == 2 && decoded[99] == 9995,
+					   "sub-columns", "decimals");
+			if (sub.path_len > 6 && memcmp(sub.path, "$.list", 6) == 0)
+				report(sub.nvalues == 400, "sub-columns", "elements that differ");
+		}
+		report(found == (int) lengthof(expected), "sub-columns", "paths");
+		report(ledger_chunk_subcolumns(chunk) == found, "sub-columns", "number");
+	}
+	else
+		report(false, "sub-columns", shim_corrupt_detail);
+	shim_free_all();
+	for (int row = 0; row < 400; row++)
+		free(DatumGetPointer(values[row]));
+	free(buffer.data);
+}
+
 /* One value of 600 MB and some small ones: memory stays small. */
 static void
 check_huge_value(LedgerEffort effort)
@@ -591,6 +692,14 @@ int
 main(int argc, char **argv)
 {
 	shim_seed(argc > 1 ? strtoull(argv[1], NULL, 10) : 1);
+	/* a second argument: the tests of jsonb only */
+	check_json();
+	check_subcolumns();
+	if (argc > 2)
+	{
+		printf("%d passed, %d failed\n", passed, failed);
+		return failed > 0;
+	}
 	check_version();
 	check_hashes();
 	check_references();
@@ -598,7 +707,7 @@ main(int argc, char **argv)
 	check_full_segments();
 	check_huge_value(LEDGER_EFFORT_QUICK);
 	check_huge_value(LEDGER_EFFORT_THOROUGH);
-	for (int i = 0; i < 11; i++)
+	for (int i = 0; i < 12; i++)
 	{
 		if (encodings[i] == 0)
 			report(false, "encodings", "not all were seen");

@@ -1,0 +1,633 @@
+/*-------------------------------------------------------------------------
+ *
+ * shred_read.c
+ *	  Shredded documents: the decoder.  See shred.h.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <lz4.h>
+
+#include "catalog/pg_type_d.h"
+#include "codec/shred.h"
+#include "miscadmin.h"
+#include "utils/jsonb.h"
+#include "utils/memutils.h"
+
+/* Most bytes of a document that was taken apart, with what may be room only. */
+#define BUILT_MAX	(4 * LEDGER_SHRED_DOCUMENT)
+
+/* The scratch keeps so much from call to call, if it was needed. */
+#define SCRATCH_MIN	(32 * 1024)
+#define SCRATCH_MAX	(2 * 1024 * 1024)
+
+/* A sub-column: argument of its chunk's source. */
+typedef struct SubColumn
+{
+	LedgerChunk *parent;
+	uint64		offset;
+	uint64		length;
+	LedgerChunk *chunk;			/* NULL until it is needed */
+
+	/* of the call of ledger_shred_decode: the values that its rows take */
+	const Datum *next;
+	uint64		begin;
+	uint64		need;
+} SubColumn;
+
+struct LedgerShredReader
+{
+	uint32		raw_length;
+	uint32		stored_length;
+	pg_crc32c	crc;
+	LedgerShredCatalog catalog;
+	SubColumn  *columns;
+	MemoryContext scratch;		/* values of sub-columns, during a call */
+	Size		scratch_size;	/* that it keeps */
+	uint32	   *counts;			/* of shapes, during a call */
+
+	/* the current vector */
+	uint64	   *starts;			/* of each sub-column */
+};
+
+static void
+column_read(void *arg, uint64 offset, size_t len, void *dst)
+{
+	SubColumn  *column = arg;
+	const LedgerSource *source = &column->parent->source;
+
+	if (offset > column->length || len > column->length - offset)
+		ledger_corrupt(column->parent, "sub-column is read past its end");
+	source->read(source->arg, column->offset + offset, len, dst);
+}
+
+static void
+column_corrupt(void *arg, const char *detail)
+{
+	SubColumn  *column = arg;
+
+	ledger_corrupt(column->parent, detail);
+}
+
+/* Read and understand the catalog, which ends the preamble. */
+static void
+read_catalog(LedgerChunk *chunk, LedgerShredReader *shred, uint64 preamble)
+{
+	LedgerShredCatalog *catalog = &shred->catalog;
+	uint64		start = preamble - shred->stored_length;
+	uint8	   *stored = MemoryContextAlloc(chunk->context, shred->stored_length + 1);
+	uint8	   *raw = stored;
+	uint64		end = 0;
+	const char *bad;
+
+	chunk->source.read(chunk->source.arg, start, shred->stored_length, stored);
+	if (ledger_crc(stored, shred->stored_length) != shred->crc)
+		ledger_corrupt(chunk, "catalog of shredded documents has a wrong checksum");
+	if (shred->stored_length < shred->raw_length)
+	{
+		raw = MemoryContextAlloc(chunk->context, shred->raw_length);
+		if (LZ4_decompress_safe((char *) stored, (char *) raw, shred->stored_length,
+								shred->raw_length) != (int) shred->raw_length)
+			ledger_corrupt(chunk, "catalog of shredded documents does not decompress");
+		pfree(stored);
+	}
+	bad = ledger_shred_catalog_read(catalog, raw, raw + shred->raw_length, chunk->context);
+	if (bad)
+		ledger_corrupt(chunk, bad);
+	if (catalog->ncolumns > 0)
+		end = catalog->columns[catalog->ncolumns - 1].offset +
+			catalog->columns[catalog->ncolumns - 1].length;
+	if (end != start)
+		ledger_corrupt(chunk, "sub-columns do not fill their chunk");
+}
+
+/*
+ * Understand the encoding's part of the header.
+ */
+LedgerShredReader *
+ledger_shred_open(LedgerChunk *chunk, const uint8 *p, const uint8 *end, uint64 preamble)
+{
+	LedgerShredReader *shred = MemoryContextAllocZero(chunk->context, sizeof(LedgerShredReader));
+	LedgerShredCatalog *catalog = &shred->catalog;
+
+	/* neither can a sub-column be shredded */
+	if (chunk->type.attlen != -1 || chunk->type.typid == TEXTOID ||
+		chunk->type.typid == BYTEAOID)
+		ledger_corrupt(chunk, "encoding does not fit the column's type");
+	if (end - p != 12)
+		ledger_corrupt(chunk, "header of shredded documents is malformed");
+	memcpy(&shred->raw_length, p, sizeof(uint32));
+	memcpy(&shred->stored_length, p + 4, sizeof(uint32));
+	memcpy(&shred->crc, p + 8, sizeof(uint32));
+	if (shred->stored_length > preamble || shred->stored_length > shred->raw_length ||
+		shred->raw_length > LEDGER_SHRED_CATALOG ||
+		shred->raw_length > (uint64) shred->stored_length * 256)
+		ledger_corrupt(chunk, "catalog of shredded documents has a bad length");
+	read_catalog(chunk, shred, preamble);
+
+	shred->columns = MemoryContextAllocZero(chunk->context,
+											(catalog->ncolumns + 1) * sizeof(SubColumn));
+	for (int i = 0; i < catalog->ncolumns; i++)
+	{
+		shred->columns[i].parent = chunk;
+		shred->columns[i].offset = catalog->columns[i].offset;
+		shred->columns[i].length = catalog->columns[i].length;
+	}
+	shred->starts = MemoryContextAlloc(chunk->context, (catalog->ncolumns + 1) * sizeof(uint64));
+	shred->counts = MemoryContextAllocZero(chunk->context,
+										   (catalog->nshapes + 1) * sizeof(uint32));
+	shred->scratch = AllocSetContextCreate(chunk->context, "ledger sub-columns",
+										   ALLOCSET_DEFAULT_SIZES);
+	return shred;
+}
+
+int
+ledger_shred_references(const LedgerShredReader *shred, const int **columns)
+{
+	*columns = shred->catalog.references;
+	return shred->catalog.nreferences;
+}
+
+/*
+ * Turn to the vector of n values whose meta, but for the null bitmap, is p to
+ * end; returns what follows it.
+ */
+const uint8 *
+ledger_shred_vector_open(LedgerChunk *chunk, const uint8 *p, const uint8 *end, int n)
+{
+	LedgerShredReader *shred = chunk->shred;
+	int			ncolumns = shred->catalog.ncolumns;
+	LedgerIntegers starts;
+
+	p = ledger_integers_open(&chunk->ints, n, p, end);
+	if (p == NULL)
+		ledger_corrupt(chunk, "shapes of documents are malformed");
+	p = ledger_integers_open(&starts, ncolumns, p, end);
+	if (p == NULL)
+		ledger_corrupt(chunk, "starts of sub-columns are malformed");
+	ledger_integers_read(&starts, 0, ncolumns, shred->starts);
+	for (int i = 0; i < ncolumns; i++)
+	{
+		if (shred->starts[i] > shred->catalog.columns[i].nvalues)
+			ledger_corrupt(chunk, "start of a sub-column is out of range");
+	}
+	return p;
+}
+
+/* Open a sub-column, if it is not. */
+static LedgerChunk *
+open_column(LedgerChunk *chunk, int i)
+{
+	SubColumn  *column = &chunk->shred->columns[i];
+	const LedgerShredColumn *entry = &chunk->shred->catalog.columns[i];
+
+	if (column->chunk == NULL)
+	{
+		LedgerColumnType type = ledger_shred_column_type(entry);
+		LedgerSource source;
+		const int  *references;
+
+		source.read = column_read;
+		source.corrupt = column_corrupt;
+		source.arg = column;
+		column->chunk = ledger_chunk_open(&source, column->length, &type, entry->nvalues,
+										  chunk->context);
+		if (ledger_chunk_references(column->chunk, &references) > 0)
+		{
+			column->chunk = NULL;
+			ledger_corrupt(chunk, "sub-column refers to another column");
+		}
+	}
+	return column->chunk;
+}
+
+/* Decode the values that the call needs of a sub-column, in the scratch. */
+static void
+decode_column(LedgerChunk *chunk, int i)
+{
+	SubColumn  *column = &chunk->shred->columns[i];
+	LedgerChunk *sub = open_column(chunk, i);
+	Datum	   *values = palloc_extended(column->need * sizeof(Datum), MCXT_ALLOC_HUGE);
+	bool	   *isnull = palloc_extended(column->need, MCXT_ALLOC_HUGE);
+	uint64		done = 0;
+
+	while (done < column->need)
+	{
+		int			first = column->begin + done;
+		int			count = Min(column->need - done,
+								LEDGER_VECTOR_ROWS - first % LEDGER_VECTOR_ROWS);
+
+		ledger_chunk_decode(sub, first, count, NULL, values + done, isnull + done);
+		done += count;
+	}
+	if (memchr(isnull, true, column->need) != NULL)
+		ledger_corrupt(chunk, "sub-column has a NULL");
+	column->next = values;
+}
+
+/* Add to each sub-column's number of values what the rows counted take. */
+static void
+add_uses(LedgerShredReader *shred, bool need)
+{
+	for (int s = 0; s < shred->catalog.nshapes; s++)
+	{
+		const LedgerShredShape *shape = &shred->catalog.shapes[s];
+
+		if (shred->counts[s] == 0)
+			continue;
+		for (int u = 0; u < shape->nuses; u++)
+		{
+			SubColumn  *column = &shred->columns[shape->uses[u].column];
+			uint64		more = (uint64) shape->uses[u].count * shred->counts[s];
+
+			if (need)
+				column->need += more;
+			else
+				column->begin += more;
+		}
+		shred->counts[s] = 0;
+	}
+}
+
+/*
+ * Find out which values of each sub-column rows first .. first + count - 1 of
+ * the vector take, and decode them.
+ */
+static void
+decode_columns(LedgerChunk *chunk, const uint64 *codes, int first, int count)
+{
+	LedgerShredReader *shred = chunk->shred;
+	int			nshapes = shred->catalog.nshapes;
+
+	for (int i = 0; i < shred->catalog.ncolumns; i++)
+	{
+		shred->columns[i].begin = shred->starts[i];
+		shred->columns[i].need = 0;
+	}
+	memset(shred->counts, 0, nshapes * sizeof(uint32));
+	for (int i = 0; i < first + count; i++)
+	{
+		if (codes[i] >= (uint64) nshapes)
+			ledger_corrupt(chunk, "document has no such shape");
+		if (i == first)
+			add_uses(shred, false);
+		shred->counts[codes[i]]++;
+	}
+	add_uses(shred, true);
+	for (int i = 0; i < shred->catalog.ncolumns; i++)
+	{
+		SubColumn  *column = &shred->columns[i];
+		uint64		nvalues = shred->catalog.columns[i].nvalues;
+
+		if (column->need == 0)
+			continue;
+		if (column->begin > nvalues || column->need > nvalues - column->begin)
+			ledger_corrupt(chunk, "sub-column has too few values");
+		decode_column(chunk, i);
+	}
+}
+
+/* A document being put together. */
+typedef struct Builder
+{
+	LedgerChunk *chunk;
+	LedgerShredReader *shred;
+	const LedgerShredStep *step;
+	const LedgerDecoded *references;
+	int			row;			/* of the references */
+	char	   *root;
+	char	   *p;
+} Builder;
+
+static inline LedgerBytes
+datum_bytes(Datum value)
+{
+	LedgerBytes bytes;
+
+	bytes.data = VARDATA_ANY(DatumGetPointer(value));
+	bytes.len = VARSIZE_ANY_EXHDR(DatumGetPointer(value));
+	return bytes;
+}
+
+static LedgerBytes
+reference_bytes(const Builder *b, int reference)
+{
+	const LedgerDecoded *decoded = &b->references[reference];
+
+	if (decoded->isnull[b->row])
+		ledger_corrupt(b->chunk, "document refers to a NULL");
+	return datum_bytes(decoded->values[b->row]);
+}
+
+/* Bytes that the document needs at most. */
+static Size
+document_bound(const Builder *b, const LedgerShredShape *shape)
+{
+	LedgerShredReader *shred = b->shred;
+	Size		bound = shape->fixed;
+
+	for (int i = 0; i < shape->nsteps; i++)
+	{
+		const LedgerShredStep *step = &shape->steps[i];
+
+		if (step->op == LEDGER_OP_COLUMN)
+			bound += reference_bytes(b, step->arg).len;
+		else if (step->op == LEDGER_OP_VALUE)
+		{
+			LedgerLeafClass class = shred->catalog.columns[step->arg].class;
+
+			if (class == LEDGER_LEAF_NUMBER || class == LEDGER_LEAF_BOOL)
+				shred->columns[step->arg].next++;
+			else
+				bound += datum_bytes(*shred->columns[step->arg].next++).len;
+		}
+		if (bound > BUILT_MAX)
+			ledger_corrupt(b->chunk, "document is too long");
+	}
+
+	/* the values are taken a second time to be written */
+	for (int i = 0; i < shape->nuses; i++)
+		shred->columns[shape->uses[i].column].next -= shape->uses[i].count;
+	return bound;
+}
+
+static inline void
+put_bytes(Builder *b, LedgerBytes bytes)
+{
+	memcpy(b->p, bytes.data, bytes.len);
+	b->p += bytes.len;
+}
+
+static inline void
+put_padding(Builder *b)
+{
+	Size		padding = ledger_json_padding(b->p - b->root);
+
+	memset(b->p, 0, padding);
+	b->p += padding;
+}
+
+static void
+put_number(Builder *b, const LedgerShredColumn *column, int64 number)
+{
+	int			scale = column->scale;
+
+	if (number < -LEDGER_NUMBER_MAX || number > LEDGER_NUMBER_MAX)
+		ledger_corrupt(b->chunk, "number is out of range");
+	while (scale > column->least_scale && number % 10 == 0)
+	{
+		number /= 10;
+		scale--;
+	}
+	b->p += ledger_number_write(number, scale, b->p);
+}
+
+static JEntry put_value(Builder *b);
+
+/* Write the values of a container, and the JEntries, from the first'th on. */
+static void
+put_values(Builder *b, char *entries, uint32 first, uint32 n, Size total)
+{
+	for (uint32 i = 0; i < n; i++)
+	{
+		JEntry		entry = put_value(b);
+
+		total += JBE_OFFLENFLD(entry);
+		if ((first + i) % JB_OFFSET_STRIDE == 0)
+			entry = (entry & JENTRY_TYPEMASK) | total | JENTRY_HAS_OFF;
+		memcpy(entries + i * sizeof(JEntry), &entry, sizeof(JEntry));
+	}
+}
+
+static void
+put_object(Builder *b, const LedgerKeyset *keyset)
+{
+	char	   *entries;
+
+	memcpy(b->p, keyset->bytes, keyset->head_len);
+	entries = b->p + keyset->head_len;
+	b->p = entries + keyset->nkeys * sizeof(JEntry);
+	memcpy(b->p, keyset->bytes + keyset->head_len, keyset->keys_len);
+	b->p += keyset->keys_len;
+	put_values(b, entries, keyset->nkeys, keyset->nkeys, keyset->keys_len);
+}
+
+static void
+put_array(Builder *b, uint32 n, uint32 flags)
+{
+	uint32		header = n | flags;
+	char	   *entries = b->p + sizeof(header);
+
+	memcpy(b->p, &header, sizeof(header));
+	b->p = entries + n * sizeof(JEntry);
+	put_values(b, entries, 0, n, 0);
+}
+
+/* A value of a sub-column; returns the type for its JEntry. */
+static JEntry
+put_open_value(Builder *b, uint32 i)
+{
+	const LedgerShredColumn *column = &b->shred->catalog.columns[i];
+	Datum		value = *b->shred->columns[i].next++;
+
+	switch (column->class)
+	{
+		case LEDGER_LEAF_STRING:
+			put_bytes(b, datum_bytes(value));
+			return JENTRY_ISSTRING;
+		case LEDGER_LEAF_NUMBER:
+			put_padding(b);
+			put_number(b, column, DatumGetInt64(value));
+			return JENTRY_ISNUMERIC;
+		case LEDGER_LEAF_NUMERIC:
+			put_padding(b);
+			put_bytes(b, datum_bytes(value));
+			return JENTRY_ISNUMERIC;
+		case LEDGER_LEAF_BOOL:
+			return DatumGetBool(value) ? JENTRY_ISBOOL_TRUE : JENTRY_ISBOOL_FALSE;
+		case LEDGER_LEAF_CONTAINER:
+		case LEDGER_LEAF_DOCUMENT:
+			put_padding(b);
+			put_bytes(b, datum_bytes(value));
+			return JENTRY_ISCONTAINER;
+	}
+	pg_unreachable();
+}
+
+/* Write what the next step says; returns its JEntry with the length. */
+static JEntry
+put_value(Builder *b)
+{
+	const LedgerShredStep *step = b->step++;
+	char	   *start = b->p;
+	JEntry		type = JENTRY_ISCONTAINER;
+
+	switch (step->op)
+	{
+		case LEDGER_OP_OBJECT:
+			put_padding(b);
+			put_object(b, &b->shred->catalog.keysets[step->arg]);
+			break;
+		case LEDGER_OP_ARRAY:
+			put_padding(b);
+			put_array(b, step->arg, JB_FARRAY);
+			break;
+		case LEDGER_OP_SCALAR:
+			put_array(b, 1, JB_FARRAY | JB_FSCALAR);
+			break;
+		case LEDGER_OP_VALUE:
+			type = put_open_value(b, step->arg);
+			break;
+		case LEDGER_OP_COLUMN:
+			type = JENTRY_ISSTRING;
+			put_bytes(b, reference_bytes(b, step->arg));
+			break;
+		case LEDGER_OP_NULL:
+			type = JENTRY_ISNULL;
+			break;
+		case LEDGER_OP_FALSE:
+			type = JENTRY_ISBOOL_FALSE;
+			break;
+		case LEDGER_OP_TRUE:
+			type = JENTRY_ISBOOL_TRUE;
+			break;
+		case LEDGER_OP_STRING:
+			type = JENTRY_ISSTRING;
+			put_bytes(b, step->bytes);
+			break;
+		case LEDGER_OP_NUMERIC:
+			type = JENTRY_ISNUMERIC;
+			put_padding(b);
+			put_bytes(b, step->bytes);
+			break;
+	}
+	return type | (JEntry) (b->p - start);
+}
+
+/* A document that was kept whole, and may be of any length. */
+static Datum
+copy_document(Builder *b, const LedgerShredShape *shape, LedgerArena *arena, Size hint)
+{
+	LedgerBytes bytes = datum_bytes(*b->shred->columns[shape->steps[0].arg].next++);
+	Datum		value;
+
+	memcpy(ledger_arena_value(arena, &b->chunk->type, bytes.len, hint, &value),
+		   bytes.data, bytes.len);
+	return value;
+}
+
+static Datum
+build_document(Builder *b, const LedgerShredShape *shape, LedgerArena *arena, Size hint)
+{
+	Size		bound;
+	Datum		value;
+	char	   *end;
+
+	if (shape->nsteps == 1 && shape->steps[0].op == LEDGER_OP_VALUE)
+		return copy_document(b, shape, arena, hint);
+	bound = document_bound(b, shape);
+	b->root = b->p = ledger_arena_value(arena, &b->chunk->type, bound, hint, &value);
+	b->step = shape->steps;
+	(void) put_value(b);
+	Assert(b->step == shape->steps + shape->nsteps && (Size) (b->p - b->root) <= bound);
+
+	/* give back what was too much */
+	SET_VARSIZE(DatumGetPointer(value), b->p - b->root + VARHDRSZ);
+	end = (char *) MAXALIGN(b->p);
+	arena->left += arena->next - end;
+	arena->next = end;
+	return value;
+}
+
+/*
+ * Empty the scratch.  A scan's calls need about the same each: to get that from
+ * the system anew each time took longer than to decode.
+ */
+static void
+reset_scratch(LedgerChunk *chunk, LedgerShredReader *shred)
+{
+	Size		used = shred->scratch->mem_allocated;
+
+	if (used > SCRATCH_MIN && used <= SCRATCH_MAX && used > shred->scratch_size * 2)
+	{
+		MemoryContext old = shred->scratch;
+
+		shred->scratch = AllocSetContextCreate(chunk->context, "ledger sub-columns",
+											   MAXALIGN(used), ALLOCSET_DEFAULT_INITSIZE,
+											   ALLOCSET_DEFAULT_MAXSIZE);
+		shred->scratch_size = used;
+		MemoryContextDelete(old);
+	}
+	else
+		MemoryContextReset(shred->scratch);
+}
+
+/*
+ * Decode "count" documents from the first'th on (not counting NULLs).  Document
+ * i is that of row rows[i] of the decoded references.
+ */
+void
+ledger_shred_decode(LedgerChunk *chunk, int first, int count, const int *rows,
+					const LedgerDecoded *references, Datum *values)
+{
+	LedgerShredReader *shred = chunk->shred;
+	uint64		codes[LEDGER_VECTOR_ROWS];
+	LedgerArena arena = {NULL, 0};
+	Builder		b = {chunk, shred, NULL, references};
+	MemoryContext old;
+
+	reset_scratch(chunk, shred);
+	ledger_integers_read(&chunk->ints, 0, first + count, codes);
+	old = MemoryContextSwitchTo(shred->scratch);
+	decode_columns(chunk, codes, first, count);
+	MemoryContextSwitchTo(old);
+	CHECK_FOR_INTERRUPTS();
+	for (int i = 0; i < count; i++)
+	{
+		b.row = rows[i];
+		values[i] = build_document(&b, &shred->catalog.shapes[codes[first + i]], &arena,
+								   count > 1 ? LEDGER_ARENA_PIECE : 0);
+	}
+	reset_scratch(chunk, shred);
+}
+
+/* Would ledger_shred_decode give these values?  Value i is values[rows[i]]. */
+bool
+ledger_shred_matches(LedgerChunk *chunk, int first, int count, const int *rows,
+					 const LedgerDecoded *references, const Datum *values)
+{
+	Datum		decoded[LEDGER_VECTOR_ROWS];
+
+	ledger_shred_decode(chunk, first, count, rows, references, decoded);
+	for (int i = 0; i < count; i++)
+	{
+		if (!ledger_bytes_equal(ledger_datum_bytes(&chunk->type, decoded[i]),
+								ledger_datum_bytes(&chunk->type, values[rows[i]])))
+			return false;
+	}
+	return true;
+}
+
+/* ---- for those who look at sub-columns ---- */
+
+int
+ledger_chunk_subcolumns(const LedgerChunk *chunk)
+{
+	return chunk->shred ? chunk->shred->catalog.ncolumns : 0;
+}
+
+void
+ledger_chunk_subcolumn(LedgerChunk *chunk, int i, LedgerSubcolumn *subcolumn)
+{
+	const LedgerShredColumn *column = &chunk->shred->catalog.columns[i];
+
+	Assert(i >= 0 && i < ledger_chunk_subcolumns(chunk));
+	subcolumn->path = column->path.data;
+	subcolumn->path_len = column->path.len;
+	subcolumn->type = ledger_shred_column_type(column);
+	subcolumn->scale = column->scale;
+	subcolumn->nvalues = column->nvalues;
+	subcolumn->length = column->length;
+	subcolumn->chunk = open_column(chunk, i);
+}
