@@ -70,6 +70,10 @@ StaticAssertDecl(LEDGER_VECTOR_ROWS <= 1 << PLACE_BITS, "places do not fit");
 #define CODED_SYMBOLS	512		/* at most */
 #define CODED_LOW		(1u << 23)	/* least state */
 
+/* Numbers looked at for a better base, and from how many bits on. */
+#define SAMPLE			24
+#define WIDE			12
+
 /* Fewest numbers for which an entropy code can pay. */
 #define CODED_MIN		24
 
@@ -212,6 +216,37 @@ choose_width(const uint64 *numbers, int n, Frame *frame)
 	}
 }
 
+/*
+ * With outliers on the low side, too, the least number is no good base.  Take a
+ * low one of a sample: what is below it wraps around to a large number, and is
+ * an exception.
+ */
+static void
+consider_middle(const uint64 *numbers, int n, Frame *frame)
+{
+	Frame		middle = *frame;
+	int64		sample[SAMPLE];
+	int			step = n / SAMPLE;
+
+	if (n < 4 * SAMPLE || frame->full_width < WIDE)
+		return;
+	for (int i = 0; i < SAMPLE; i++)
+	{
+		int64		number = (int64) numbers[i * step];
+		int			k = i;
+
+		for (; k > 0 && sample[k - 1] > number; k--)
+			sample[k] = sample[k - 1];
+		sample[k] = number;
+	}
+	middle.base = (uint64) sample[SAMPLE / 8];
+	middle.scale = 1;
+	middle.full_width = 64;
+	choose_width(numbers, n, &middle);
+	if (middle.nexceptions > 0 && middle.size < frame->size)
+		*frame = middle;
+}
+
 /* Frequencies that add up to CODED_TOTAL, none of a used symbol zero. */
 static bool
 scale_frequencies(const int *counts, int nsymbols, int n, uint16 *freqs)
@@ -321,6 +356,7 @@ consider_deltas(const uint64 *numbers, int n, uint64 *deltas, Frame *frame)
 	if (delta.full_width > frame->full_width + 8)
 		return false;
 	choose_width(deltas, n - 1, &delta);
+	consider_middle(deltas, n - 1, &delta);
 	consider_coded(deltas, n - 1, &delta);
 	if (delta.size >= frame->size)
 		return false;
@@ -344,6 +380,7 @@ make_plan(const uint64 *values, int n, bool may_run, uint64 *numbers, Frame *fra
 	memset(frame, 0, sizeof(*frame));
 	frame_measure(values, n, frame);
 	choose_width(values, n, frame);
+	consider_middle(values, n, frame);
 	memcpy(numbers, values, n * sizeof(uint64));
 	if (frame->full_width == 0)
 		return;

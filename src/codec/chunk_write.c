@@ -179,7 +179,8 @@ choose_lines(LedgerEncoder *enc, const LedgerSummary *summary, LedgerEncoding be
 {
 	uint64		size;
 
-	if (enc->templated || best == LEDGER_ENC_NUMBER || best_size < Max(summary->total / LINES_GOOD, LINES_BYTES_MIN))
+	if (enc->templated || best == LEDGER_ENC_NUMBER ||
+		best_size < Max(summary->total / LINES_GOOD, LINES_BYTES_MIN))
 		return best;
 	enc->lines = ledger_lines_begin(enc, summary, &size);
 	if (enc->lines == NULL)

@@ -286,7 +286,8 @@ ledger_filter_make(LedgerEncoder *enc, const LedgerSummary *summary, bool answer
 	uint32		nblocks;
 	int			n;
 
-	if (!is_hashable(&enc->input->type) || answered || enc->encoding == LEDGER_ENC_NULL ||
+	/* nor does one look for measurements by equality */
+	if (!is_hashable(&enc->input->type) || answered || enc->encoding == LEDGER_ENC_FLOAT || enc->encoding == LEDGER_ENC_NULL ||
 		enc->encoding == LEDGER_ENC_CONSTANT || enc->encoding == LEDGER_ENC_LINES ||
 		(enc->encoding == LEDGER_ENC_DICTIONARY && enc->nentries <= DISTINCT_MIN) ||
 		summary->total > (uint64) summary->nvalues * MEAN_MAX)

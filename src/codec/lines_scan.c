@@ -306,14 +306,14 @@ format_time(const char *pattern, uint64 value, char *dst)
 {
 	char	   *start = dst;
 	uint64		unit = strchr(pattern, '3') ? 1000 : strchr(pattern, '6') ? 1000000 : 1;
-	/* years 0 to 9999, whatever the value is */
+	/* 0000-03-01 to 9999-12-31, whatever the value is */
 	uint64		origin = UINT64CONST(719468) * 86400;
 	uint64		seconds;
 	Fields		f;
 
 	f.fraction = (int) (((int64) value % (int64) unit + (int64) unit) % (int64) unit);
 	seconds = (uint64) (((int64) value - f.fraction) / (int64) unit) + origin;
-	seconds %= UINT64CONST(3652059) * 86400;
+	seconds %= UINT64CONST(3652365) * 86400;
 	f.second = seconds % 60;
 	f.minute = seconds / 60 % 60;
 	f.hour = seconds / 3600 % 24;
