@@ -77,6 +77,7 @@ typedef RelFileNode LedgerFile;
 #define LedgerCheckPermissions(rtable, perminfos) \
 	((void) ExecCheckPermissions(rtable, perminfos, true))
 #define LedgerRootToLeafMap(rri, estate)	ExecGetRootToChildMap(rri, estate)
+#define LedgerSetRootToLeafMap(rri, root)	((void) 0)	/* it finds that itself */
 #define LedgerInsertIndexTuples(rri, slot, estate) \
 	ExecInsertIndexTuples(rri, slot, estate, false, false, NULL, NIL, false)
 #else
@@ -88,6 +89,10 @@ typedef RelFileNode LedgerFile;
 #define LedgerCheckPermissions(rtable, perminfos) \
 	((void) ExecCheckRTPerms(rtable, true))
 #define LedgerRootToLeafMap(rri, estate)	((rri)->ri_RootToPartitionMap)
+#define LedgerSetRootToLeafMap(rri, root) \
+	((rri)->ri_RootToPartitionMap = \
+	 convert_tuples_by_name(RelationGetDescr((root)->ri_RelationDesc), \
+							RelationGetDescr((rri)->ri_RelationDesc)))
 #define LedgerInsertIndexTuples(rri, slot, estate) \
 	ExecInsertIndexTuples(rri, slot, estate, false, false, NULL, NIL)
 #endif

@@ -159,7 +159,10 @@ typedef struct AppendRouter
 	AppendCall *call;
 	ResultRelInfo *root;
 	ModifyTableState *mtstate;
-	struct PartitionTupleRouting *routing;
+	struct PartitionTupleRouting *routing;	/* NULL until it is needed */
+	bool		quick;			/* quick.c may find leaves: */
+	LedgerBranchKey key;		/* by this column */
+	List	   *quick_leaves;	/* it has */
 	TupleTableSlot *slot;		/* the row, as the relation named has it */
 	bool		finding;		/* in the middle of it: an error is about that */
 	ErrorContextCallback *context;	/* set up for that */
@@ -278,6 +281,13 @@ extern bool router_found_none(AppendRouter *router, const ErrorData *error);
 extern bool router_note_missing(AppendRouter *router, const ErrorData *error);
 extern AppendLimits *router_limits(AppendRouter *router, Oid leafid);
 extern void router_check_limits(AppendRouter *router, const AppendLimits *limits);
+
+/* quick.c */
+extern void quick_begin(AppendRouter *router);
+extern void quick_end(AppendRouter *router);
+extern ResultRelInfo *quick_find(AppendRouter *router);
+extern ResultRelInfo *quick_same(AppendRouter *router, ResultRelInfo *rri);
+extern const LedgerLeaf *quick_leaf(AppendRouter *router, Oid relid);
 
 /* store.c */
 extern StoreOutcome store_entries(AppendCall *call, AppendSource *source,

@@ -46,7 +46,8 @@ router_begin(AppendRouter *router, AppendCall *call, ResultRelInfo *root)
 		plan->onConflictAction = ONCONFLICT_NOTHING;
 		router->mtstate->ps.plan = (Plan *) plan;
 	}
-	router->routing = ExecSetupPartitionTupleRouting(estate, call->rel);
+	router->routing = NULL;
+	quick_begin(router);
 	router->slot = ExecInitExtraTupleSlot(estate, RelationGetDescr(call->rel), &TTSOpsVirtual);
 }
 
@@ -55,7 +56,9 @@ router_end(AppendRouter *router)
 {
 	EState	   *estate = router->call->estate;
 
-	ExecCleanupTupleRouting(router->mtstate, router->routing);
+	quick_end(router);
+	if (router->routing != NULL)
+		ExecCleanupTupleRouting(router->mtstate, router->routing);
 	/* it keeps the partitioned tables open */
 	if (estate->es_partition_directory)
 		DestroyPartitionDirectory(estate->es_partition_directory);
@@ -79,8 +82,18 @@ note_error(void *arg)
 ResultRelInfo *
 router_find(AppendRouter *router)
 {
-	ResultRelInfo *result;
+	ResultRelInfo *result = quick_find(router);
 	ErrorContextCallback callback;
+
+	if (result != NULL)
+		return result;
+	if (router->routing == NULL)
+	{
+		MemoryContext oldcxt = MemoryContextSwitchTo(router->call->cxt);
+
+		router->routing = ExecSetupPartitionTupleRouting(router->call->estate, router->call->rel);
+		MemoryContextSwitchTo(oldcxt);
+	}
 
 	callback.callback = note_error;
 	callback.arg = router;
@@ -92,7 +105,7 @@ router_find(AppendRouter *router)
 							   router->slot, router->call->estate);
 	router->finding = false;
 	error_context_stack = callback.previous;
-	return result;
+	return quick_same(router, result);
 }
 
 /*
@@ -153,11 +166,14 @@ router_note_missing(AppendRouter *router, const ErrorData *error)
 AppendLimits *
 router_limits(AppendRouter *router, Oid leafid)
 {
+	const LedgerLeaf *quick = quick_leaf(router, leafid);
 	LedgerLeaf	leaf;
 	LedgerTimes times;
 	AppendLimits *result;
 
-	if (!ledger_find_leaf(leafid, true, &leaf))
+	if (quick != NULL)
+		leaf = *quick;
+	else if (!ledger_find_leaf(leafid, true, &leaf))
 		return NULL;
 	ledger_times_taken(&leaf.settings, &leaf.key, &times);
 	if (leaf.stretch.end <= times.future && leaf.stretch.start >= times.expired)
