@@ -61,7 +61,7 @@ ledger_number_write(int64 value, int scale, char *dst)
 	varattrib_4b varlena;
 	Size		len;
 
-	Assert(value >= -LEDGER_NUMBER_MAX && value <= LEDGER_NUMBER_MAX);
+	Assert(value >= -LEDGER_JSONB_NUMBER_MAX && value <= LEDGER_JSONB_NUMBER_MAX);
 	Assert(scale >= 0 && scale <= LEDGER_NUMBER_SCALE_MAX);
 
 	/* up to 18 digits, from the last on, without zeros at either end */
@@ -125,11 +125,11 @@ ledger_number_parse(const char *numeric, Size len, int64 *value, int *scale)
 		return false;
 	if (shift < 0)
 		number /= ledger_power_of_10(-shift);
-	else if (number > LEDGER_NUMBER_MAX / ledger_power_of_10(shift))
+	else if (number > LEDGER_JSONB_NUMBER_MAX / ledger_power_of_10(shift))
 		return false;
 	else
 		number *= ledger_power_of_10(shift);
-	if (number > LEDGER_NUMBER_MAX)
+	if (number > LEDGER_JSONB_NUMBER_MAX)
 		return false;
 	*value = (header & SHORT_NEGATIVE) ? -(int64) number : (int64) number;
 	return ledger_number_write(*value, *scale, again) == len &&

@@ -85,7 +85,7 @@ typedef enum LedgerShredOp
  * Numbers (jsonb_number.c): numerics as jsonb has them, with a header of four
  * bytes, that are "value" divided by 10^scale.
  */
-#define LEDGER_NUMBER_MAX		INT64CONST(999999999999999)
+#define LEDGER_JSONB_NUMBER_MAX		INT64CONST(999999999999999)
 #define LEDGER_NUMBER_SCALE_MAX	15
 #define LEDGER_NUMBER_BYTES		24	/* longest numeric that is a number */
 

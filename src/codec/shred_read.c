@@ -373,7 +373,7 @@ put_number(Builder *b, const LedgerShredColumn *column, int64 number)
 {
 	int			scale = column->scale;
 
-	if (number < -LEDGER_NUMBER_MAX || number > LEDGER_NUMBER_MAX)
+	if (number < -LEDGER_JSONB_NUMBER_MAX || number > LEDGER_JSONB_NUMBER_MAX)
 		ledger_corrupt(b->chunk, "number is out of range");
 	while (scale > column->least_scale && number % 10 == 0)
 	{

@@ -421,7 +421,7 @@ scale_numbers(LedgerShredColumn *column, Fill *fill)
 
 		if (fill->scales[i] > least && most > least && number % 10 == 0)
 			return false;
-		if (number > LEDGER_NUMBER_MAX / factor || number < -LEDGER_NUMBER_MAX / factor)
+		if (number > LEDGER_JSONB_NUMBER_MAX / factor || number < -LEDGER_JSONB_NUMBER_MAX / factor)
 			return false;
 	}
 	for (uint32 i = 0; i < column->nvalues && most > least; i++)
