@@ -386,6 +386,9 @@ check_single_columns(void)
 				{
 					Column		column;
 
+					/* a third of the large ones: all of them take minutes */
+					if (sizes[s] > 1000 && (pattern + nulls + s) % 3 != 0)
+						continue;
 					column_make(&column, type, pattern, nulls, sizes[s]);
 					check_column(&column.input, 0, column.name, sizes[s] > 1000 ? 3 : 8);
 					column_free(&column);
@@ -406,7 +409,8 @@ check_full_segments(void)
 			Column		column;
 
 			/* long values would be gigabytes */
-			if (!(type == 6 || type == 9) || (type == 9 && (pattern == 9 || pattern == 12)))
+			if (!(type == 6 || type == 9) || (type == 9 && (pattern == 9 || pattern == 12)) ||
+				pattern % 3 == 2)
 				continue;
 			column_make(&column, type, pattern, pattern % 2 ? 4 : 0, LEDGER_SEGMENT_ROWS);
 			check_column(&column.input, 0, column.name, 2);
