@@ -246,6 +246,23 @@ RESET ROLE;
 SELECT ledger.unmanage('seen');
 SELECT count(*) FROM ledger.partitions WHERE ledger = 'seen'::regclass;
 
+-- where branches are side by side, any of them may have the oldest or newest entry
+CREATE TABLE beside (k text, ts timestamp NOT NULL) PARTITION BY LIST (k);
+DO $$
+DECLARE k text;
+BEGIN
+	FOREACH k IN ARRAY ARRAY['a', 'b', 'c'] LOOP
+		EXECUTE format('CREATE TABLE beside_%1$s PARTITION OF beside FOR VALUES IN (%1$L) PARTITION BY RANGE (ts)', k);
+		EXECUTE format('CREATE TABLE beside_%1$s_1 PARTITION OF beside_%1$s FOR VALUES FROM (%2$L) TO (%3$L) USING ledger', k,
+			CASE k WHEN 'b' THEN '2020-01-01' ELSE '2019-12-30' END, CASE k WHEN 'b' THEN '2020-01-02' ELSE '2020-01-06' END);
+	END LOOP;
+END $$;
+SELECT ledger.manage('beside', '1 week', 0);
+INSERT INTO beside VALUES ('a', '2020-01-01 03:00'), ('b', '2020-01-01 01:00'), ('b', '2020-01-01 04:00'), ('c', '2020-01-01 02:00');
+SELECT oldest, newest FROM ledger.ledgers WHERE ledger = 'beside'::regclass;
+INSERT INTO beside VALUES ('a', '2019-12-31 03:00'), ('c', '2020-01-05 02:00');
+SELECT oldest, newest FROM ledger.ledgers WHERE ledger = 'beside'::regclass;
+
 -- what cannot be managed
 CREATE TABLE plain (ts timestamptz) USING ledger;
 SELECT try($$SELECT ledger.manage('plain', '1 day')$$);
