@@ -263,6 +263,19 @@ SELECT oldest, newest FROM ledger.ledgers WHERE ledger = 'beside'::regclass;
 INSERT INTO beside VALUES ('a', '2019-12-31 03:00'), ('c', '2020-01-05 02:00');
 SELECT oldest, newest FROM ledger.ledgers WHERE ledger = 'beside'::regclass;
 
+-- the row of a table that is gone
+CREATE TABLE dropped (ts timestamptz NOT NULL) PARTITION BY RANGE (ts);
+SELECT ledger.manage('dropped', '1 day', 0);
+SELECT 'dropped'::regclass::oid AS dropped \gset
+DROP TABLE dropped;
+SELECT count(*) FROM ledger.managed WHERE relation = :dropped;
+SET ROLE manage_reader;
+SELECT regexp_replace(try('SELECT ledger.unmanage(' || :dropped || '::regclass)'), 'OID \d+', 'OID n');
+RESET ROLE;
+SELECT ledger.unmanage(:dropped::regclass);
+SELECT count(*) FROM ledger.managed WHERE relation = :dropped;
+SELECT regexp_replace(try('SELECT ledger.unmanage(' || :dropped || '::regclass)'), 'OID \d+', 'OID n');
+
 -- what cannot be managed
 CREATE TABLE plain (ts timestamptz) USING ledger;
 SELECT try($$SELECT ledger.manage('plain', '1 day')$$);
