@@ -279,6 +279,8 @@ SELECT regexp_replace(try('SELECT ledger.unmanage(' || :dropped || '::regclass)'
 -- what cannot be managed
 CREATE TABLE plain (ts timestamptz) USING ledger;
 SELECT try($$SELECT ledger.manage('plain', '1 day')$$);
+CREATE TEMP TABLE passing (ts timestamptz) PARTITION BY RANGE (ts);
+SELECT try($$SELECT ledger.manage('passing', '1 day')$$);
 CREATE TABLE by_int (i int) PARTITION BY RANGE (i);
 SELECT try($$SELECT ledger.manage('by_int', '1 day')$$);
 CREATE TABLE by_expression (ts timestamp) PARTITION BY RANGE (date_trunc('day', ts));
