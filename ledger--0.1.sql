@@ -257,14 +257,27 @@ CREATE VIEW ledger.ledgers AS
 		m.seal_after, m.max_past, m.max_future,
 		s.partitions, s.entries, s.raw_bytes, s.stored_bytes,
 		pg_catalog.round(s.raw_bytes OPERATOR(pg_catalog./) nullif(s.stored_bytes, 0), 2) AS compression_ratio,
-		(ledger.time_range(m.relation, s.first)).oldest, (ledger.time_range(m.relation, s.last)).newest
+		s.oldest, s.newest
 	FROM ledger.managed m
 		LEFT JOIN (
+			-- branches overlap: each leaf is looked into that may have the oldest, or newest
 			SELECT ledger, pg_catalog.count(*) AS partitions, pg_catalog.sum(entries) AS entries,
 				pg_catalog.sum(raw_bytes) AS raw_bytes, pg_catalog.sum(stored_bytes) AS stored_bytes,
-				(pg_catalog.array_agg(partition ORDER BY range_start NULLS FIRST) FILTER (WHERE entries OPERATOR(pg_catalog.>) 0))[1] AS first,
-				(pg_catalog.array_agg(partition ORDER BY range_start DESC NULLS LAST) FILTER (WHERE entries OPERATOR(pg_catalog.>) 0))[1] AS last
-			FROM ledger.partition_stats() GROUP BY ledger
+				pg_catalog.min(CASE WHEN entries OPERATOR(pg_catalog.>) 0 AND range_start OPERATOR(pg_catalog.<) first_end
+					THEN (ledger.time_range(ledger, partition)).oldest END) AS oldest,
+				pg_catalog.max(CASE WHEN entries OPERATOR(pg_catalog.>) 0 AND range_end OPERATOR(pg_catalog.>) last_start
+					THEN (ledger.time_range(ledger, partition)).newest END) AS newest
+			FROM (
+				SELECT ledger, partition, entries, raw_bytes, stored_bytes, range_start, range_end,
+					pg_catalog.min(range_end) FILTER (WHERE entries OPERATOR(pg_catalog.>) 0) OVER of_ledger AS first_end,
+					pg_catalog.max(range_start) FILTER (WHERE entries OPERATOR(pg_catalog.>) 0) OVER of_ledger AS last_start
+				FROM (
+					SELECT ledger, partition, entries, raw_bytes, stored_bytes,
+						coalesce(range_start, '-infinity') AS range_start, coalesce(range_end, 'infinity') AS range_end
+					FROM ledger.partition_stats()
+				) b
+				WINDOW of_ledger AS (PARTITION BY ledger)
+			) p GROUP BY ledger
 		) s ON s.ledger OPERATOR(pg_catalog.=) m.relation;
 COMMENT ON VIEW ledger.ledgers IS
 	'one row a managed ledger: its settings, and of the leaves that they hold for how many there are, entries, bytes uncompressed and stored, their ratio, and the times of the oldest and newest entry. Null where a lock is held, or without SELECT.';
@@ -274,17 +287,20 @@ CREATE VIEW ledger.sealing AS
 	SELECT p.ledger, p.partition, t.open_entries, t.closed_entries, t.open_bytes, t.closed_bytes,
 		t.oldest AS oldest_unsealed, t.holder,
 		(SELECT a.pid FROM pg_catalog.pg_stat_activity a WHERE a.backend_xid OPERATOR(pg_catalog.=) t.holder) AS holder_pid,
-		(SELECT pg_catalog.max(l.at) FROM ledger.activity_log l
-			WHERE l.partition OPERATOR(pg_catalog.=) p.name AND l.action OPERATOR(pg_catalog.=) 'sealed') AS last_seal,
-		(SELECT l.detail FROM ledger.activity_log l
-			WHERE l.partition OPERATOR(pg_catalog.=) p.name AND l.action OPERATOR(pg_catalog.=) 'failed' ORDER BY l.id DESC LIMIT 1) AS last_error
+		l.last_seal, l.last_error
 	FROM (
 			SELECT s.ledger, s.partition, pg_catalog.format('%I.%I', n.nspname, c.relname) AS name
 			FROM ledger.partition_stats() s
 				JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) s.partition
 				JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
 			WHERE s.tail_entries OPERATOR(pg_catalog.>) 0
-		) p, LATERAL ledger.tail_stats(p.partition) t;
+		) p
+		CROSS JOIN LATERAL ledger.tail_stats(p.partition) t
+		LEFT JOIN (
+			SELECT partition, pg_catalog.max(at) FILTER (WHERE action OPERATOR(pg_catalog.=) 'sealed') AS last_seal,
+				(pg_catalog.array_agg(detail ORDER BY id DESC) FILTER (WHERE action OPERATOR(pg_catalog.=) 'failed'))[1] AS last_error
+			FROM ledger.activity_log GROUP BY partition
+		) l ON l.partition OPERATOR(pg_catalog.=) p.name;
 COMMENT ON VIEW ledger.sealing IS
 	'one row a leaf that has entries not sealed yet: how many, and bytes of their pages, in runs that take more entries and in closed ones; when the oldest of these runs was begun; the transaction in progress that the closed ones wait for, and its process; when the leaf was last sealed by maintenance or the sealer, and what went wrong last';
 GRANT SELECT ON ledger.sealing TO PUBLIC;

@@ -149,6 +149,15 @@ SELECT ledger.append_ndjson('bounded', repeat(E'{"id":"x"}\n', 10300), on_error 
 SELECT count(*) BETWEEN 10000 AND 10100 FROM ledger.rejected WHERE ledger = 'bounded'::regclass;
 SELECT ledger.append_ndjson('bounded', format('{"id":"%s"}', repeat('ü', 100000)), on_error => 'divert');
 SELECT octet_length(entry) BETWEEN 65000 AND 65536 AS cut, right(reason, 60) FROM ledger.rejected WHERE ledger = 'bounded'::regclass ORDER BY id DESC LIMIT 1;
+-- also where ledgers take turns
+CREATE TABLE in_turn (id int) USING ledger;
+DELETE FROM ledger.rejected WHERE ledger = 'bounded'::regclass;
+INSERT INTO ledger.rejected (ledger, reason, entry)
+	SELECT l, 'none', 'none' FROM generate_series(1, 10000), unnest(ARRAY['bounded', 'in_turn']::regclass[]) l;
+SELECT sum(ledger.append_ndjson('bounded', '{"id":"x"}', on_error => 'divert') + ledger.append_ndjson('in_turn', '{"id":"x"}', on_error => 'divert'))
+	FROM generate_series(1, 150);
+SELECT ledger, count(*) BETWEEN 10000 AND 10100 FROM ledger.rejected
+	WHERE ledger IN ('bounded'::regclass, 'in_turn'::regclass) GROUP BY ledger ORDER BY ledger::text;
 
 -- unknown_fields
 TRUNCATE t;

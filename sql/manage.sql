@@ -246,9 +246,41 @@ RESET ROLE;
 SELECT ledger.unmanage('seen');
 SELECT count(*) FROM ledger.partitions WHERE ledger = 'seen'::regclass;
 
+-- where branches are side by side, any of them may have the oldest or newest entry
+CREATE TABLE beside (k text, ts timestamp NOT NULL) PARTITION BY LIST (k);
+DO $$
+DECLARE k text;
+BEGIN
+	FOREACH k IN ARRAY ARRAY['a', 'b', 'c'] LOOP
+		EXECUTE format('CREATE TABLE beside_%1$s PARTITION OF beside FOR VALUES IN (%1$L) PARTITION BY RANGE (ts)', k);
+		EXECUTE format('CREATE TABLE beside_%1$s_1 PARTITION OF beside_%1$s FOR VALUES FROM (%2$L) TO (%3$L) USING ledger', k,
+			CASE k WHEN 'b' THEN '2020-01-01' ELSE '2019-12-30' END, CASE k WHEN 'b' THEN '2020-01-02' ELSE '2020-01-06' END);
+	END LOOP;
+END $$;
+SELECT ledger.manage('beside', '1 week', 0);
+INSERT INTO beside VALUES ('a', '2020-01-01 03:00'), ('b', '2020-01-01 01:00'), ('b', '2020-01-01 04:00'), ('c', '2020-01-01 02:00');
+SELECT oldest, newest FROM ledger.ledgers WHERE ledger = 'beside'::regclass;
+INSERT INTO beside VALUES ('a', '2019-12-31 03:00'), ('c', '2020-01-05 02:00');
+SELECT oldest, newest FROM ledger.ledgers WHERE ledger = 'beside'::regclass;
+
+-- the row of a table that is gone
+CREATE TABLE dropped (ts timestamptz NOT NULL) PARTITION BY RANGE (ts);
+SELECT ledger.manage('dropped', '1 day', 0);
+SELECT 'dropped'::regclass::oid AS dropped \gset
+DROP TABLE dropped;
+SELECT count(*) FROM ledger.managed WHERE relation = :dropped;
+SET ROLE manage_reader;
+SELECT regexp_replace(try('SELECT ledger.unmanage(' || :dropped || '::regclass)'), 'OID \d+', 'OID n');
+RESET ROLE;
+SELECT ledger.unmanage(:dropped::regclass);
+SELECT count(*) FROM ledger.managed WHERE relation = :dropped;
+SELECT regexp_replace(try('SELECT ledger.unmanage(' || :dropped || '::regclass)'), 'OID \d+', 'OID n');
+
 -- what cannot be managed
 CREATE TABLE plain (ts timestamptz) USING ledger;
 SELECT try($$SELECT ledger.manage('plain', '1 day')$$);
+CREATE TEMP TABLE passing (ts timestamptz) PARTITION BY RANGE (ts);
+SELECT try($$SELECT ledger.manage('passing', '1 day')$$);
 CREATE TABLE by_int (i int) PARTITION BY RANGE (i);
 SELECT try($$SELECT ledger.manage('by_int', '1 day')$$);
 CREATE TABLE by_expression (ts timestamp) PARTITION BY RANGE (date_trunc('day', ts));

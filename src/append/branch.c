@@ -117,6 +117,8 @@ find_branches(Oid relid, List **result)
 	check_stack_depth();
 	if (rel->rd_rel->relkind != RELKIND_PARTITIONED_TABLE)
 		refuse_structure(relid, _("It is not partitioned."));
+	if (rel->rd_rel->relpersistence == RELPERSISTENCE_TEMP)
+		refuse_structure(relid, _("It is temporary."));
 	is_branch = ledger_branch_key(rel, &key);
 	by_range = is_by_range(rel);
 	table_close(rel, AccessShareLock);

@@ -133,7 +133,9 @@ try_step(Work *work, const char *subject, const char *doing, Step step)
 	volatile bool again = false;
 
 	CHECK_FOR_INTERRUPTS();
-	run->subject = subject == NULL ? "?" : subject;
+	if (subject == NULL)
+		subject = "?";
+	run->subject = subject;
 	if (!run->in_call)
 	{
 		if (ConfigReloadPending)

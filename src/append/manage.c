@@ -181,10 +181,22 @@ ledger_manage(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
+/* Whether a relation is gone that has a row, which the user may delete. */
+static bool
+is_left_over(Oid relid)
+{
+	LedgerSettings settings;
+
+	return get_rel_relkind(relid) == '\0' && ledger_read_settings(relid, &settings) &&
+		has_privs_of_role(GetUserId(), settings.owner);
+}
+
+/* unmanage(ledger) */
 Datum
 ledger_unmanage(PG_FUNCTION_ARGS)
 {
 	Oid			relid;
+	bool		left_over;
 
 	if (PG_ARGISNULL(0))
 		ereport(ERROR,
@@ -193,11 +205,14 @@ ledger_unmanage(PG_FUNCTION_ARGS)
 	relid = PG_GETARG_OID(0);
 	PreventCommandIfReadOnly("ledger.unmanage()");
 	PreventCommandDuringRecovery("ledger.unmanage()");
-	ledger_check_owner(relid);
+	left_over = is_left_over(relid);
+	if (!left_over)
+		ledger_check_owner(relid);
 	if (!ledger_delete_settings(relid))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("ledger \"%s\" is not managed", get_rel_name(relid))));
-	CacheInvalidateRelcacheByRelid(relid);
+	if (!left_over)
+		CacheInvalidateRelcacheByRelid(relid);
 	PG_RETURN_VOID();
 }

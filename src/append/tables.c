@@ -28,10 +28,11 @@
 
 /*
  * Rows kept of a log: it is cut when the number of a new row is a multiple of
- * the interval.
+ * the interval.  That is a prime, as ledgers that take turns share the numbers,
+ * and none of them may get all the multiples.
  */
 #define LOG_ROWS			10000
-#define LOG_CUT_INTERVAL	100
+#define LOG_CUT_INTERVAL	101
 
 /* More than that of an entry, and of the reason, is not kept in ledger.rejected. */
 #define REJECTED_BYTES		65536

@@ -139,6 +139,17 @@ like(pooled(as('other_writer', "'other_writer'")), qr/permission denied for tabl
 # Partitions and columns that others change are seen by the next transaction.
 my $put = "BEGIN; SET LOCAL ROLE writer; SELECT ledger.append('one.entries', ROW(now() - interval '20 days', 'writer', 1)); COMMIT";
 is(pooled($put), '1', 'makes a partition');
+# one that somebody has attached in the place of another
+my $older = $put =~ s/20 days/25 days/r;
+is(pooled($older), '1', 'another');
+sql(q(DO $$ DECLARE old text; bounds text; BEGIN
+	SELECT DISTINCT tableoid::regclass::text INTO STRICT old FROM one.entries WHERE ts < now() - interval '24 days';
+	SELECT pg_get_expr(relpartbound, oid) INTO bounds FROM pg_class WHERE oid = old::regclass;
+	EXECUTE format('ALTER TABLE one.entries DETACH PARTITION %s; CREATE TABLE one.by_hand (LIKE one.entries INCLUDING DEFAULTS) USING heap; ALTER TABLE one.entries ATTACH PARTITION one.by_hand %s', old, bounds);
+END $$));
+is(pooled($older), '1', 'attached');
+is(sql('SELECT count(*) FROM one.by_hand'), '1', 'goes there');
+sql('DROP TABLE one.by_hand');
 my $leaf = sql(q(SELECT DISTINCT tableoid::regclass FROM one.entries WHERE ts < now() - interval '19 days'));
 sql("ALTER TABLE one.entries DETACH PARTITION $leaf");
 is(pooled($put), '1', 'detached');
