@@ -43,6 +43,7 @@
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
 #include "storage/predicate.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -54,11 +55,16 @@
 
 /*
  * How long the last step waits for the others to let go of the table; every so
- * many attempts, it adds the rows that have come meanwhile.
+ * many attempts, it adds the rows that have come meanwhile.  After the first
+ * ones, it now and then has others wait behind it, for less time than it takes
+ * until somebody looks for deadlocks.
  */
 #define LOCK_ATTEMPTS		600
 #define LOCK_RETRY_MS		100
 #define CATCH_UP_ATTEMPTS	50
+#define POLITE_ATTEMPTS		100
+#define QUEUE_ATTEMPTS		10
+#define QUEUE_TIMEOUT		"100ms"
 
 /*
  * So few rows may be left to others' waiting.  Who appends faster than we copy
@@ -319,9 +325,35 @@ nobody_appends(Relation rel)
 	return true;
 }
 
+static void
+queue_work(void *arg)
+{
+	(void) set_config_option("lock_timeout", QUEUE_TIMEOUT, PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+	LockRelation((Relation) arg, AccessExclusiveLock);
+}
+
+/* Wait in the queue for the table, for a moment; whether we have it then. */
+static bool
+queue_up(Relation rel)
+{
+	ErrorData  *error = ledger_try_work(queue_work, rel);
+
+	if (error == NULL)
+		return true;
+	if (error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE &&
+		error->sqlerrcode != ERRCODE_T_R_DEADLOCK_DETECTED)
+		ReThrowError(error);
+	FreeErrorData(error);
+	return false;
+}
+
 /*
- * Have the table for ourselves, without making others queue up behind us.  Who
- * has kept us waiting may be a transaction with many rows: these are copied,
+ * Have the table for ourselves, at first without making others queue up behind
+ * us.  Where their transactions overlap all the time that never succeeds, so
+ * later they have to, for a moment each second.
+ *
+ * Who has kept us waiting may be a transaction with many rows: these are copied,
  * when it has ended, before we try again.  It is with ShareLock that we learn
  * of its end, as the other lock would be a standby's to hold until we end.
  */
@@ -342,6 +374,8 @@ lock_out(Conversion *conversion)
 			catch_up_with_others(conversion);
 		}
 		if (ConditionalLockRelation(rel, AccessExclusiveLock))
+			return;
+		if (i >= POLITE_ATTEMPTS && i % QUEUE_ATTEMPTS == 0 && queue_up(rel))
 			return;
 		pg_usleep(LOCK_RETRY_MS * 1000L);
 	}

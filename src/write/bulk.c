@@ -182,7 +182,7 @@ ledger_bulk_target(Relation rel, int nrows)
 		count->rows += nrows;
 		return NULL;
 	}
-	if (committing || RelationIsLogicallyLogged(rel))
+	if (committing || ledger_is_decoded(rel))
 		return NULL;
 
 	buffer = find_buffer(rel, subid);

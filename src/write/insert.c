@@ -169,7 +169,7 @@ prepare_for_tail(Relation rel, TupleTableSlot *slot, CommandId cid, uint64 *exce
 	ledger_set_header(rel, tuple, GetCurrentTransactionId(), cid);
 	if (tuple->t_len > COMPRESS_ABOVE)
 		tuple = compress_tuple(rel, tuple, excess);
-	if (ledger_tuple_overflows(tuple) && RelationIsLogicallyLogged(rel))
+	if (ledger_tuple_overflows(tuple) && ledger_is_decoded(rel))
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("row is too big for logical decoding: size %u, maximum size %u",

@@ -23,7 +23,7 @@
 bool
 ledger_packs(Relation rel)
 {
-	return !RelationIsLogicallyLogged(rel);
+	return !ledger_is_decoded(rel);
 }
 
 /* Bytes of a packed row's header that its check covers, besides the row. */

@@ -572,7 +572,7 @@ insert_flags(Relation rel, int options, HeapTuple tuple)
 
 	if (HeapTupleHeaderIsSpeculative(tuple->t_data))
 		flags |= XLH_INSERT_IS_SPECULATIVE;
-	if (RelationIsLogicallyLogged(rel) && !(options & HEAP_INSERT_NO_LOGICAL))
+	if (ledger_is_decoded(rel) && !(options & HEAP_INSERT_NO_LOGICAL))
 		flags |= XLH_INSERT_CONTAINS_NEW_TUPLE;
 	return flags;
 }
@@ -618,7 +618,7 @@ log_multi_insert(Relation rel, Buffer buffer, HeapTuple *tuples, int ntuples,
 	int			bufflags = REGBUF_STANDARD;
 
 	xlrec->flags = 0;
-	if (RelationIsLogicallyLogged(rel) && !(options & HEAP_INSERT_NO_LOGICAL))
+	if (ledger_is_decoded(rel) && !(options & HEAP_INSERT_NO_LOGICAL))
 	{
 		xlrec->flags |= XLH_INSERT_CONTAINS_NEW_TUPLE;
 		bufflags |= REGBUF_KEEP_DATA;
@@ -1223,7 +1223,7 @@ insert_on_page(Relation rel, HeapTuple *tuples, int ntuples, int options,
 static bool
 worth_pages(Relation rel, int ntuples, Size mean)
 {
-	return !RelationIsLogicallyLogged(rel) &&
+	return !ledger_is_decoded(rel) &&
 		ntuples * (mean + sizeof(ItemIdData)) > LEDGER_PAGE_PAYLOAD + LEDGER_PAGE_PAYLOAD / 4;
 }
 

@@ -10,6 +10,7 @@
 
 #include "access/heapam.h"
 #include "access/tableam.h"
+#include "catalog/catalog.h"
 #include "codec/codec.h"
 #include "commands/vacuum.h"
 #include "storage/storage.h"
@@ -107,6 +108,16 @@ extern BlockNumber ledger_write_segment(Relation rel, TupleDesc desc, LedgerRowS
 										LedgerSegmentWriter *writer,
 										const LedgerSegmentSlot *slots, int nslots,
 										uint32 *nblocks);
+
+/*
+ * Whether logical decoding reads the relation's rows from the log.  It passes
+ * over those of a table that is only there to be another's new file.
+ */
+static inline bool
+ledger_is_decoded(Relation rel)
+{
+	return RelationIsLogicallyLogged(rel) && !OidIsValid(rel->rd_rel->relrewrite);
+}
 
 /* ---- seal.c ---- */
 

@@ -74,6 +74,21 @@ $node->safe_psql('postgres', q(CREATE UNLOGGED TABLE u (t text) USING ledger; CR
 	INSERT INTO tt SELECT string_agg(md5(g::text), '') FROM generate_series(1, 2000) g));
 is($node->safe_psql('postgres', 'SELECT length(t) FROM u'), '64000', 'but for tables that are not decoded');
 
+# Rows that are copied to a new file are not decoded either; those that come after, in the same transaction or another, are.
+$node->safe_psql('postgres', q(
+	CREATE TABLE wide (id int PRIMARY KEY, t text); CREATE TABLE wide2 (id int PRIMARY KEY, t text);
+	ALTER TABLE wide ALTER t SET STORAGE EXTERNAL; ALTER TABLE wide2 ALTER t SET STORAGE EXTERNAL;
+	INSERT INTO wide SELECT n, repeat(md5(n::text), CASE WHEN n % 100 = 0 THEN 400 ELSE 3 END) FROM generate_series(1, 4000) n;
+	INSERT INTO wide2 SELECT * FROM wide; CREATE TABLE wide_copy AS SELECT * FROM wide));
+$node->safe_psql('postgres', q(SELECT pg_logical_slot_get_changes('d', NULL, NULL)));
+$node->safe_psql('postgres', $_) foreach
+  q(CALL ledger.convert('wide')),
+  q(INSERT INTO wide VALUES (-1, 'after')),
+  q(BEGIN; ALTER TABLE wide2 SET ACCESS METHOD ledger; INSERT INTO wide2 SELECT -n, 'after' FROM generate_series(1, 3000) n; COMMIT);
+is($node->safe_psql('postgres', 'SELECT count(*) FROM (SELECT * FROM wide_copy EXCEPT SELECT * FROM wide) d') . $node->safe_psql('postgres', 'SELECT count(*) FROM (SELECT * FROM wide_copy EXCEPT SELECT * FROM wide2) d'), '00', 'rows too big are converted');
+is($node->safe_psql('postgres', 'SELECT count(*) FROM wide') . ' ' . $node->safe_psql('postgres', 'SELECT count(*) FROM wide2'), '4001 7000', 'all of them');
+is($node->safe_psql('postgres', q(SELECT count(*) FILTER (WHERE data LIKE 'table public.wide: INSERT%') || ' ' || count(*) FILTER (WHERE data LIKE 'table public.wide2: INSERT%') || ' ' || count(*) FILTER (WHERE data LIKE 'table %') FROM pg_logical_slot_get_changes('d', NULL, NULL))), '1 3000 3001', 'only later ones are decoded');
+
 # Crash and go on decoding.
 $node->safe_psql('postgres', q(SELECT pg_logical_slot_get_changes('d', NULL, NULL); SELECT load(nextval('s'), 1300)));
 $node->stop('immediate');

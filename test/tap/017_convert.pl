@@ -118,6 +118,19 @@ is($convert->{error}, '', 'converted');
 is(what_is('t'), 'ledger', 'indeed');
 is(sql('SELECT string_agg(v, \',\' ORDER BY v) FROM t WHERE k = 11'), 'late,meanwhile', 'with both rows');
 
+# Transactions that overlap all the time, so that nobody ever finds the table free.
+sql('CREATE TABLE busy (i int, t text); CREATE INDEX ON busy (i)');
+$load = load_start($node, 8, add => [ 1, "BEGIN;\nINSERT INTO busy VALUES (1, 'x');\n\\sleep 40 ms\nEND;\n" ]);
+$node->poll_query_until('postgres', 'SELECT count(*) > 0 FROM busy') or die;
+($rc, $out, $err) = $node->psql('postgres', q(CALL ledger.convert('busy'); SHOW lock_timeout));
+is($err, '', 'converted under transactions that overlap');
+is($out, '0', 'lock_timeout is what it was');
+is(what_is('busy'), 'ledger', 'indeed');
+usleep(300_000);
+$said = load_stop($load);
+unlike($said, qr/ERROR|aborted|FATAL/, 'none of them had an error') or diag($said);
+is(sql('SELECT count(*) FROM busy WHERE i = 1'), sql('SET enable_seqscan = off; SELECT count(*) FROM busy WHERE i = 1'), 'by index');
+
 # What cannot be converted.
 sql(q(CREATE TABLE parted (i int) PARTITION BY LIST (i); CREATE TABLE part PARTITION OF parted FOR VALUES IN (1) USING heap; INSERT INTO parted SELECT 1 FROM generate_series(1, 3000);
 	CREATE TABLE b (i int); CREATE INDEX ON b USING brin (i); CREATE UNLOGGED TABLE u (i int); INSERT INTO u SELECT generate_series(1, 2000)));
