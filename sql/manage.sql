@@ -237,6 +237,7 @@ SELECT sum(entries), max(oldest), max(newest) FROM ledger.ledgers WHERE ledger =
 RESET ROLE;
 SELECT try('CALL ledger.maintain()');
 SELECT try($$SELECT ledger.manage('seen', '1 day', max_past => '100000000 years')$$);
+SELECT try($$SELECT ledger.manage('seen', '1 day', seal_after => '9000 years')$$);
 -- nor under policies that keep rows away, nor by the functions behind the views
 ALTER TABLE seen ENABLE ROW LEVEL SECURITY;
 SET ROLE manage_reader;

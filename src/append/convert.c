@@ -448,6 +448,8 @@ convert(Oid relid)
 	Conversion	conversion;
 	Oid			to;
 
+	/* it may have got another owner while we waited */
+	ledger_check_owner(relid);
 	check_relation(from);
 	CheckTableNotInUse(from, "convert");
 	ledger_check_indexes(from);

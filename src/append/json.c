@@ -18,6 +18,7 @@
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "funcapi.h"
+#include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -140,13 +141,19 @@ next_json(AppendSource *base, AppendCall *call, Datum *values, bool *isnull)
 static void
 scan_json_columns(AppendSource *base, AppendCall *call)
 {
+	MemoryContext oldcxt = MemoryContextSwitchTo(call->batchcxt);
 	int64		start = base->position.index;
 	JsonbContainer *object;
 
 	while ((object = json_at((JsonSource *) base, call)) != NULL)
+	{
+		CHECK_FOR_INTERRUPTS();
 		scan_object_columns(call, object);
+		MemoryContextReset(call->batchcxt);
+	}
 	base->position.index = start;
 	*call->entry = 0;
+	MemoryContextSwitchTo(oldcxt);
 }
 
 static text *
@@ -231,6 +238,7 @@ scan_line_columns(AppendSource *base, AppendCall *call)
 
 	while (line_at((JsonSource *) base, &line, &len))
 	{
+		CHECK_FOR_INTERRUPTS();
 		*call->entry = base->position.index;
 		scan_object_columns(call, parse_line(line, len));
 		MemoryContextReset(call->batchcxt);

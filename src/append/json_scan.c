@@ -47,6 +47,7 @@ static const char *build_array(const char *at, const char *end, JsonbParseState 
 							   JsonbValue **container);
 static const char *build_string(const char *at, const char *end, JsonbValue *value);
 static char *unescape(const char *text, int len, int *result_len);
+static int64 digits_value(const char *text, int len);
 static const char *build_bare(const char *at, const char *end, JsonbValue *value);
 static bool is_number(const char *text, int len, bool *integer);
 
@@ -417,6 +418,18 @@ unescape(const char *text, int len, int *result_len)
 	return result;
 }
 
+/* What digits stand for, after a sign or none; the text may end after them. */
+static int64
+digits_value(const char *text, int len)
+{
+	bool		negative = *text == '-';
+	int64		result = 0;
+
+	for (int i = negative ? 1 : 0; i < len; i++)
+		result = result * 10 + (text[i] - '0');
+	return negative ? -result : result;
+}
+
 /* A number, true, false or null */
 static const char *
 build_bare(const char *at, const char *end, JsonbValue *value)
@@ -441,7 +454,7 @@ build_bare(const char *at, const char *end, JsonbValue *value)
 			return NULL;
 		value->type = jbvNumeric;
 		if (integer && token.len <= INT64_SAFE_DIGITS)
-			value->val.numeric = int64_to_numeric(strtoll(token.start, NULL, 10));
+			value->val.numeric = int64_to_numeric(digits_value(token.start, token.len));
 		else
 			value->val.numeric =
 				DatumGetNumeric(DirectFunctionCall3(numeric_in,

@@ -85,6 +85,7 @@ start_maintainer(Oid database, bool wait)
 		return false;
 	if (wait)
 		(void) WaitForBackgroundWorkerShutdown(handle);
+	pfree(handle);
 	return true;
 }
 
@@ -117,7 +118,8 @@ run_opened(Relation rel)
 		return;
 	if (again && !TimestampDifferenceExceeds(last, now, ASK_INTERVAL_MS))
 		return;
-	if (!ledger_find_leaf(RelationGetRelid(rel), true, &leaf))
+	/* no insertion is to wait for its parent's lock for this, holding its own */
+	if (!ledger_find_leaf(RelationGetRelid(rel), false, &leaf))
 		return;
 	if (!leaf.newest && !TimestampDifferenceExceeds(last, now, ASK_INTERVAL_MS))
 		return;

@@ -142,7 +142,9 @@ check_branch(Oid relid, const LedgerSettings *settings)
 
 	(void) ledger_branch_key(branch, &key);
 	(void) ledger_period_of(&settings->partition_interval, key.typid);
-	ledger_times_taken(settings, &key, &times); /* an error if out of range */
+	/* an error if out of range, which else maintenance would meet */
+	ledger_times_taken(settings, &key, &times);
+	(void) ledger_shift_back(ledger_branch_now(&key), &settings->seal_after);
 	check_schema(branch);
 	check_default(branch);
 	table_close(branch, NoLock);
@@ -163,6 +165,8 @@ ledger_manage(PG_FUNCTION_ARGS)
 
 	/* one at a time, and nobody changes the tree meanwhile */
 	LockRelationOid(settings.relid, ShareUpdateExclusiveLock);
+	/* it may have got another owner while we waited */
+	ledger_check_owner(settings.relid);
 	settings.owner = ledger_owner_of(settings.relid);
 	branches = ledger_find_branches(settings.relid);
 	foreach(cell, branches)

@@ -31,6 +31,9 @@
 /* More partitions of a ledger than that are not made by appends in an hour. */
 #define MADE_BY_APPENDS_MAX	100
 
+/* Names that are tried for a partition, where others take each meanwhile. */
+#define NAME_ATTEMPTS			10
+
 /* A branch, as it is while partitions of it are made */
 typedef struct Branch
 {
@@ -104,7 +107,7 @@ create_table(const Branch *branch, const LedgerPeriod *period, Timestamp start)
 	char	   *schema = get_namespace_name(branch->schema);
 	char	   *parent = quote_qualified_identifier(schema, branch->name);
 
-	for (int i = 0;; i++)
+	for (int i = 0, attempt = 1;; i++, attempt++)
 	{
 		char	   *partition = quote_qualified_identifier(schema, choose_name(branch, period, start, &i));
 		StringInfoData sql;
@@ -119,9 +122,11 @@ create_table(const Branch *branch, const LedgerPeriod *period, Timestamp start)
 		error = ledger_try_work(run_work, sql.data);
 		if (error == NULL)
 			return partition;
-		if (error->sqlerrcode != ERRCODE_UNIQUE_VIOLATION &&
-			error->sqlerrcode != ERRCODE_DUPLICATE_TABLE &&
-			error->sqlerrcode != ERRCODE_DUPLICATE_OBJECT)
+		/* it may as well be an event trigger's, which another name does not help */
+		if (attempt == NAME_ATTEMPTS ||
+			(error->sqlerrcode != ERRCODE_UNIQUE_VIOLATION &&
+			 error->sqlerrcode != ERRCODE_DUPLICATE_TABLE &&
+			 error->sqlerrcode != ERRCODE_DUPLICATE_OBJECT))
 			ReThrowError(error);
 		FreeErrorData(error);
 	}

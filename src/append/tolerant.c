@@ -29,7 +29,7 @@ typedef struct Tolerant
 	Oid			relid;
 	AppendSource *source;
 	const AppendOptions *options;
-	MemoryContext cxt;			/* of one attempt */
+	MemoryContext cxt;			/* of one attempt, or of turning away an entry */
 
 	int64		stored;
 	int64		nbad;
@@ -117,17 +117,19 @@ static void
 turn_away(Tolerant *tolerant, int64 entry)
 {
 	ErrorData  *error = tolerant->error;
+	MemoryContext oldcxt = MemoryContextSwitchTo(tolerant->cxt);
 	text	   *text = tolerant->source->seek(tolerant->source, entry);
 
 	if (tolerant->options->on_error == APPEND_ON_ERROR_DIVERT)
 		ledger_reject(tolerant->relid,
 					  psprintf("%s: %s", unpack_sql_state(error->sqlerrcode), error->message), text);
+	MemoryContextSwitchTo(oldcxt);
+	MemoryContextReset(tolerant->cxt);
 	if (tolerant->nbad++ == 0)
 	{
 		tolerant->first_bad = entry;
 		tolerant->first_reason = pstrdup(error->message);
 	}
-	pfree(text);
 }
 
 /* Store the entries from where the source stands up to "limit". */
@@ -155,6 +157,7 @@ store_range(Tolerant *tolerant, int64 limit)
 		source->position = start;
 		if (*entry == 0 && reached > start.index + 1)
 		{
+			FreeErrorData(tolerant->error);
 			store_range(tolerant, start.index + (reached - start.index) / 2);
 			start = source->position;
 			continue;

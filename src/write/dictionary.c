@@ -24,7 +24,7 @@
 #include "write/packed.h"
 #include "write/write.h"
 
-StaticAssertDecl(LEDGER_ROWPACK_DICTIONARY_MAX == LEDGER_DICTIONARY_BLOCKS * LEDGER_PAGE_PAYLOAD,
+StaticAssertDecl(LEDGER_ROWPACK_DICTIONARY_MAX <= LEDGER_DICTIONARY_BLOCKS * LEDGER_PAGE_PAYLOAD,
 				 "a dictionary must fit in its blocks");
 
 /* ---- What this backend has read ---- */

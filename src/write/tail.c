@@ -21,6 +21,7 @@
 #include "access/xloginsert.h"
 #include "catalog/catalog.h"
 #include "catalog/pg_control.h"
+#include "common/pg_prng.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "storage/predicate.h"
@@ -51,7 +52,7 @@ static Oid	learn_relid = InvalidOid;
 #define SLOTS_WARNING		(LEDGER_MAX_SLOTS / 4 * 3)
 #define SLOTS_WARNING_STEP	4096
 
-/* Raw bytes that a backend may insert into a run without telling its map. */
+/* Raw bytes that a run map is told of at a time, at the least. */
 #define EXCESS_STEP			(256 * 1024)
 
 /* ---- pages ---- */
@@ -802,29 +803,24 @@ insert_big(Relation rel, HeapTuple tuple, uint64 excess, int options, bool specu
 
 /*
  * Account for what compressed values hold beyond their bytes on the page, so
- * that a run can be sealed within the memory that a segment may take.  The
- * run map is only told now and then.
+ * that a run can be sealed within the memory that a segment may take.
+ *
+ * To tell the run map of every row would cost a record each.  To add up what
+ * has not been told takes a sum for every run that a session has a part in:
+ * entries may go to many partitions in turn.  So a row that has little is told
+ * of as if it had EXCESS_STEP, or not at all, as often as makes that right on
+ * average.
  */
 static void
 note_excess(Relation rel, LedgerSlotNumber slot, uint64 excess)
 {
-	static Oid	last_relid = InvalidOid;
-	static LedgerSlotNumber last_slot = LEDGER_NO_SLOT;
-	static uint64 unaccounted = 0;
-
-	if (last_relid != RelationGetRelid(rel) || last_slot != slot)
+	if (excess < EXCESS_STEP)
 	{
-		last_relid = RelationGetRelid(rel);
-		last_slot = slot;
-		unaccounted = 0;
+		if (pg_prng_double(&pg_global_prng_state) * EXCESS_STEP >= excess)
+			return;
+		excess = EXCESS_STEP;
 	}
-	unaccounted += excess;
-	if (unaccounted >= EXCESS_STEP)
-	{
-		if (!reserve_raw_bytes(rel, slot, unaccounted))
-			last_slot = LEDGER_NO_SLOT;
-		unaccounted = 0;
-	}
+	(void) reserve_raw_bytes(rel, slot, excess);
 }
 
 /* ---- packing ---- */
