@@ -76,8 +76,9 @@ sub create_days
 DO \$\$
 BEGIN
 	FOR i IN 0 .. $days - 1 LOOP
-		EXECUTE format('CREATE TABLE ${table}_%s PARTITION OF $table FOR VALUES FROM (%L) TO (%L) USING $with{$kind}',
-			i, $DAY0 + i * interval '1 day', $DAY0 + (i + 1) * interval '1 day');
+		-- named as ledger.manage() names them
+		EXECUTE format('CREATE TABLE ${table}_p%s PARTITION OF $table FOR VALUES FROM (%L) TO (%L) USING $with{$kind}',
+			to_char(($DAY0 + i * interval '1 day') AT TIME ZONE 'UTC', 'YYYYMMDD'), $DAY0 + i * interval '1 day', $DAY0 + (i + 1) * interval '1 day');
 	END LOOP;
 END \$\$
 SQL
