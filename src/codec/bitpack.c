@@ -1020,6 +1020,9 @@ ledger_integers_read(const LedgerIntegers *ints, int first, int count, uint64 *v
 	{
 		uint64		sum = ints->start[order];
 
+		/* fewer values are asked for than it takes to begin */
+		if (order >= end)
+			continue;
 		/* sums[order + 1 ..] are differences of what comes to sums[order ..] */
 		sums[order] = sum;
 		for (int i = order + 1; i < end; i++)

@@ -667,6 +667,62 @@ check_hashes(void)
 	report(!ledger_value_hash(&text, PointerGetDatum(bare), &hash), "hash", "unknown collation");
 }
 
+/*
+ * Some numbers of a vector into just as much memory as they take, which the
+ * address sanitizer watches.
+ */
+static void
+check_integer_ranges(void)
+{
+	static const int counts[] = {1, 2, 3, 9, 34, 1000};
+
+	for (int pattern = 0; pattern < 7; pattern++)
+	{
+		uint64		numbers[1000];
+
+		for (int i = 0; i < 1000; i++)
+		{
+			uint64		r = shim_random();
+
+			numbers[i] = pattern == 0 ? (uint64) i * 1000 :
+				pattern == 1 ? (uint64) i * i * 7 + r % 3 :
+				pattern == 2 ? (uint64) i * 5 + (r % 50 == 0 ? r >> 20 : 0) :
+				pattern == 3 ? (uint64) i / 100 :
+				pattern == 4 ? r % 7 * (r >> 8) % 3 :
+				pattern == 5 ? r : (uint64) i * 1000 + (r % 90 == 0 ? 1 : 0);
+		}
+		for (int c = 0; c < (int) lengthof(counts); c++)
+		{
+			int			n = counts[c];
+			StringInfoData out;
+			LedgerIntegers ints;
+			uint8	   *bytes;
+
+			initStringInfo(&out);
+			ledger_integers_write(numbers, n, &out);
+			bytes = malloc(out.len + LEDGER_SLACK);
+			memcpy(bytes, out.data, out.len);
+			memset(bytes + out.len, 0, LEDGER_SLACK);
+			report(ledger_integers_open(&ints, n, bytes, bytes + out.len) == bytes + out.len,
+				   "integer ranges", "length");
+			for (int first = 0; first < n; first += first < 4 ? 1 : 1 + RANDOM_BELOW(300))
+			{
+				for (int count = 0; count <= n - first; count += count < 4 ? 1 : 1 + RANDOM_BELOW(300))
+				{
+					uint64	   *values = malloc(Max(count, 1) * sizeof(uint64));
+
+					ledger_integers_read(&ints, first, count, values);
+					report(memcmp(values, numbers + first, count * sizeof(uint64)) == 0,
+						   "integer ranges", "values");
+					free(values);
+				}
+			}
+			free(bytes);
+			shim_free_all();
+		}
+	}
+}
+
 /* A chunk from the future is refused, and says so. */
 static void
 check_version(void)
@@ -696,6 +752,7 @@ int
 main(int argc, char **argv)
 {
 	shim_seed(argc > 1 ? strtoull(argv[1], NULL, 10) : 1);
+	check_integer_ranges();
 	/* a second argument: the tests of jsonb only */
 	check_json();
 	check_subcolumns();
