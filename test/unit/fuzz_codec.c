@@ -8,7 +8,7 @@
  */
 #include "column.h"
 
-#define ROUNDS_DEFAULT	150
+#define ROUNDS_DEFAULT	50
 
 static long noticed;
 static long decoded_anyway;

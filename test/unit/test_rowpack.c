@@ -9,7 +9,7 @@
 
 #include "codec/rowpack.h"
 
-#define ROUNDS_DEFAULT	400
+#define ROUNDS_DEFAULT	200
 #define DICTIONARIES	20		/* more than the packer keeps ready */
 #define CHAIN_ROWS		300
 
