@@ -583,14 +583,10 @@ show_chunks(Relation rel, LedgerSlotNumber slot, const LedgerSlotEntry *entry,
 	TupleDesc	desc = RelationGetDescr(rel);
 	size_t		size = segment->root.ncolumns * sizeof(LedgerColumnEntry);
 	LedgerColumnEntry *columns = palloc(Max(size, 1));
-	pg_crc32c	crc;
 
 	if (!ledger_segment_read(rel, segment, false, segment->root.directory_offset, size, columns))
 		return;
-	INIT_CRC32C(crc);
-	COMP_CRC32C(crc, columns, size);
-	FIN_CRC32C(crc);
-	if (crc != segment->root.directory_crc)
+	if (ledger_checksum(columns, size) != segment->root.directory_crc)
 		ledger_segment_corrupt(rel, segment, false, segment->root.directory_offset, size,
 							   "the column directory fails its check");
 

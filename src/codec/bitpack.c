@@ -805,10 +805,10 @@ ledger_integers_open(LedgerIntegers *ints, int n, const uint8 *p, const uint8 *e
 	return open_packed(ints, n - ints->order, (flags & FLAG_PATCHED) != 0, p, end);
 }
 
+/* At least "width" bits from a position on; what is above these is anything. */
 static inline uint64
-get_packed(const uint8 *bits, int width, uint64 i)
+word_at(const uint8 *bits, uint64 position, int width)
 {
-	uint64		position = i * width;
 	const uint8 *p = bits + (position >> 3);
 	int			shift = position & 7;
 	uint64		word;
@@ -817,7 +817,19 @@ get_packed(const uint8 *bits, int width, uint64 i)
 	word = LITTLE_ENDIAN_64(word) >> shift;
 	if (shift + width > 64)
 		word |= (uint64) p[8] << (64 - shift);
-	return width == 64 ? word : word & ((UINT64CONST(1) << width) - 1);
+	return word;
+}
+
+static inline uint64
+low_bits(int width)
+{
+	return width == 64 ? ~UINT64CONST(0) : (UINT64CONST(1) << width) - 1;
+}
+
+static inline uint64
+get_packed(const uint8 *bits, int width, uint64 i)
+{
+	return word_at(bits, i * width, width) & low_bits(width);
 }
 
 /* Numbers first .. first + count - 1 as packed, times scale, plus base. */
@@ -825,7 +837,7 @@ static inline void
 unpack(const LedgerIntegers *ints, int first, int count, uint64 *numbers)
 {
 	int			width = ints->width;
-	uint64		mask = width == 64 ? ~UINT64CONST(0) : (UINT64CONST(1) << width) - 1;
+	uint64		mask = low_bits(width);
 	uint64		base = ints->base;
 	uint64		scale = ints->scale;
 	uint64		position = (uint64) first * width;
@@ -837,17 +849,7 @@ unpack(const LedgerIntegers *ints, int first, int count, uint64 *numbers)
 		return;
 	}
 	for (int i = 0; i < count; i++, position += width)
-	{
-		const uint8 *p = ints->bits + (position >> 3);
-		int			shift = position & 7;
-		uint64		word;
-
-		memcpy(&word, p, sizeof(word));
-		word = LITTLE_ENDIAN_64(word) >> shift;
-		if (shift + width > 64)
-			word |= (uint64) p[8] << (64 - shift);
-		numbers[i] = base + scale * (word & mask);
-	}
+		numbers[i] = base + scale * (word_at(ints->bits, position, width) & mask);
 }
 
 /* Give the exceptions among numbers first .. first + count - 1 the rest. */

@@ -425,7 +425,7 @@ write_header(LedgerEncoder *enc, uint64 preamble, const uint64 *zones,
 						   nvectors * sizeof(LedgerVectorEntry));
 	if (enc->compression == LEDGER_COMPRESSION_ZSTD &&
 		(enc->encoding == LEDGER_ENC_DICTIONARY || enc->encoding == LEDGER_ENC_LZ4 ||
-		 enc->encoding == LEDGER_ENC_LINES))
+		 enc->encoding == LEDGER_ENC_LINES || enc->encoding == LEDGER_ENC_SHREDDED))
 		trailer.flags |= LEDGER_CHUNK_ZSTD;
 	trailer.magic = LEDGER_CHUNK_MAGIC;
 	trailer.version = LEDGER_CHUNK_VERSION;

@@ -575,6 +575,8 @@ ledger_arena_value(LedgerArena *arena, const LedgerColumnType *type, Size len,
 /* Compressors (compress.c). */
 extern int	ledger_compress(const LedgerEncoder *enc, int hc_level, const char *raw,
 							int raw_length, char *room);
+extern void ledger_write_stored(LedgerEncoder *enc, int hc_level, const char *raw,
+								int raw_length, char *room);
 extern int	ledger_zstd_compress(LedgerEffort effort, const char *raw, int raw_length,
 								 char *room, int size, const char *dict, int dict_length);
 extern bool ledger_ratio_good(const LedgerChunk *chunk, uint64 stored, uint64 raw);

@@ -82,6 +82,28 @@ ledger_compress(const LedgerEncoder *enc, int hc_level, const char *raw, int raw
 	return Max(LZ4_compress_HC(raw, room, raw_length, raw_length - 1, hc_level), 0);
 }
 
+/*
+ * Write bytes of the preamble, compressed if that makes them fewer; "room" has
+ * raw_length bytes.  What their reader has to know goes to the encoding's part
+ * of the header: uint32 raw length, uint32 stored length (equal: as they are),
+ * CRC-32C of the stored bytes.
+ */
+void
+ledger_write_stored(LedgerEncoder *enc, int hc_level, const char *raw, int raw_length, char *room)
+{
+	int			length = ledger_compress(enc, hc_level, raw, raw_length, room);
+	const char *stored = length > 0 ? room : raw;
+	uint32		head[3];
+
+	if (length == 0)
+		length = raw_length;
+	head[0] = raw_length;
+	head[1] = length;
+	head[2] = ledger_crc(stored, length);
+	ledger_encoder_write(enc, stored, length);
+	appendBinaryStringInfo(&enc->extra, (char *) head, sizeof(head));
+}
+
 /* Can so many stored bytes stand for so many raw ones? */
 bool
 ledger_ratio_good(const LedgerChunk *chunk, uint64 stored, uint64 raw)

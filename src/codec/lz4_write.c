@@ -135,25 +135,8 @@ sample_values(LedgerEncoder *enc, LedgerLz4Writer *lz4, const LedgerSummary *sum
 static void
 write_seed(LedgerEncoder *enc, LedgerLz4Writer *lz4)
 {
-	uint32		head[3] = {0, 0, 0};
-
-	if (lz4->seed_length > 0)
-	{
-		const char *stored = lz4->room;
-		int			length = ledger_compress(enc, lz4->quick ? LEDGER_HC_LEVEL : LZ4HC_CLEVEL_DEFAULT,
-											 lz4->buffer, lz4->seed_length, lz4->room);
-
-		if (length <= 0)
-		{
-			stored = lz4->buffer;
-			length = lz4->seed_length;
-		}
-		head[0] = lz4->seed_length;
-		head[1] = length;
-		head[2] = ledger_crc(stored, length);
-		ledger_encoder_write(enc, stored, length);
-	}
-	appendBinaryStringInfo(&enc->extra, (char *) head, sizeof(head));
+	ledger_write_stored(enc, lz4->quick ? LEDGER_HC_LEVEL : LZ4HC_CLEVEL_DEFAULT,
+						lz4->buffer, lz4->seed_length, lz4->room);
 	appendStringInfoCharMacro(&enc->extra, (char) lz4->rowref.escape);
 	appendStringInfoCharMacro(&enc->extra, (char) lz4->rowref.ncolumns);
 	appendBinaryStringInfo(&enc->extra, (char *) lz4->rowref.columns,

@@ -50,17 +50,9 @@ ledger_shred_column_type(const LedgerShredColumn *column)
 /* ---- writing ---- */
 
 static void
-put_number(StringInfo out, uint64 number)
-{
-	for (; number >= 0x80; number >>= 7)
-		appendStringInfoCharMacro(out, (char) (number | 0x80));
-	appendStringInfoCharMacro(out, (char) number);
-}
-
-static void
 put_bytes(StringInfo out, LedgerBytes bytes)
 {
-	put_number(out, bytes.len);
+	ledger_put_varint(out, bytes.len);
 	appendBinaryStringInfo(out, bytes.data, bytes.len);
 }
 
@@ -70,7 +62,7 @@ put_keyset(StringInfo out, const LedgerKeyset *keyset)
 	LedgerBytes key = {keyset->bytes + keyset->head_len, 0};
 	Size		total = 0;
 
-	put_number(out, keyset->nkeys);
+	ledger_put_varint(out, keyset->nkeys);
 	for (uint32 i = 0; i < keyset->nkeys; i++)
 	{
 		JEntry		entry;
@@ -86,19 +78,19 @@ put_keyset(StringInfo out, const LedgerKeyset *keyset)
 static void
 put_shape(StringInfo out, const LedgerShredShape *shape)
 {
-	put_number(out, shape->nsteps);
+	ledger_put_varint(out, shape->nsteps);
 	for (int i = 0; i < shape->nsteps; i++)
 	{
 		const LedgerShredStep *step = &shape->steps[i];
 
-		put_number(out, step->op);
+		ledger_put_varint(out, step->op);
 		switch (step->op)
 		{
 			case LEDGER_OP_OBJECT:
 			case LEDGER_OP_ARRAY:
 			case LEDGER_OP_VALUE:
 			case LEDGER_OP_COLUMN:
-				put_number(out, step->arg);
+				ledger_put_varint(out, step->arg);
 				break;
 			case LEDGER_OP_STRING:
 			case LEDGER_OP_NUMERIC:
@@ -116,25 +108,25 @@ put_shape(StringInfo out, const LedgerShredShape *shape)
 void
 ledger_shred_catalog_write(const LedgerShredCatalog *catalog, StringInfo out)
 {
-	put_number(out, catalog->nreferences);
+	ledger_put_varint(out, catalog->nreferences);
 	for (int i = 0; i < catalog->nreferences; i++)
-		put_number(out, catalog->references[i]);
-	put_number(out, catalog->ncolumns);
+		ledger_put_varint(out, catalog->references[i]);
+	ledger_put_varint(out, catalog->ncolumns);
 	for (int i = 0; i < catalog->ncolumns; i++)
 	{
 		const LedgerShredColumn *column = &catalog->columns[i];
 
-		put_number(out, column->class);
-		put_number(out, column->scale);
-		put_number(out, column->least_scale);
-		put_number(out, column->nvalues);
-		put_number(out, column->length);
+		ledger_put_varint(out, column->class);
+		ledger_put_varint(out, column->scale);
+		ledger_put_varint(out, column->least_scale);
+		ledger_put_varint(out, column->nvalues);
+		ledger_put_varint(out, column->length);
 		put_bytes(out, column->path);
 	}
-	put_number(out, catalog->nkeysets);
+	ledger_put_varint(out, catalog->nkeysets);
 	for (int i = 0; i < catalog->nkeysets; i++)
 		put_keyset(out, &catalog->keysets[i]);
-	put_number(out, catalog->nshapes);
+	ledger_put_varint(out, catalog->nshapes);
 	for (int i = 0; i < catalog->nshapes; i++)
 		put_shape(out, &catalog->shapes[i]);
 }
@@ -154,24 +146,15 @@ typedef struct CatalogReader
 static uint64
 get_number(CatalogReader *r, uint64 max)
 {
-	uint64		number = 0;
-	int			shift = 0;
+	uint64		number;
+	const uint8 *next = ledger_get_varint(r->p, r->end, &number);
 
-	for (;;)
+	if (next == NULL)
 	{
-		uint8		byte;
-
-		if (r->p == r->end || shift > 63)
-		{
-			r->bad = "catalog of shredded documents is cut off";
-			return 0;
-		}
-		byte = *r->p++;
-		number |= (uint64) (byte & 0x7F) << shift;
-		shift += 7;
-		if (!(byte & 0x80))
-			break;
+		r->bad = "catalog of shredded documents is cut off";
+		return 0;
 	}
+	r->p = next;
 	if (number > max)
 	{
 		r->bad = "catalog of shredded documents has a number out of range";

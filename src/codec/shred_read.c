@@ -7,8 +7,6 @@
  */
 #include "postgres.h"
 
-#include <lz4.h>
-
 #include "catalog/pg_type_d.h"
 #include "codec/shred.h"
 #include "miscadmin.h"
@@ -70,6 +68,14 @@ column_corrupt(void *arg, const char *detail)
 	ledger_corrupt(column->parent, detail);
 }
 
+static void
+column_unsupported(void *arg, const char *detail)
+{
+	SubColumn  *column = arg;
+
+	ledger_unsupported(column->parent, detail);
+}
+
 /* Read and understand the catalog, which ends the preamble. */
 static void
 read_catalog(LedgerChunk *chunk, LedgerShredReader *shred, uint64 preamble)
@@ -87,8 +93,8 @@ read_catalog(LedgerChunk *chunk, LedgerShredReader *shred, uint64 preamble)
 	if (shred->stored_length < shred->raw_length)
 	{
 		raw = MemoryContextAlloc(chunk->context, shred->raw_length);
-		if (LZ4_decompress_safe((char *) stored, (char *) raw, shred->stored_length,
-								shred->raw_length) != (int) shred->raw_length)
+		if (!ledger_decompress(chunk, (char *) stored, shred->stored_length, (char *) raw,
+							   shred->raw_length, NULL, 0))
 			ledger_corrupt(chunk, "catalog of shredded documents does not decompress");
 		pfree(stored);
 	}
@@ -190,6 +196,7 @@ open_column(LedgerChunk *chunk, int i)
 
 		source.read = column_read;
 		source.corrupt = column_corrupt;
+		source.unsupported = column_unsupported;
 		source.arg = column;
 		column->chunk = ledger_chunk_open(&source, column->length, &type, entry->nvalues,
 										  chunk->context);

@@ -13,7 +13,6 @@
  */
 #include "postgres.h"
 
-#include <lz4.h>
 #include <lz4hc.h>
 
 #include "catalog/pg_type_d.h"
@@ -464,8 +463,8 @@ write_to_memory(void *arg, const void *data, size_t len)
 }
 
 static void
-write_column(LedgerShredWriter *shred, int c, LedgerEffort effort, const bool *isnull,
-			 LedgerSink *sink)
+write_column(LedgerShredWriter *shred, int c, const LedgerEncodeOptions *options,
+			 const bool *isnull, LedgerSink *sink)
 {
 	LedgerShredColumn *column = &shred->plan->columns[c];
 	Fill	   *fill = &shred->fills[c];
@@ -488,7 +487,7 @@ write_column(LedgerShredWriter *shred, int c, LedgerEffort effort, const bool *i
 	context = AllocSetContextCreate(CurrentMemoryContext, "ledger sub-column",
 									ALLOCSET_DEFAULT_SIZES);
 	old = MemoryContextSwitchTo(context);
-	column->length = ledger_chunk_encode(&input, 0, effort, sink);
+	column->length = ledger_chunk_encode_with(&input, 0, options, sink);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
 	if (fill->values)
@@ -497,7 +496,7 @@ write_column(LedgerShredWriter *shred, int c, LedgerEffort effort, const bool *i
 }
 
 static void
-write_columns(LedgerShredWriter *shred, LedgerEffort effort, LedgerSink *sink)
+write_columns(LedgerShredWriter *shred, const LedgerEncodeOptions *options, LedgerSink *sink)
 {
 	LedgerShredPlan *plan = shred->plan;
 	uint32		longest = 1;
@@ -507,30 +506,17 @@ write_columns(LedgerShredWriter *shred, LedgerEffort effort, LedgerSink *sink)
 		longest = Max(longest, plan->columns[c].nvalues);
 	isnull = palloc0(longest);
 	for (int c = 0; c < plan->ncolumns; c++)
-		write_column(shred, c, effort, isnull, sink);
+		write_column(shred, c, options, isnull, sink);
 	pfree(isnull);
 }
 
 /* Write the catalog, and fill in the encoding's part of the header. */
 static void
-write_catalog(LedgerEncoder *enc, LedgerShredWriter *shred, StringInfo raw)
+write_catalog(LedgerEncoder *enc, StringInfo raw)
 {
 	char	   *room = palloc(raw->len);
-	int			length = LZ4_compress_HC(raw->data, room, raw->len, raw->len - 1,
-										 LZ4HC_CLEVEL_DEFAULT);
-	const char *stored = room;
-	uint32		head[3];
 
-	if (length <= 0)
-	{
-		stored = raw->data;
-		length = raw->len;
-	}
-	head[0] = raw->len;
-	head[1] = length;
-	head[2] = ledger_crc(stored, length);
-	ledger_encoder_write(enc, stored, length);
-	appendBinaryStringInfo(&enc->extra, (char *) head, sizeof(head));
+	ledger_write_stored(enc, LZ4HC_CLEVEL_DEFAULT, raw->data, raw->len, room);
 	pfree(room);
 }
 
@@ -589,6 +575,7 @@ static bool
 write_preamble(LedgerEncoder *enc, LedgerShredWriter *shred, const LedgerSummary *summary)
 {
 	LedgerSink	sink = {write_through, enc};
+	LedgerEncodeOptions options = {enc->effort, enc->compression};
 	StringInfoData memory;
 	StringInfoData raw;
 	bool		compare = summary->total <= COMPARE_MAX;
@@ -606,7 +593,7 @@ write_preamble(LedgerEncoder *enc, LedgerShredWriter *shred, const LedgerSummary
 	make_catalog(shred, &raw);
 	if (raw.len > LEDGER_SHRED_CATALOG / 2)
 		return false;
-	write_columns(shred, enc->effort, &sink);
+	write_columns(shred, &options, &sink);
 	make_catalog(shred, &raw);
 	if (compare)
 	{
@@ -616,7 +603,7 @@ write_preamble(LedgerEncoder *enc, LedgerShredWriter *shred, const LedgerSummary
 			return false;
 		ledger_encoder_write(enc, memory.data, memory.len);
 	}
-	write_catalog(enc, shred, &raw);
+	write_catalog(enc, &raw);
 	return true;
 }
 

@@ -143,7 +143,6 @@ ledger_reader_gaps(LedgerSegmentReader *reader, Relation rel)
 	const LedgerSegmentRoot *root = &reader->segment->root;
 	size_t		size;
 	uint8	   *gaps;
-	pg_crc32c	crc;
 
 	if (root->gaps == 0 || reader->gaps != NULL)
 		return reader->gaps;
@@ -152,10 +151,7 @@ ledger_reader_gaps(LedgerSegmentReader *reader, Relation rel)
 	size = (root->nrows + 7) / 8;
 	gaps = MemoryContextAlloc(reader->context, Max(size, 1));
 	read_data(reader, root->gaps_offset, size, gaps);
-	INIT_CRC32C(crc);
-	COMP_CRC32C(crc, gaps, size);
-	FIN_CRC32C(crc);
-	if (crc != root->gaps_crc)
+	if (ledger_checksum(gaps, size) != root->gaps_crc)
 		ledger_segment_corrupt(rel, reader->segment, false, root->gaps_offset, size,
 							   "the gap bitmap fails its check");
 	reader->gaps = gaps;
@@ -186,16 +182,12 @@ read_columns(LedgerSegmentReader *reader, Relation rel)
 	MemoryContext oldcontext;
 	LedgerColumnEntry *columns;
 	size_t		size = root->ncolumns * sizeof(LedgerColumnEntry);
-	pg_crc32c	crc;
 
 	reader->rel = rel;
 	oldcontext = MemoryContextSwitchTo(reader->context);
 	columns = palloc(Max(size, 1));
 	read_data(reader, root->directory_offset, size, columns);
-	INIT_CRC32C(crc);
-	COMP_CRC32C(crc, columns, size);
-	FIN_CRC32C(crc);
-	if (crc != root->directory_crc)
+	if (ledger_checksum(columns, size) != root->directory_crc)
 		ledger_segment_corrupt(rel, reader->segment, false, root->directory_offset, size,
 							   "the column directory fails its check");
 	for (int i = 0; i < root->ncolumns; i++)

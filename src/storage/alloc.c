@@ -378,3 +378,19 @@ ledger_free_block(Relation rel, BlockNumber block)
 {
 	RecordFreeIndexPage(rel, block);
 }
+
+/*
+ * Give back blocks that were not written to.  The free space map may have to
+ * grow to tell of one, so no block may be locked then.
+ */
+void
+ledger_return_blocks(Relation rel, const Buffer *buffers, int n)
+{
+	for (int i = 0; i < n; i++)
+		LockBuffer(buffers[i], BUFFER_LOCK_UNLOCK);
+	for (int i = 0; i < n; i++)
+	{
+		ledger_free_block(rel, BufferGetBlockNumber(buffers[i]));
+		ReleaseBuffer(buffers[i]);
+	}
+}

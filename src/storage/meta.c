@@ -16,12 +16,7 @@
 static pg_crc32c
 meta_crc(const LedgerMetaData *meta)
 {
-	pg_crc32c	crc;
-
-	INIT_CRC32C(crc);
-	COMP_CRC32C(crc, meta, offsetof(LedgerMetaData, crc));
-	FIN_CRC32C(crc);
-	return crc;
+	return ledger_checksum(meta, offsetof(LedgerMetaData, crc));
 }
 
 void

@@ -24,17 +24,6 @@ ledger_tuple_overflows(HeapTuple tuple)
 	return MAXALIGN(tuple->t_len) > LEDGER_MAX_TAIL_TUPLE;
 }
 
-static pg_crc32c
-row_crc(HeapTuple tuple)
-{
-	pg_crc32c	crc;
-
-	INIT_CRC32C(crc);
-	COMP_CRC32C(crc, (char *) tuple->t_data, tuple->t_len);
-	FIN_CRC32C(crc);
-	return crc;
-}
-
 /* Write one block of the chain and return its number. */
 static BlockNumber
 write_block(Relation rel, LedgerSlotNumber slot, uint32 index, BlockNumber next,
@@ -78,7 +67,7 @@ ledger_write_overflow(Relation rel, LedgerSlotNumber slot, HeapTuple tuple,
 	}
 	stub->first = next;
 	stub->length = tuple->t_len;
-	stub->crc = row_crc(tuple);
+	stub->crc = ledger_checksum(tuple->t_data, tuple->t_len);
 	stub->slot = slot;
 }
 
@@ -138,7 +127,7 @@ ledger_read_overflow(Relation rel, const LedgerOverflowStub *stub)
 	}
 
 	/* chains of one run never exchange blocks, so this is damage */
-	if (row_crc(tuple) != stub->crc)
+	if (ledger_checksum(tuple->t_data, tuple->t_len) != stub->crc)
 		ledger_corrupt(rel, previous, "a row in overflow blocks fails its check");
 	return tuple;
 }

@@ -363,6 +363,17 @@ typedef struct LedgerColumnEntry
 	uint32		base;			/* column that the chunk's references count from */
 } LedgerColumnEntry;
 
+static inline pg_crc32c
+ledger_checksum(const void *data, size_t length)
+{
+	pg_crc32c	crc;
+
+	INIT_CRC32C(crc);
+	COMP_CRC32C(crc, data, length);
+	FIN_CRC32C(crc);
+	return crc;
+}
+
 /* ---- block.c ---- */
 
 extern void ledger_page_init(Page page, LedgerBlockKind kind,
@@ -407,6 +418,7 @@ extern Buffer ledger_extend(Relation rel);
 #define LEDGER_PROVIDED_BLOCKS	8
 extern void ledger_provide_blocks(Relation rel, int count);
 extern void ledger_free_block(Relation rel, BlockNumber block);
+extern void ledger_return_blocks(Relation rel, const Buffer *buffers, int n);
 extern bool ledger_block_is_free(Relation rel, const LedgerTag *tag);
 extern Buffer ledger_claim_block(Relation rel, BlockNumber block);
 

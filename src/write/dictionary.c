@@ -85,17 +85,6 @@ find_cached(Relation rel, uint32 number)
 
 /* ---- Reading ---- */
 
-static pg_crc32c
-crc_of(const char *bytes, int length)
-{
-	pg_crc32c	crc;
-
-	INIT_CRC32C(crc);
-	COMP_CRC32C(crc, bytes, length);
-	FIN_CRC32C(crc);
-	return crc;
-}
-
 /*
  * A block is not the dictionary's: right if the metapage no longer names it as
  * that, else it is damaged.
@@ -140,7 +129,7 @@ read_dictionary(Relation rel, const LedgerDictionaryPlace *place, char *bytes)
 		}
 		done += some;
 	}
-	if (crc_of(bytes, place->length) != place->crc)
+	if (ledger_checksum(bytes, place->length) != place->crc)
 		ledger_corrupt(rel, place->blocks[0], "dictionary %u, of %u bytes in blocks %u, %u and %u, as far as it has so many, fails its check",
 					   place->number, place->length, place->blocks[0], place->blocks[1], place->blocks[2]);
 	return true;
@@ -185,16 +174,17 @@ load_dictionary(Relation rel, uint32 number)
 }
 
 /*
- * The dictionary of that number, or NULL if there is none any more.  It may go
+ * The dictionary of that number, or NULL if there is none any more, or the
+ * number is 0, which stands for the empty one.  It may go
  * at the next call, or when invalidations are processed.  No buffer may be
  * locked, unless ledger_has_dictionary() has just said that it is at hand.
  */
 const LedgerRowDictionary *
 ledger_dictionary(Relation rel, uint32 number)
 {
-	CachedDictionary *entry = find_cached(rel, number);
+	CachedDictionary *entry = number == 0 ? NULL : find_cached(rel, number);
 
-	if (entry == NULL && load_dictionary(rel, number))
+	if (entry == NULL && number != 0 && load_dictionary(rel, number))
 		entry = find_cached(rel, number);
 	return entry == NULL ? NULL : entry->dictionary;
 }
@@ -275,13 +265,7 @@ ledger_publish_dictionary(Relation rel, const char *bytes, int length, uint32 re
 	{
 		GenericXLogAbort(state);
 		UnlockReleaseBuffer(metabuf);
-		for (int i = 0; i < nblocks; i++)
-			LockBuffer(buffers[i], BUFFER_LOCK_UNLOCK);
-		for (int i = 0; i < nblocks; i++)
-		{
-			ledger_free_block(rel, BufferGetBlockNumber(buffers[i]));
-			ReleaseBuffer(buffers[i]);
-		}
+		ledger_return_blocks(rel, buffers, nblocks);
 		return;
 	}
 
@@ -292,7 +276,7 @@ ledger_publish_dictionary(Relation rel, const char *bytes, int length, uint32 re
 	place->number = number;
 	place->until = LEDGER_NO_SLOT;
 	place->length = length;
-	place->crc = crc_of(bytes, length);
+	place->crc = ledger_checksum(bytes, length);
 	for (int i = 0; i < nblocks; i++)
 	{
 		Page		page = GenericXLogRegisterBuffer(state, buffers[i], GENERIC_XLOG_FULL_IMAGE);

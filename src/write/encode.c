@@ -299,17 +299,6 @@ write_columns(EncodeState *state, LedgerColumnEntry *directory)
 	}
 }
 
-static pg_crc32c
-crc_of(const void *data, size_t length)
-{
-	pg_crc32c	crc;
-
-	INIT_CRC32C(crc);
-	COMP_CRC32C(crc, data, length);
-	FIN_CRC32C(crc);
-	return crc;
-}
-
 static void
 write_gaps(EncodeState *state, LedgerSegmentRoot *root)
 {
@@ -328,7 +317,7 @@ write_gaps(EncodeState *state, LedgerSegmentRoot *root)
 	root->gaps_offset = ledger_segment_offset(state->writer);
 	if (root->gaps > 0)
 	{
-		root->gaps_crc = crc_of(bitmap, size);
+		root->gaps_crc = ledger_checksum(bitmap, size);
 		ledger_segment_write(state->writer, bitmap, size);
 	}
 	pfree(bitmap);
@@ -392,7 +381,7 @@ ledger_write_segment(Relation rel, TupleDesc desc, LedgerRowSet *rows,
 	write_columns(&state, directory);
 	write_gaps(&state, &root);
 	root.directory_offset = ledger_segment_offset(writer);
-	root.directory_crc = crc_of(directory, desc->natts * sizeof(LedgerColumnEntry));
+	root.directory_crc = ledger_checksum(directory, desc->natts * sizeof(LedgerColumnEntry));
 	ledger_segment_write(writer, directory, desc->natts * sizeof(LedgerColumnEntry));
 	write_xmins(&state);
 

@@ -85,7 +85,7 @@ learn(Relation rel, HeapTuple *tuples, int ntuples, uint32 replaces)
 
 	if (fill_dictionary(dictionary, tuples, ntuples))
 	{
-		uint64		now = try_dictionary(replaces == 0 ? NULL : ledger_dictionary(rel, replaces),
+		uint64		now = try_dictionary(ledger_dictionary(rel, replaces),
 										 tuples, ntuples);
 
 		if (try_dictionary(dictionary, tuples, ntuples) < now * TRIAL_GAIN)
@@ -114,7 +114,7 @@ add_page(Relation rel, LedgerSlotNumber slot, const LedgerRunMapItem *item, Heap
 
 	nrows = PageGetMaxOffsetNumber(page);
 	number = ledger_page_tag(page)->dictionary;
-	ledger_unpack(rel, item->block, page, number == 0 ? NULL : ledger_dictionary(rel, number), tuples);
+	ledger_unpack(rel, item->block, page, ledger_dictionary(rel, number), tuples);
 	for (int i = 0; i < nrows; i++)
 	{
 		ItemId		id = PageGetItemId(page, i + 1);

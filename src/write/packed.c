@@ -59,7 +59,7 @@ bool
 ledger_begin_packing(LedgerPacking *packing, Relation rel, uint32 dictionary)
 {
 	packing->continues = false;
-	packing->dictionary = dictionary == 0 ? NULL : ledger_dictionary(rel, dictionary);
+	packing->dictionary = ledger_dictionary(rel, dictionary);
 	return dictionary == 0 || packing->dictionary != NULL;
 }
 

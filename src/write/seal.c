@@ -261,7 +261,7 @@ load_page(SealState *state, LedgerSlotNumber slot, const LedgerRunMapItem *item)
 	}
 	dictionary = ledger_page_tag(page)->dictionary;
 	ledger_unpack(state->rel, item->block, page,
-				  dictionary == 0 ? NULL : ledger_dictionary(state->rel, dictionary), unpacked);
+				  ledger_dictionary(state->rel, dictionary), unpacked);
 	for (OffsetNumber offset = 1; offset <= nrows; offset++)
 		load_row(state, item->block, page, offset, unpacked[offset - 1]);
 	note_freed(state, item->block);

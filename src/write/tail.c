@@ -360,22 +360,6 @@ lock_run_end(Relation rel, const LedgerLane *lane, const RunEnd *end, Buffer *ma
 	return result;
 }
 
-/*
- * Give back blocks that were not written to.  The free space map may have to
- * grow to tell of one, so no block may be locked then.
- */
-static void
-return_blocks(Relation rel, const Buffer *buffers, int n)
-{
-	for (int i = 0; i < n; i++)
-		LockBuffer(buffers[i], BUFFER_LOCK_UNLOCK);
-	for (int i = 0; i < n; i++)
-	{
-		ledger_free_block(rel, BufferGetBlockNumber(buffers[i]));
-		ReleaseBuffer(buffers[i]);
-	}
-}
-
 static void
 init_tail_page(Page page, LedgerSlotNumber slot, int first, uint32 dictionary)
 {
@@ -413,7 +397,7 @@ extend_run(Relation rel, const LedgerLane *lane, const RunEnd *end, uint32 dicti
 	result = lock_run_end(rel, lane, end, &mapbuf);
 	if (result != LANE_GOT_PAGE)
 	{
-		return_blocks(rel, newbuf, 1);
+		ledger_return_blocks(rel, newbuf, 1);
 		return result;
 	}
 	state = GenericXLogStart(rel);
@@ -1132,7 +1116,7 @@ insert_pages(Relation rel, LedgerSlotNumber slot, HeapTuple *tuples, int ntuples
 	npages = ledger_alloc_blocks(rel, buffers, npages);
 	if (lock_run_end(rel, &lane, &end, &mapbuf) != LANE_GOT_PAGE)
 	{
-		return_blocks(rel, buffers, npages);
+		ledger_return_blocks(rel, buffers, npages);
 		my_lane++;
 		return 0;
 	}

@@ -394,7 +394,6 @@ read_gaps(Relation rel, const LedgerSlotEntry *entry)
 	uint8	   *result = palloc0(LEDGER_SLOT_ROWS / 8);
 	uint8	   *bitmap;
 	size_t		size;
-	pg_crc32c	crc;
 
 	if (segment == NULL)
 		ledger_corrupt(rel, entry->home, "the block is not the root of segment " UINT64_FORMAT,
@@ -409,10 +408,7 @@ read_gaps(Relation rel, const LedgerSlotEntry *entry)
 	if (!ledger_segment_read(rel, segment, false, segment->root.gaps_offset, size, bitmap))
 		ledger_segment_corrupt(rel, segment, false, segment->root.gaps_offset, size,
 							   "it was overwritten");
-	INIT_CRC32C(crc);
-	COMP_CRC32C(crc, bitmap, size);
-	FIN_CRC32C(crc);
-	if (crc != segment->root.gaps_crc)
+	if (ledger_checksum(bitmap, size) != segment->root.gaps_crc)
 		ledger_segment_corrupt(rel, segment, false, segment->root.gaps_offset, size,
 							   "the gap bitmap fails its check");
 	for (int i = 0; i < entry->nrows && entry->first + i < segment->root.nrows; i++)

@@ -387,3 +387,18 @@ shim_random(void)
 	z = (z ^ (z >> 27)) * UINT64CONST(0x94D049BB133111EB);
 	return z ^ (z >> 31);
 }
+
+int			passed = 0;
+int			failed = 0;
+
+void
+report(bool ok, const char *name, const char *what)
+{
+	if (ok)
+		passed++;
+	else
+	{
+		failed++;
+		printf("FAILED: %s: %s\n", name, what);
+	}
+}

@@ -38,6 +38,11 @@ extern LedgerSource shim_source(ShimBuffer *buffer);
 extern jmp_buf shim_corrupt_jump;
 extern const char *shim_corrupt_detail;
 
+/* What a test has seen. */
+extern int	passed;
+extern int	failed;
+extern void report(bool ok, const char *name, const char *what);
+
 /* A small random number generator, the same everywhere. */
 extern uint64 shim_random(void);
 extern void shim_seed(uint64 seed);

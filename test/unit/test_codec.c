@@ -9,22 +9,8 @@
 #include "codec/codec_internal.h"
 #include "json.h"
 
-static int	passed;
-static int	failed;
 static int	encodings[16];
 static int	filters;
-
-static void
-report(bool ok, const char *name, const char *what)
-{
-	if (ok)
-		passed++;
-	else
-	{
-		failed++;
-		printf("FAILED: %s: %s\n", name, what);
-	}
-}
 
 static void
 count_encoding(const char *name)

@@ -13,20 +13,6 @@
 #define DICTIONARIES	20		/* more than the packer keeps ready */
 #define CHAIN_ROWS		300
 
-static int	passed;
-static int	failed;
-
-static void
-report(bool ok, const char *name, const char *what)
-{
-	if (ok)
-		passed++;
-	else
-	{
-		failed++;
-		printf("FAILED: %s: %s\n", name, what);
-	}
-}
 
 /* ---- rows ---- */
 
