@@ -394,7 +394,7 @@ typedef struct LedgerDictBuild
 	uint64		total;			/* bytes of the entries */
 	uint32	   *rows;			/* by code: a row with the value */
 	uint32	   *codes;			/* by row */
-	uint64		code_bytes;		/* size of all vectors' packed codes */
+	uint64		code_bytes;		/* about the bytes of all packed codes */
 } LedgerDictBuild;
 
 extern bool ledger_dict_build(LedgerEncoder *enc, LedgerDictBuild *dict);

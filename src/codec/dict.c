@@ -24,6 +24,7 @@
 #include "postgres.h"
 
 #include "codec/codec_internal.h"
+#include "port/pg_bitutils.h"
 #include "miscadmin.h"
 
 /* Stored bytes of a block of packed entries, raw bytes of one of others. */
@@ -233,8 +234,11 @@ ledger_dict_build(LedgerEncoder *enc, LedgerDictBuild *dict)
 			ok = false;
 	}
 	pfree(table.slots);
+	/* a load does not plan the packing of codes twice: here, and to write them */
 	if (ok)
-		dict->code_bytes = measure_codes(enc, dict->codes);
+		dict->code_bytes = enc->effort == LEDGER_EFFORT_QUICK ?
+			(uint64) nvalues * (pg_leftmost_one_pos32(Max(dict->nentries, 1)) + 1) / 8 :
+			measure_codes(enc, dict->codes);
 	else
 	{
 		pfree(dict->codes);
