@@ -41,12 +41,13 @@ CREATE FUNCTION ledger.stats(
 	OUT stored_bytes bigint,
 	OUT free_bytes bigint,
 	OUT compression_ratio double precision,
-	OUT slots_used bigint)
+	OUT slots_used bigint,
+	OUT compression text)
 	RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'ledger_stats'
 	LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION ledger.stats(regclass) IS
-	'one row a ledger (of a partitioned table, one a leaf): entries (those of open and aborted transactions counted until they are sealed), those still in the tail, segments, bytes of row data uncompressed, bytes stored, bytes free for reuse, raw to stored, and slots of 8,192 row numbers used of 134,217,727. Needs SELECT.';
+	'one row a ledger (of a partitioned table, one a leaf): entries (those of open and aborted transactions counted until they are sealed), those still in the tail, segments, bytes of row data uncompressed, bytes stored, bytes free for reuse, raw to stored, slots of 8,192 row numbers used of 134,217,727, and the compression that new segments get. Needs SELECT.';
 
 CREATE FUNCTION ledger.segments(
 	ledger regclass,
@@ -147,6 +148,32 @@ LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'ledger_unmanage';
 COMMENT ON FUNCTION ledger.unmanage(regclass) IS
 	'forget the settings that ledger.manage() made; the partitions stay. For the owner.';
+
+CREATE TABLE ledger.options (
+	relation regclass,
+	option name,
+	value text NOT NULL,
+	PRIMARY KEY (relation, option)
+);
+COMMENT ON TABLE ledger.options IS
+	'options of ledgers, and of partitioned tables for those of their partitions that have none, by ledger.set_option()';
+GRANT SELECT ON ledger.options TO PUBLIC;
+SELECT pg_catalog.pg_extension_config_dump('ledger.options',
+	'WHERE EXISTS (SELECT FROM pg_catalog.pg_class WHERE pg_class.oid = relation)');
+
+CREATE FUNCTION ledger.set_option(ledger regclass, option text, value text)
+RETURNS void
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'ledger_set_option';
+COMMENT ON FUNCTION ledger.set_option(regclass, text, text) IS
+	'set an option of a ledger, or of a partitioned table for those of its partitions that have none of their own: compression, to lz4, zstd or none; null for the default. For what is written from now on. For the owner.';
+
+CREATE FUNCTION ledger.get_option(ledger regclass, option text)
+RETURNS text
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'ledger_get_option';
+COMMENT ON FUNCTION ledger.get_option(regclass, text) IS
+	'the value of an option that holds for a ledger or partitioned table: its own, that of the nearest table above it, or the default';
 
 CREATE TABLE ledger.batches (
 	ledger regclass,
@@ -255,6 +282,7 @@ GRANT SELECT ON ledger.partitions TO PUBLIC;
 CREATE VIEW ledger.ledgers AS
 	SELECT m.relation AS ledger, m.owner, m.partition_interval, m.premake, m.retention,
 		m.seal_after, m.max_past, m.max_future,
+		ledger.get_option(m.relation, 'compression') AS compression,
 		s.partitions, s.entries, s.raw_bytes, s.stored_bytes,
 		pg_catalog.round(s.raw_bytes OPERATOR(pg_catalog./) nullif(s.stored_bytes, 0), 2) AS compression_ratio,
 		s.oldest, s.newest
@@ -280,7 +308,7 @@ CREATE VIEW ledger.ledgers AS
 			) p GROUP BY ledger
 		) s ON s.ledger OPERATOR(pg_catalog.=) m.relation;
 COMMENT ON VIEW ledger.ledgers IS
-	'one row a managed ledger: its settings, and of the leaves that they hold for how many there are, entries, bytes uncompressed and stored, their ratio, and the times of the oldest and newest entry. Null where a lock is held, or without SELECT.';
+	'one row a managed ledger: its settings and compression, and of the leaves that they hold for how many there are, entries, bytes uncompressed and stored, their ratio, and the times of the oldest and newest entry. Null where a lock is held, or without SELECT.';
 GRANT SELECT ON ledger.ledgers TO PUBLIC;
 
 CREATE VIEW ledger.sealing AS

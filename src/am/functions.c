@@ -395,8 +395,8 @@ show_stats(Relation rel, ReturnSetInfo *result)
 	int64		stored = (int64) RelationGetNumberOfBlocks(rel) * BLCKSZ;
 	int64		used;
 	int64		raw;
-	Datum		values[9];
-	bool		nulls[9] = {0};
+	Datum		values[10];
+	bool		nulls[10] = {0};
 
 	if (ledger_read_meta(rel, &meta))
 	{
@@ -427,6 +427,7 @@ show_stats(Relation rel, ReturnSetInfo *result)
 	values[7] = Float8GetDatum(used > 0 ? (double) raw / used : 0);
 	nulls[7] = used <= 0;
 	values[8] = Int64GetDatum(meta.next_slot);
+	values[9] = CStringGetTextDatum(ledger_compression_name(ledger_compression(rel)));
 	put_row(result, values, nulls);
 }
 

@@ -168,6 +168,7 @@ _PG_init(void)
 {
 	ledger_bulk_init();
 	ledger_read_init();
+	ledger_options_init();
 	ledger_append_init();
 	ledger_toast_init();
 }

@@ -31,7 +31,7 @@ typedef struct EncodeState
 	TupleDesc	desc;
 	const LedgerRowSet *rows;
 	LedgerSegmentWriter *writer;
-	LedgerEffort effort;
+	LedgerEncodeOptions options;
 	uint64		chunk_start;	/* of the chunk being verified */
 	int			attribute;		/* being encoded */
 	uint64		excess;			/* bytes that compression saved in the rows */
@@ -204,7 +204,7 @@ verify_chunk(EncodeState *state, const LedgerColumnInput *columns, int self,
 	state->chunk_start = start;
 	chunk = ledger_chunk_open(&source, length, &column->type, column->nrows,
 							  CurrentMemoryContext);
-	ends_only = ledger_chunk_checks_itself(chunk, state->effort);
+	ends_only = ledger_chunk_checks_itself(chunk, state->options.effort);
 	nreferred = ledger_chunk_references(chunk, &referred);
 	references = palloc(Max(nreferred, 1) * sizeof(LedgerDecoded));
 
@@ -248,7 +248,7 @@ write_chunk(EncodeState *state, const LedgerColumnInput *columns, int self)
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "ledger chunk",
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
-	uint64		length = ledger_chunk_encode(columns, self, state->effort, &sink);
+	uint64		length = ledger_chunk_encode_with(columns, self, &state->options, &sink);
 
 	if (length != ledger_segment_offset(state->writer) - start)
 		elog(ERROR, "column encoder wrote " UINT64_FORMAT " bytes, not " UINT64_FORMAT,
@@ -376,7 +376,8 @@ ledger_write_segment(Relation rel, TupleDesc desc, LedgerRowSet *rows,
 	state.desc = desc;
 	state.rows = rows;
 	state.writer = writer;
-	state.effort = rows->loading ? LEDGER_EFFORT_QUICK : LEDGER_EFFORT_THOROUGH;
+	state.options.effort = rows->loading ? LEDGER_EFFORT_QUICK : LEDGER_EFFORT_THOROUGH;
+	state.options.compression = ledger_compression(rel);
 
 	write_columns(&state, directory);
 	write_gaps(&state, &root);

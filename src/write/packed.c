@@ -18,12 +18,13 @@
 
 /*
  * Logical decoding reads rows from the log as they are inserted, so a relation
- * that it may read has them unpacked.
+ * that it may read has them unpacked; so has one that is not to be compressed.
+ * May read catalogs: no buffer may be locked.
  */
 bool
 ledger_packs(Relation rel)
 {
-	return !ledger_is_decoded(rel);
+	return !ledger_is_decoded(rel) && ledger_compression(rel) != LEDGER_COMPRESSION_NONE;
 }
 
 /* Bytes of a packed row's header that its check covers, besides the row. */

@@ -371,8 +371,7 @@ init_tail_page(Page page, LedgerSlotNumber slot, int first, uint32 dictionary)
 static void
 note_growth(Relation rel, LedgerSlotNumber slot, uint32 before, uint32 now, uint32 dictionary)
 {
-	if (dictionary == 0 && before < LEDGER_LEARN_PAGES && now >= LEDGER_LEARN_PAGES &&
-		ledger_packs(rel))
+	if (dictionary == 0 && before < LEDGER_LEARN_PAGES && now >= LEDGER_LEARN_PAGES)
 	{
 		learn_from = slot;
 		learn_relid = RelationGetRelid(rel);
@@ -898,7 +897,7 @@ learn_if_due(Relation rel)
 		LedgerSlotNumber slot = learn_from;
 
 		learn_from = LEDGER_NO_SLOT;
-		if (learn_relid == RelationGetRelid(rel))
+		if (learn_relid == RelationGetRelid(rel) && ledger_packs(rel))
 			ledger_learn_from_run(rel, slot);
 	}
 }
@@ -1037,12 +1036,12 @@ fill_page(Relation rel, Buffer buffer, LedgerSlotNumber slot, int first, uint32 
 /*
  * Log pages as images, in the same critical section.
  *
- * They are full of rows that are alike, so the images are compressed even
+ * They are full of rows that are alike, so "compress" has the images compressed even
  * where wal_compression is off: for heap that means full-page images of pages
  * whose rows have been logged before, here it is the rows themselves.
  */
 static void
-log_pages(Relation rel, const Buffer *buffers, int n)
+log_pages(Relation rel, const Buffer *buffers, int n, bool compress)
 {
 	XLogRecPtr	lsn;
 #ifdef USE_LZ4
@@ -1052,7 +1051,7 @@ log_pages(Relation rel, const Buffer *buffers, int n)
 	if (!RelationNeedsWAL(rel))
 		return;
 #ifdef USE_LZ4
-	if (setting == WAL_COMPRESSION_NONE)
+	if (compress && setting == WAL_COMPRESSION_NONE)
 		wal_compression = WAL_COMPRESSION_LZ4;
 #endif
 	XLogBeginInsert();
@@ -1096,6 +1095,7 @@ insert_pages(Relation rel, LedgerSlotNumber slot, HeapTuple *tuples, int ntuples
 	Page		page;
 	LedgerRunMap *map;
 	uint32		dictionary;
+	bool		compress = ledger_compression(rel) != LEDGER_COMPRESSION_NONE;
 	int			npages,
 				done = 0;
 
@@ -1141,7 +1141,7 @@ insert_pages(Relation rel, LedgerSlotNumber slot, HeapTuple *tuples, int ntuples
 		if (i < npages - 1)
 			PageSetFull(BufferGetPage(buffers[i]));
 	}
-	log_pages(rel, buffers, npages);
+	log_pages(rel, buffers, npages, compress);
 	END_CRIT_SECTION();
 
 	map->nitems += npages;

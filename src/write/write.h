@@ -133,6 +133,18 @@ extern void ledger_free_segment_blocks(Relation rel, const LedgerSlotEntry *entr
 extern uint64 ledger_reserve_segment(Relation rel, LedgerSlotNumber primary);
 extern uint64 ledger_renew_segment(Relation rel, LedgerSlotNumber primary);
 
+/* ---- options.c ---- */
+
+#define LEDGER_OPTION_COMPRESSION	"compression"
+
+extern const char *ledger_compression_name(LedgerCompression compression);
+extern bool ledger_compression_named(const char *name, LedgerCompression *compression);
+extern Oid	ledger_options_table(void);
+extern char *ledger_find_option(Oid relid, const char *option);
+extern LedgerCompression ledger_compression_of(Oid relid);
+extern LedgerCompression ledger_compression(Relation rel);
+extern void ledger_options_init(void);
+
 /* ---- due.c ---- */
 
 /* What is in a ledger's tail, of whatever transactions. */
