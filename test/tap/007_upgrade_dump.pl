@@ -30,6 +30,8 @@ $node->safe_psql('postgres', q(
 	INSERT INTO w SELECT decode(repeat(md5(g::text), 5000), 'hex') FROM generate_series(1, 5) g));
 $node->safe_psql('postgres', q(SELECT ledger.seal('l'); SELECT ledger.seal('p1')));
 $node->safe_psql('postgres', 'SELECT load(3, 10); REFRESH MATERIALIZED VIEW mv');
+$node->safe_psql('postgres', q(SELECT ledger.set_option('l', 'compression', 'none'), ledger.set_option('p', 'compression', 'none'), ledger.set_option('p2', 'compression', 'lz4');
+	CREATE TABLE gone () USING ledger; SELECT ledger.set_option('gone', 'compression', 'none'); DROP TABLE gone));
 my $dir = PostgreSQL::Test::Utils::tempdir();
 foreach my $format (qw(custom plain directory))
 {
@@ -46,10 +48,13 @@ foreach my $format (qw(custom plain directory))
 	is($node->safe_psql('restored', 'SELECT same()'), $node->safe_psql('postgres', 'SELECT same()'), "$format: same rows");
 	foreach my $q (q(SELECT string_agg(relname || ' ' || amname, ',' ORDER BY relname) FROM pg_class c JOIN pg_am a ON a.oid = relam WHERE amname = 'ledger' AND relkind IN ('r', 'm')),
 		'SELECT count(*), min(ts), max(ts), sum(length(m)) FROM p', 'SELECT sum(count), count(*) FROM mv', 'SELECT count(*) FROM u', 'SELECT count(*), sum(hashtext(b::text)) FROM w',
-		q(SELECT pg_get_indexdef(indexrelid) FROM pg_index WHERE indrelid = 'l'::regclass), q(SELECT relpersistence FROM pg_class WHERE relname = 'u'))
+		q(SELECT pg_get_indexdef(indexrelid) FROM pg_index WHERE indrelid = 'l'::regclass), q(SELECT relpersistence FROM pg_class WHERE relname = 'u'),
+		q(SELECT string_agg(format('%s %s %s', relation, option, value), ', ' ORDER BY relation::text) FROM ledger.options WHERE relation IN (SELECT oid FROM pg_class)),
+		q(SELECT string_agg(relation || ' ' || compression, ', ' ORDER BY relation::text) FROM (SELECT * FROM ledger.stats('l') UNION ALL SELECT * FROM ledger.stats('p')) s))
 	{
 		is($node->safe_psql('restored', $q), $node->safe_psql('postgres', $q), "$format: $q");
 	}
+	is($node->safe_psql('restored', q(SELECT ledger.get_option('p1', 'compression') || ' ' || count(*) FROM ledger.options)), 'none 3', "$format: options are there, none of a table that has gone");
 	$node->safe_psql('restored', q(SELECT ledger.seal('l'); ALTER TABLE l DROP COLUMN late; ALTER TABLE h DROP COLUMN late; SELECT load(4, 2000)));
 	is($node->safe_psql('restored', 'SELECT same() ~ \'^same\''), 't', "$format: usable");
 	$node->safe_psql('postgres', 'DROP DATABASE restored');

@@ -60,6 +60,8 @@ cmp_ok(sql('SELECT sum(stored_bytes) FROM ledger.partitions'), '<', $before, 'an
 is(sql('SET enable_seqscan = off; SELECT count(*), sum(id) FROM m WHERE id IN (1, 17, 20500, 29999, 30001)'), '4|50517', 'indexes hold');
 like(sql(q(SELECT string_agg(DISTINCT action, ',' ORDER BY action) FROM ledger.activity)), qr/merged.*partition made ahead.*space given back/s, 'told in ledger.activity');
 is(sql('SELECT partitions, entries FROM ledger.ledgers'), '5|30000', 'shown in ledger.ledgers');
+is(sql("SELECT compression FROM ledger.ledgers"), 'lz4', 'with the compression');
+sql("SELECT ledger.set_option('m', 'compression', 'none')");
 is(sql("SELECT newest = timestamptz '$now' AND oldest <= timestamptz '$now' - interval '2 days' FROM ledger.ledgers"), 't', 'with the oldest and newest entry');
 
 # Again there is nothing to do.
@@ -75,6 +77,7 @@ is(sql(q(SELECT count(*) FROM ledger.activity WHERE action = 'sealed')), '2', 'w
 $node->stop('immediate');
 $node->start;
 is(same(), '0/31000/31000', 'after a crash');
+is(sql(q(SELECT (SELECT compression FROM ledger.ledgers) || ' ' || string_agg(DISTINCT compression, ',') FROM ledger.stats('m'))), 'none none', 'with the option');
 
 
 # Retention: a tenth or two a run; only what is older than the newest entry less
