@@ -78,21 +78,25 @@ CREATE FUNCTION ledger.chunks(
 COMMENT ON FUNCTION ledger.chunks(regclass) IS
 	'one row a column of a segment, and one for each sub-column that shredded jsonb has at a path: how it is encoded, and its bytes. Needs SELECT.';
 
-CREATE FUNCTION ledger.append(ledger regclass, entry record, on_conflict text DEFAULT 'error')
+CREATE FUNCTION ledger.append(ledger regclass, entry record,
+	on_conflict text DEFAULT 'error', on_error text DEFAULT 'error',
+	source text DEFAULT NULL, batch bigint DEFAULT NULL)
 RETURNS bigint
 LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'ledger_append';
 
-COMMENT ON FUNCTION ledger.append(regclass, record, text) IS
-'append one entry: field i of the record goes to the i-th column that is not generated. on_conflict => ''skip'' leaves it out if its unique key exists. Returns how many were stored. Needs INSERT.';
+COMMENT ON FUNCTION ledger.append(regclass, record, text, text, text, bigint) IS
+'append one entry: field i of the record goes to the i-th column that is not generated. The other arguments as for append_json. Returns how many were stored. Needs INSERT.';
 
-CREATE FUNCTION ledger.append(ledger regclass, entries record[], on_conflict text DEFAULT 'error')
+CREATE FUNCTION ledger.append(ledger regclass, entries record[],
+	on_conflict text DEFAULT 'error', on_error text DEFAULT 'error',
+	source text DEFAULT NULL, batch bigint DEFAULT NULL)
 RETURNS bigint
 LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'ledger_append_batch';
 
-COMMENT ON FUNCTION ledger.append(regclass, record[], text) IS
-'append a batch of entries, all or none, and return how many were stored; on_conflict as for one entry. Needs INSERT.';
+COMMENT ON FUNCTION ledger.append(regclass, record[], text, text, text, bigint) IS
+'append a batch of entries, and return how many were stored: all or none, unless on_error says otherwise. The other arguments as for append_json. Needs INSERT.';
 
 CREATE FUNCTION ledger.append_json(ledger regclass, entries jsonb,
 	on_conflict text DEFAULT 'error', on_error text DEFAULT 'error',

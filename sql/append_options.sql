@@ -217,6 +217,43 @@ SELECT ledger.append_json('t', '{"id":100}', source => 'a', batch => 12);
 RESET ROLE;
 SET search_path = options_test, public;
 
+-- records take the same options, but for unknown fields, which they do not have
+DELETE FROM ledger.rejected;
+CREATE TABLE records (id int PRIMARY KEY, v text NOT NULL, n int CHECK (n < 100)) USING ledger;
+SELECT try($$SELECT ledger.append('records', ROW(1, 'a'), on_error => 'maybe')$$);
+SELECT try($$SELECT ledger.append('records', ROW(1, 'a'), on_error => NULL)$$);
+SELECT try($$SELECT ledger.append('records', ROW(1, 'a'), source => 's')$$);
+SELECT try($$SELECT ledger.append('records', ARRAY[ROW(1, 'a')], batch => 1)$$);
+SELECT try($$SELECT ledger.append('records', ARRAY[ROW(1, 'a')], unknown_fields => 'ignore')$$);
+SELECT ledger.append('records', ARRAY[ROW(1, 'a', 1), ROW(2, NULL, 1), ROW(3, 'c', 100), ROW(1, 'again', 1), ROW(4, 'd', NULL)], on_error => 'skip');
+-- of several kinds, some of which are none that the table can take
+SELECT ledger.append('records', ARRAY[ROW('5'::text, 'e'), ROW('six'::text, 'f'), ROW(7, 'g', '7', 'more'), ROW(point(8, 8), 'h'), NULL, ROW(9), ROW(10, 'j', '10'::text)], on_error => 'divert');
+SELECT ledger.append('records', ROW(11, 'k', 200), on_error => 'divert');
+SELECT ledger.append('records', ROW(11, 'k', 20), on_error => 'divert');
+SELECT ledger.append('records', ROW(11, NULL::text), on_error => 'skip');
+SELECT reason, entry FROM ledger.rejected WHERE ledger = 'records'::regclass ORDER BY id;
+SELECT * FROM records ORDER BY id;
+-- many, of which each attempt is a call of its own
+SELECT ledger.append('records', array_agg(ROW(g + 100, CASE WHEN g % 100 > 0 THEN 'many' END, (g % 50)::text)), on_error => 'skip') FROM generate_series(1, 2000) g;
+SELECT count(*), count(DISTINCT n), max(id) FROM records WHERE v = 'many';
+-- casts, a row of the table's own type, and the executor
+SELECT ledger.append('records', ARRAY[ROW(3000::numeric, 'cast'), ROW(1e20::numeric, 'cast'), ROW(3001::numeric, 'cast')], on_error => 'skip');
+SELECT ledger.append('records', array_agg(r), on_error => 'skip', on_conflict => 'skip') FROM (VALUES (ROW(3001, 'own', 1)::records), (ROW(3002, 'own', 1)::records), (NULL::records)) v (r);
+CREATE TRIGGER shout BEFORE INSERT ON records FOR EACH ROW EXECUTE FUNCTION shout();
+SELECT ledger.append('records', ARRAY[ROW(3003, 'loud', 1), ROW(3004, 'loud', 100), ROW(3005, 'loud', 1)], on_error => 'divert');
+SELECT * FROM records WHERE id >= 3000 ORDER BY id;
+DROP TRIGGER shout ON records;
+-- each batch once, and each entry
+TRUNCATE records;
+SELECT ledger.append('records', ARRAY[ROW(1, 'a'), ROW(2, 'b')], source => 'r', batch => 1);
+SELECT ledger.append('records', ARRAY[ROW(1, 'a'), ROW(2, 'b')], source => 'r', batch => 1);
+SELECT ledger.append('records', ROW(3, 'c'), source => 'r', batch => 2);
+SELECT ledger.append('records', ROW(3, 'c'), source => 'r', batch => 2);
+SELECT try($$SELECT ledger.append('records', ROW(3, 'c'), source => 'r', batch => 3)$$);
+SELECT ledger.append('records', ARRAY[ROW(4, 'd'), ROW(4, 'd')], source => 'r', batch => 3, on_error => 'skip');
+SELECT batch FROM ledger.batches WHERE ledger = 'records'::regclass;
+SELECT id FROM records ORDER BY id;
+
 DROP SCHEMA options_test CASCADE;
 DELETE FROM ledger.batches;
 DELETE FROM ledger.rejected;

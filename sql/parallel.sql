@@ -15,7 +15,7 @@ SET parallel_setup_cost = 0;
 SET parallel_tuple_cost = 0;
 SET min_parallel_table_scan_size = 0;
 SET min_parallel_index_scan_size = 0;
-SET max_parallel_workers_per_gather = 3;
+SET max_parallel_workers_per_gather = 2;
 SET max_parallel_maintenance_workers = 3;
 CREATE TABLE queries (q text) USING heap;
 INSERT INTO queries VALUES
@@ -52,7 +52,7 @@ END $f$;
 SELECT check_queries('empty') IS NOT NULL AS checked;
 CALL fill(1, 900);
 SELECT check_queries('tail');
-CALL fill(901, 20000);
+CALL fill(901, 9000);
 ANALYZE h, l;
 SELECT check_queries('bulk');
 -- workers run at all
@@ -114,7 +114,7 @@ COMMIT;
 -- A function in a worker that reads the table, rows of the transaction included.
 CREATE FUNCTION rows_of(tab text, key int) RETURNS bigint STABLE PARALLEL SAFE LANGUAGE plpgsql AS $f$
 DECLARE n bigint; BEGIN EXECUTE format('SELECT count(*) FROM %s WHERE k = %s', tab, key) INTO n; RETURN n; END $f$;
-CREATE TABLE keys USING heap AS SELECT i AS key FROM generate_series(0, 9) i;
+CREATE TABLE keys USING heap AS SELECT i AS key FROM generate_series(0, 3) i;
 BEGIN;
 CALL fill(170001, 3000);
 SELECT oracle.query('SELECT key, rows_of(''#'', key) FROM keys WHERE rows_of(''#'', key) > 0 ORDER BY key');

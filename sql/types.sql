@@ -113,7 +113,7 @@ INSERT INTO generators VALUES
 	('txid_snapshot', 'format(''%s:%s:%s'', i + 1, i + 1000, i + 7)::txid_snapshot'),
 	('pg_snapshot', 'format(''%s:%s:'', i + 1, i + 10)::pg_snapshot'),
 	-- these have no input: what the catalogs hold, or nothing
-	('pg_node_tree', '(SELECT ev_action FROM pg_rewrite WHERE ev_class = (ARRAY[''pg_views'', ''pg_stats'', ''pg_stat_activity''])[i % 3 + 1]::regclass)'),
+	('pg_node_tree', '(SELECT ev_action FROM pg_rewrite WHERE ev_class = (ARRAY[''pg_user'', ''pg_group'', ''pg_views''])[i % 3 + 1]::regclass)'),
 	('pg_ndistinct', '(SELECT stxdndistinct FROM pg_statistic_ext_data, (SELECT i) j WHERE stxdndistinct IS NOT NULL LIMIT 1)'),
 	('pg_dependencies', '(SELECT stxddependencies FROM pg_statistic_ext_data, (SELECT i) j WHERE stxddependencies IS NOT NULL LIMIT 1)'),
 	('pg_mcv_list', '(SELECT stxdmcv FROM pg_statistic_ext_data, (SELECT i) j WHERE stxdmcv IS NOT NULL LIMIT 1)'),
@@ -165,7 +165,7 @@ DECLARE
 BEGIN
 	EXECUTE format('CREATE TABLE h (i int, v %s, a %s[], k %1$s) USING heap', t, CASE WHEN has_array THEN t ELSE 'int' END);
 	CREATE TABLE l (LIKE h) USING ledger;
-	EXECUTE format('INSERT INTO h SELECT i, v, %3$s, k FROM (SELECT i, CASE WHEN %2$s THEN %1$s END AS v, (SELECT %1$s) AS k FROM generate_series(1, 2600) i) q',
+	EXECUTE format('INSERT INTO h SELECT i, v, %3$s, k FROM (SELECT i, CASE WHEN %2$s THEN %1$s END AS v, (SELECT %1$s) AS k FROM generate_series(1, 2100) i) q',
 		expr, 'i % 11 <> 3 AND i NOT BETWEEN 1024 AND 2048',
 		CASE WHEN NOT has_array THEN 'NULL' ELSE 'CASE WHEN i % 3 = 0 THEN ARRAY[v, NULL, k] WHEN i % 3 = 1 THEN ARRAY[[k], [v]] WHEN i % 30 = 2 THEN ''{}'' END' END);
 	COMMIT;
@@ -178,25 +178,25 @@ BEGIN
 	COMMIT;
 	INSERT INTO l SELECT * FROM h WHERE i > 320;
 	verdict := oracle.same('h', 'l');
-	IF verdict <> 'same 2600 rows' THEN
+	IF verdict <> 'same 2100 rows' THEN
 		RAISE WARNING '% before commit: %', typ, verdict;
 	END IF;
 	COMMIT;
 	verdict := oracle.same('h', 'l');
-	IF verdict <> 'same 2600 rows' THEN
+	IF verdict <> 'same 2100 rows' THEN
 		RAISE WARNING '% before sealing: %', typ, verdict;
 	END IF;
 	PERFORM ledger.seal('l');
 	COMMIT;
 	verdict := oracle.same('h', 'l');
-	IF verdict <> 'same 2600 rows' THEN
+	IF verdict <> 'same 2100 rows' THEN
 		RAISE WARNING '% sealed: %', typ, verdict;
 	END IF;
 	-- a second segment, only NULLs, then a constant, and a tail after it
 	INSERT INTO h SELECT i, v, NULL, k FROM h WHERE i <= 5;
-	INSERT INTO h SELECT 2, v, a, k FROM (SELECT * FROM h WHERE i = 5 LIMIT 1) q, generate_series(1, 1500);
+	INSERT INTO h SELECT 2, v, a, k FROM (SELECT * FROM h WHERE i = 5 LIMIT 1) q, generate_series(1, 1100);
 	INSERT INTO l SELECT i, v, NULL, k FROM l WHERE i <= 5;
-	INSERT INTO l SELECT 2, v, a, k FROM (SELECT * FROM l WHERE i = 5 LIMIT 1) q, generate_series(1, 1500);
+	INSERT INTO l SELECT 2, v, a, k FROM (SELECT * FROM l WHERE i = 5 LIMIT 1) q, generate_series(1, 1100);
 	COMMIT;
 	PERFORM ledger.seal('l');
 	COMMIT;
@@ -204,7 +204,7 @@ BEGIN
 	INSERT INTO h SELECT * FROM h WHERE i BETWEEN 1000 AND 1010;
 	COMMIT;
 	verdict := oracle.same('h', 'l');
-	IF verdict <> 'same 4116 rows' THEN
+	IF verdict <> 'same 3216 rows' THEN
 		RAISE WARNING '% in two segments and a tail: %', typ, verdict;
 	END IF;
 	DROP TABLE h, l;
@@ -280,7 +280,7 @@ DO $$
 DECLARE
 	n int;
 BEGIN
-	FOREACH n IN ARRAY '{0,1,2,7,8,9,255,256,257,999,1000,1001,1023,1024,1025,2047,2048,2049,8191,8192,8193,16384,16385,65535,65536,65537,73728,73729}'::int[] LOOP
+	FOREACH n IN ARRAY '{0,1,2,7,8,9,255,256,257,999,1000,1001,1023,1024,1025,2047,2048,2049,8191,8192,8193,16384,16385,65536,65537,73729}'::int[] LOOP
 		CALL types.borders(n);
 	END LOOP;
 END $$;

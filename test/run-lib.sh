@@ -40,7 +40,7 @@ need_packages()
 		die "missing packages: ${missing[*]} (install them, or run this as root)"
 	fi
 	apt_update
-	$SUDO env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends "${missing[@]}" >"$(apt_log)" 2>&1 ||
+	$SUDO flock "$apt_lock" env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends "${missing[@]}" >"$(apt_log)" 2>&1 ||
 		{ cat "$(apt_log)" >&2; die "apt-get install failed"; }
 }
 
@@ -53,19 +53,21 @@ want_packages()
 		if command -v apt-get >/dev/null && { [ -z "$SUDO" ] || command -v sudo >/dev/null; }; then
 			say "installing $p"
 			apt_update
-			$SUDO env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends "$p" >"$(apt_log)" 2>&1 && continue
+			$SUDO flock "$apt_lock" env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends "$p" >"$(apt_log)" 2>&1 && continue
 		fi
 		say "there is no $p: what needs it is not tested"
 	done
 }
 
+# .ci/run has several scripts at work
+apt_lock=/var/lib/dpkg/lock-ledger
 apt_log() { printf '%s\n' "${TMPDIR:-/tmp}/ledger-apt-$(id -u).log"; }
 
 apt_update()
 {
 	command -v apt-get >/dev/null || die "no apt-get here: install PostgreSQL with its server headers, liblz4, a C compiler and make, and set PG_CONFIG"
 	[ -z "${apt_updated:-}" ] || return 0
-	$SUDO apt-get update -q >"$(apt_log)" 2>&1 || say "apt-get update had errors; going on with the lists there are"
+	$SUDO flock "$apt_lock" apt-get update -q >"$(apt_log)" 2>&1 || say "apt-get update had errors; going on with the lists there are"
 	apt_updated=1
 }
 

@@ -50,7 +50,7 @@ static AppendColumn *collecting_column(AppendCall *call);
 static void describe_position(void *arg);
 
 
-/* append(ledger regclass, entry record, on_conflict text) returns bigint */
+/* append(ledger regclass, entry record, ...) returns bigint */
 Datum
 ledger_append(PG_FUNCTION_ARGS)
 {
@@ -58,13 +58,13 @@ ledger_append(PG_FUNCTION_ARGS)
 
 	append_refuse_null(fcinfo, 0, "ledger");
 	append_refuse_null(fcinfo, 1, "entry");
-	append_read_conflict_option(fcinfo, &options);
+	append_read_options(fcinfo, &options);
 
 	PG_RETURN_INT64(append_entries(PG_GETARG_OID(0),
 								   record_source(PG_GETARG_DATUM(1)), &options));
 }
 
-/* append(ledger regclass, entries record[], on_conflict text) returns bigint */
+/* append(ledger regclass, entries record[], ...) returns bigint */
 Datum
 ledger_append_batch(PG_FUNCTION_ARGS)
 {
@@ -72,7 +72,7 @@ ledger_append_batch(PG_FUNCTION_ARGS)
 
 	append_refuse_null(fcinfo, 0, "ledger");
 	append_refuse_null(fcinfo, 1, "entries");
-	append_read_conflict_option(fcinfo, &options);
+	append_read_options(fcinfo, &options);
 
 	PG_RETURN_INT64(append_entries(PG_GETARG_OID(0),
 								   record_array_source(PG_GETARG_ARRAYTYPE_P(1)), &options));
@@ -140,6 +140,8 @@ append_range(Oid relid, AppendSource *source, const AppendOptions *options, int6
 	*entry = 0;
 	begin_call(&call, open_relation(relid), source->unit, options);
 	call.entry = entry;
+	if (source->begin != NULL)
+		source->begin(source);
 
 	callback.callback = describe_position;
 	callback.arg = &call;

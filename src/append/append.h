@@ -198,6 +198,9 @@ struct AppendSource
 {
 	const char *unit;
 
+	/* Forget what belongs to the call before; NULL: there is nothing */
+	void		(*begin) (AppendSource *source);
+
 	/*
 	 * Make the next entry a row: set values[attnum - 1] of each column, all
 	 * memory in CurrentMemoryContext.  False at the end.
@@ -240,7 +243,7 @@ typedef struct AppendJsonScan
 
 /* options.c */
 extern void append_refuse_null(FunctionCallInfo fcinfo, int arg, const char *name);
-extern void append_read_conflict_option(FunctionCallInfo fcinfo, AppendOptions *options);
+extern void append_read_options(FunctionCallInfo fcinfo, AppendOptions *options);
 extern void append_read_json_options(FunctionCallInfo fcinfo, AppendOptions *options);
 
 /* append.c */

@@ -9,7 +9,7 @@
  * comment, statistics, parent index and all else that hangs on it.
  *
  * Exclusion constraints, whose check needs the finished index, and indexes that
- * are not valid are left to finish_heap_swap(), which rebuilds what it finds.
+ * are not valid (and not unique: these could fail) are left to finish_heap_swap(), which rebuilds what it finds.
  *
  *-------------------------------------------------------------------------
  */
@@ -58,6 +58,13 @@ ledger_check_indexes(Relation rel)
 					 errdetail("Ledgers do not support BRIN indexes, such as \"%s\".",
 							   RelationGetRelationName(index)),
 					 errhint("Drop the index first.")));
+		if (index->rd_index->indisunique && !index->rd_index->indisvalid)
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("cannot convert \"%s\"", RelationGetRelationName(rel)),
+					 errdetail("Unique index \"%s\" is not valid: there may be duplicate keys.",
+							   RelationGetRelationName(index)),
+					 errhint("Drop the index, or build it again with REINDEX INDEX, first.")));
 		index_close(index, AccessShareLock);
 	}
 	list_free(indexes);

@@ -30,6 +30,7 @@
 #include "postmaster/interrupt.h"
 #include "read/read.h"
 #include "storage/lmgr.h"
+#include "utils/inval.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -37,6 +38,7 @@
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
 #include "utils/timestamp.h"
 #include "write/write.h"
 
@@ -99,6 +101,12 @@ typedef bool (*Step) (Work *work);
 
 PG_FUNCTION_INFO_V1(ledger_maintain);
 
+static bool
+exists(Oid relid)
+{
+	return SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid));
+}
+
 static void
 end_transaction(Maintenance *run)
 {
@@ -110,6 +118,16 @@ end_transaction(Maintenance *run)
 		SetCurrentStatementStartTimestamp();
 		StartTransactionCommand();
 	}
+}
+
+/* Whether what a step is about has been dropped meanwhile. */
+static bool
+is_gone(const Work *work)
+{
+	AcceptInvalidationMessages();
+	return !exists(work->ledger) ||
+		(work->branch != NULL && !exists(work->branch->relid)) ||
+		(work->leaf != NULL && !exists(work->leaf->relid));
 }
 
 static void
@@ -177,7 +195,8 @@ try_step(Work *work, const char *subject, const char *doing, Step step)
 		CurrentResourceOwner = owner;
 		if (ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION)
 			ReThrowError(error);
-		report(run, error);
+		if (!is_gone(work))
+			report(run, error);
 		FreeErrorData(error);
 		again = false;
 	}
@@ -272,6 +291,7 @@ look_at_leaf(const Branch *branch, Leaf *leaf, Timestamp now)
 	UnlockRelationOid(leaf->relid, AccessShareLock);
 }
 
+/* NULL if the branch has been dropped meanwhile. */
 static Branch *
 look_at_branch(Oid relid, const LedgerSettings *settings, MemoryContext cxt)
 {
@@ -284,10 +304,15 @@ look_at_branch(Oid relid, const LedgerSettings *settings, MemoryContext cxt)
 
 	branch->relid = relid;
 	branch->settings = *settings;
-	rel = table_open(relid, AccessShareLock);
+	rel = try_relation_open(relid, AccessShareLock);
+	if (rel == NULL)
+	{
+		MemoryContextSwitchTo(oldcxt);
+		return NULL;
+	}
 	(void) ledger_branch_key(rel, &branch->key);
 	covered = ledger_covered(rel);
-	table_close(rel, AccessShareLock);
+	relation_close(rel, AccessShareLock);
 
 	now = ledger_branch_now(&branch->key);
 	foreach(lc, covered)
@@ -328,7 +353,8 @@ look(Work *work)
 			Branch	   *branch = look_at_branch(lfirst_oid(lc), &holding, work->run->cxt);
 			MemoryContext oldcxt = MemoryContextSwitchTo(work->run->cxt);
 
-			work->branches = lappend(work->branches, branch);
+			if (branch != NULL)
+				work->branches = lappend(work->branches, branch);
 			MemoryContextSwitchTo(oldcxt);
 		}
 	}
@@ -349,11 +375,13 @@ premake(Work *work)
 	return false;
 }
 
+/*
+ * The newest time in a table that is no ledger.  Row-level security that the
+ * owner is subject to would hide rows: then an error is better than an answer.
+ */
 static Timestamp
-newest_in(Work *work, const Leaf *leaf)
+newest_in_other(const LedgerBranchKey *key, const char *column, Oid relid)
 {
-	LedgerBranchKey *key = &work->branch->key;
-	char	   *column = get_attname(work->branch->relid, key->attnum, false);
 	StringInfoData sql;
 	LedgerIdentity before;
 	Timestamp	result = DT_NOBEGIN;
@@ -362,8 +390,10 @@ newest_in(Work *work, const Leaf *leaf)
 
 	initStringInfo(&sql);
 	appendStringInfo(&sql, "SELECT pg_catalog.max(%s) FROM ONLY %s", quote_identifier(column),
-					 ledger_qualified_name(leaf->relid));
-	ledger_become(ledger_owner_of(leaf->relid), &before);
+					 ledger_qualified_name(relid));
+	ledger_become(ledger_owner_of(relid), &before);
+	(void) set_config_option("row_security", "off", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
 	SPI_connect();
 	if (SPI_execute(sql.data, true, 1) != SPI_OK_SELECT)
 		elog(ERROR, "\"%s\" failed", sql.data);
@@ -372,6 +402,33 @@ newest_in(Work *work, const Leaf *leaf)
 		result = ledger_branch_time(key, value);
 	SPI_finish();
 	ledger_become_again(&before);
+	return result;
+}
+
+/* The newest time in a leaf; DT_NOBEGIN if it is empty, or gone. */
+static Timestamp
+newest_in(const Branch *branch, Oid relid)
+{
+	char	   *column = get_attname(branch->relid, branch->key.attnum, false);
+	Timestamp	result = DT_NOBEGIN;
+	Relation	rel;
+
+	if (!ConditionalLockRelationOid(relid, AccessShareLock))
+		refuse_lock(relid);
+	rel = try_relation_open(relid, NoLock);
+	if (rel == NULL)
+		return result;
+	if (ledger_is_ledger(rel) && !RELATION_IS_OTHER_TEMP(rel))
+	{
+		Datum		oldest;
+		Datum		newest;
+
+		if (ledger_column_bounds(rel, get_attnum(relid, column), &oldest, &newest))
+			result = ledger_branch_time(&branch->key, newest);
+	}
+	else
+		result = newest_in_other(&branch->key, column, relid);
+	relation_close(rel, NoLock);
 	return result;
 }
 
@@ -397,11 +454,8 @@ find_expired(Work *work)
 		return false;
 	for (int i = list_length(branch->leaves) - 1; i >= 0 && newest == DT_NOBEGIN; i--)
 	{
-		Leaf	   *leaf = list_nth(branch->leaves, i);
-
-		if (!ConditionalLockRelationOid(leaf->relid, AccessShareLock))
-			refuse_lock(leaf->relid);
-		newest = newest_in(work, leaf);
+		CHECK_FOR_INTERRUPTS();
+		newest = newest_in(branch, ((Leaf *) list_nth(branch->leaves, i))->relid);
 	}
 	if (newest == DT_NOBEGIN)
 		return false;
@@ -598,6 +652,7 @@ maintain_branch(Work *work)
 	Branch	   *branch = work->branch;
 	ListCell   *lc;
 
+	work->leaf = NULL;
 	(void) try_step(work, get_rel_name(branch->relid), "making partitions of", premake);
 	if (branch->settings.has_retention)
 		(void) try_step(work, get_rel_name(branch->relid), "looking at", find_expired);
@@ -676,7 +731,10 @@ ledger_maintain_all(Oid only, bool in_call)
 		maintain_ledger(&run, relid);
 	}
 	if (!OidIsValid(only) && superuser())
+	{
+		ledger_forget_dropped();
 		ledger_note_maintenance();
+	}
 	end_transaction(&run);
 	MemoryContextSwitchTo(lasting);
 	MemoryContextDelete(run.cxt);

@@ -147,6 +147,7 @@ extern bool ledger_maintenance_is_overdue(int seconds);
 extern int64 ledger_partitions_made(Oid ledger);
 extern void ledger_reject(Oid ledger, const char *reason, text *entry);
 extern bool ledger_claim_batch(Oid ledger, const char *source, int64 batch);
+extern void ledger_forget_dropped(void);
 
 /* limits.c */
 extern char *ledger_time_text(const LedgerBranchKey *key, Timestamp at);

@@ -19,6 +19,7 @@
 #include "parser/parse_coerce.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/typcache.h"
 
@@ -71,6 +72,8 @@ typedef struct RecordSource
 	RecordKind *last;			/* of the record before */
 } RecordSource;
 
+static void begin_records(AppendSource *base);
+static text *seek_record(AppendSource *base, int64 entry);
 static bool next_record(AppendSource *base, AppendCall *call,
 						Datum *values, bool *isnull);
 static void scan_record_columns(AppendSource *base, AppendCall *call);
@@ -86,14 +89,24 @@ static Datum convert_field(AppendCall *call, RecordKind *kind, int i,
 						   bool *isnull);
 
 
-AppendSource *
-record_source(Datum record)
+static RecordSource *
+make_source(void)
 {
 	RecordSource *source = palloc0(sizeof(RecordSource));
 
 	source->base.unit = "entry";
+	source->base.begin = begin_records;
 	source->base.next = next_record;
 	source->base.scan_columns = scan_record_columns;
+	source->base.seek = seek_record;
+	return source;
+}
+
+AppendSource *
+record_source(Datum record)
+{
+	RecordSource *source = make_source();
+
 	source->nrecords = 1;
 	source->records = palloc(sizeof(Datum));
 	source->records[0] = record;
@@ -104,14 +117,31 @@ record_source(Datum record)
 AppendSource *
 record_array_source(ArrayType *records)
 {
-	RecordSource *source = palloc0(sizeof(RecordSource));
+	RecordSource *source = make_source();
 
-	source->base.unit = "entry";
-	source->base.next = next_record;
-	source->base.scan_columns = scan_record_columns;
 	deconstruct_array(records, ARR_ELEMTYPE(records), -1, false, TYPALIGN_DOUBLE,
 					  &source->records, &source->nulls, &source->nrecords);
 	return &source->base;
+}
+
+/* What is known of the kinds of record is in the call's memory. */
+static void
+begin_records(AppendSource *base)
+{
+	RecordSource *source = (RecordSource *) base;
+
+	source->kinds = source->last = NULL;
+}
+
+static text *
+seek_record(AppendSource *base, int64 entry)
+{
+	RecordSource *source = (RecordSource *) base;
+
+	base->position.index = entry;
+	if (source->nulls != NULL && source->nulls[entry - 1])
+		return cstring_to_text("NULL");
+	return cstring_to_text(OidOutputFunctionCall(F_RECORD_OUT, source->records[entry - 1]));
 }
 
 static bool
@@ -124,7 +154,7 @@ next_record(AppendSource *base, AppendCall *call, Datum *values, bool *isnull)
 	RecordKind *kind;
 	AppendRecordMap *map;
 
-	if (base->position.index >= source->nrecords)
+	if (base->position.index >= Min(source->nrecords, base->limit))
 		return false;
 
 	record = record_at(source, call);
@@ -164,7 +194,7 @@ scan_record_columns(AppendSource *base, AppendCall *call)
 	RecordSource *source = (RecordSource *) base;
 	int64		start = base->position.index;
 
-	while (base->position.index < source->nrecords)
+	while (base->position.index < Min(source->nrecords, base->limit))
 		(void) find_kind(source, call, record_at(source, call));
 	base->position.index = start;
 	*call->entry = 0;

@@ -315,3 +315,25 @@ ledger_claim_batch(Oid ledger, const char *source, int64 batch)
 
 	return run(&claim, values, NULL, NULL) > 0;
 }
+
+/* Forget batches of, and entries meant for, tables that have been dropped. */
+void
+ledger_forget_dropped(void)
+{
+	static LedgerStatement batches = {
+		"DELETE FROM ledger.batches b WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = b.ledger)"
+	};
+
+	/* there may be many rows of few tables */
+	static LedgerStatement rejected = {
+		"WITH RECURSIVE t (ledger) AS ("
+		" (SELECT ledger FROM ledger.rejected ORDER BY ledger LIMIT 1)"
+		" UNION ALL SELECT (SELECT r.ledger FROM ledger.rejected r WHERE r.ledger > t.ledger ORDER BY r.ledger LIMIT 1)"
+		" FROM t WHERE t.ledger IS NOT NULL)"
+		" DELETE FROM ledger.rejected r USING t"
+		" WHERE r.ledger = t.ledger AND NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = t.ledger)"
+	};
+
+	(void) run(&batches, NULL, NULL, NULL);
+	(void) run(&rejected, NULL, NULL, NULL);
+}

@@ -70,6 +70,8 @@ is_of_entry(const ErrorData *error)
 		case ERRCODE_GENERATED_ALWAYS:
 		case ERRCODE_UNTRANSLATABLE_CHARACTER:
 			return true;
+		case ERRCODE_DATATYPE_MISMATCH: /* a record that is not as the columns are */
+			return says(error, "entry has more fields than") || says(error, "the entry's field is of type");
 		case ERRCODE_INSUFFICIENT_PRIVILEGE:	/* of a row, by a policy */
 			return says(error, "row-level security policy");
 		default:

@@ -74,7 +74,7 @@ my $load = load_start($node, 24,
 	big => [ 5, "\\set k random(1, 1000000)\nBEGIN;\nINSERT INTO h VALUES (:k, 0, repeat('B', 100000));\nINSERT INTO l VALUES (:k, 0, repeat('B', 100000));\nCOMMIT;\n" ],
 	batch => [ 5, "\\set k random(1, 1000000)\nBEGIN;\nINSERT INTO h SELECT :k, i, repeat('s', 772) FROM generate_series(1, 300) i;\nSELECT ledger.append('l', array_agg(ROW(:k::bigint, i, repeat('s', 772)))) FROM generate_series(1, 300) i;\nCOMMIT;\n" ],
 	seal => [ 1, "SELECT ledger.seal('l');\n" ]);
-sleep 12;
+sleep 8;
 unlike(load_stop($load), qr/ERROR/, 'big rows and batches: no error');
 $node->poll_query_until('postgres', "SELECT count(*) = 0 FROM pg_stat_activity WHERE application_name = 'pgbench'");
 cmp_ok(same_ok($node, 'big rows and batches: same rows'), '>', 1000, 'which are many');
@@ -134,11 +134,11 @@ is($node->safe_psql('postgres', q(SELECT count(*) FROM pg_stat_activity WHERE ba
 $node->safe_psql('postgres', 'CREATE TABLE big (t text) USING ledger; ALTER TABLE big ALTER t SET STORAGE EXTERNAL');
 $load = load_start($node, 4, fill => [ 1, "INSERT INTO big SELECT repeat('x', 7000) FROM generate_series(1, 40);\n" ]);
 $node->poll_query_until('postgres', 'SELECT count(*) > 1000 FROM big');
-$node->safe_psql('postgres', q(INSERT INTO big SELECT string_agg(md5(i::text), '') FROM generate_series(1, 1500000) i)) foreach 1 .. 3;
+$node->safe_psql('postgres', q(INSERT INTO big SELECT string_agg(md5(i::text), '') FROM generate_series(1, 700000) i)) foreach 1 .. 3;
 load_stop($load);
-is($node->safe_psql('postgres', q(SELECT count(*), count(DISTINCT md5(t)), md5(min(t)) = (SELECT md5(string_agg(md5(i::text), '')) FROM generate_series(1, 1500000) i) FROM big WHERE length(t) > 7000)),
+is($node->safe_psql('postgres', q(SELECT count(*), count(DISTINCT md5(t)), md5(min(t)) = (SELECT md5(string_agg(md5(i::text), '')) FROM generate_series(1, 700000) i) FROM big WHERE length(t) > 7000)),
 	'3|1|t', 'big rows between others');
-is($node->safe_psql('postgres', q(SELECT pg_relation_size('big') < 1.2 * (3 * 48e6 + 8192 * count(*)) FROM big)), 't', 'each is written once');
+is($node->safe_psql('postgres', q(SELECT pg_relation_size('big') < 1.2 * (3 * 22.4e6 + 8192 * count(*)) FROM big)), 't', 'each is written once');
 is($node->safe_psql('postgres', q(SELECT ledger.seal('big') > 0; SELECT count(*), count(DISTINCT md5(t)) FROM big WHERE length(t) > 7000)), "t\n3|1", 'and sealed');
 
 # VACUUM moves many segments down and cuts the file while others insert and read,
@@ -152,8 +152,8 @@ my $bulk = sub {
 };
 my $lost = LedgerSession->new($node);
 $lost->query('BEGIN');
-$lost->query($bulk->('ml', 0, 500000));
-$node->safe_psql('postgres', $bulk->($_, 1, 400000)) foreach 'mh', 'ml';
+$lost->query($bulk->('ml', 0, 320000));
+$node->safe_psql('postgres', $bulk->($_, 1, 250000)) foreach 'mh', 'ml';
 $lost->query('ROLLBACK');
 $lost->quit;
 my $size = $node->safe_psql('postgres', q(SELECT pg_relation_size('ml')));

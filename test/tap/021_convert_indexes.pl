@@ -304,6 +304,14 @@ btrees_ok('u');
 # Refused at once
 sql('CREATE INDEX b_brin ON b USING brin (id)');
 fails_ok(q(CALL ledger.convert('b')), qr/cannot convert "b".*do not support BRIN indexes, such as "b_brin"/s, 'BRIN');
+
+# A unique index that CREATE INDEX CONCURRENTLY has left behind: told at once.
+sql('CREATE TABLE dup AS SELECT g / 2 AS i FROM generate_series(1, 10) g');
+fails_ok('CREATE UNIQUE INDEX CONCURRENTLY dup_i ON dup (i)', qr/could not create unique index/, 'duplicate keys');
+fails_ok(q(CALL ledger.convert('dup')), qr/cannot convert "dup".*Unique index "dup_i" is not valid/s, 'a unique index that is not valid');
+sql('DROP INDEX dup_i');
+sql(q(CALL ledger.convert('dup')));
+is(what_is('dup'), 'ledger', 'converted without it');
 $node->stop;
 no_crash_ok($node);
 done_testing();

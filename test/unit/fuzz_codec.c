@@ -134,7 +134,7 @@ fuzz_column(const LedgerColumnInput *columns, int self, int rounds)
 int
 main(int argc, char **argv)
 {
-	static const int sizes[] = {1, 30, 1500, 3000};
+	static const int sizes[] = {1, 30, 1100, 2100};
 	int			rounds = argc > 2 ? atoi(argv[2]) : ROUNDS_DEFAULT;
 
 	shim_seed(argc > 1 ? strtoull(argv[1], NULL, 10) : 1);

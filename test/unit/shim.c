@@ -45,13 +45,17 @@ const char *shim_corrupt_detail;
 
 static uint64 random_state = 1;
 
-/* An error's jump leaves allocations behind, as in the server. */
+/*
+ * An error's jump leaves allocations behind, as in the server.  Memory that is
+ * freed is kept from use for a while, but not so long that all of it has to be
+ * asked for anew.
+ */
 const char *__asan_default_options(void);
 
 const char *
 __asan_default_options(void)
 {
-	return "detect_leaks=0";
+	return "detect_leaks=0:quarantine_size_mb=16:allocator_release_to_os_interval_ms=-1";
 }
 
 void
