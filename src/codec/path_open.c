@@ -243,7 +243,8 @@ branch_is(const LedgerPath *path, int b, LedgerPathKind kind, const LedgerShredS
 	switch (kind)
 	{
 		case LEDGER_PATH_CONSTANT:
-			return steps[b].op == step->op && ledger_bytes_equal(path->constants[b], step->bytes);
+			return steps[b].op == step->op && path->constants[b].len == step->bytes.len &&
+				(step->bytes.len == 0 || ledger_bytes_equal(path->constants[b], step->bytes));
 		case LEDGER_PATH_COLUMN:
 			return branch->kind == kind && branch->reference == (int) step->arg;
 		case LEDGER_PATH_SUBCOLUMN:

@@ -7,7 +7,7 @@
  * chunk.  With SEEDS defined, it is a program that writes such inputs, of real
  * chunks, to a directory.
  */
-#include "column.h"
+#include "reads.h"
 
 #define ROWS_MAX	3000
 
@@ -136,6 +136,7 @@ decode(LedgerChunk *chunk, const LedgerColumnType *type, int nrows)
 				sum += bytes.data[b];
 		}
 		(void) ledger_chunk_matches(chunk, first, count, decoded, values, isnull);
+		reads_exercise(chunk, first, count, decoded);
 	}
 }
 
