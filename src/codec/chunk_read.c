@@ -388,20 +388,13 @@ open_vector(LedgerChunk *chunk, int v)
 	chunk->vector = v;
 }
 
-static Datum
-integer_datum(const LedgerColumnType *type, uint64 value)
+static void
+read_integers(const LedgerChunk *chunk, int first, int count, uint64 *numbers)
 {
-	switch (type->attlen)
-	{
-		case 1:
-			return CharGetDatum((char) value);
-		case 2:
-			return Int16GetDatum((int16) value);
-		case 4:
-			return Int32GetDatum((int32) value);
-		default:
-			return (Datum) value;
-	}
+	if (chunk->encoding == LEDGER_ENC_FLOAT)
+		ledger_floats_read(&chunk->floats, first, count, numbers);
+	else
+		ledger_integers_read(&chunk->ints, first, count, numbers);
 }
 
 static void
@@ -409,12 +402,31 @@ decode_integers(LedgerChunk *chunk, int first, int count, Datum *values)
 {
 	uint64		numbers[LEDGER_VECTOR_ROWS];
 
-	if (chunk->encoding == LEDGER_ENC_FLOAT)
-		ledger_floats_read(&chunk->floats, first, count, numbers);
-	else
-		ledger_integers_read(&chunk->ints, first, count, numbers);
-	for (int i = 0; i < count; i++)
-		values[i] = integer_datum(&chunk->type, numbers[i]);
+	if (chunk->type.attlen == sizeof(uint64) && sizeof(Datum) == sizeof(uint64))
+	{
+		read_integers(chunk, first, count, (uint64 *) values);
+		return;
+	}
+	read_integers(chunk, first, count, numbers);
+	switch (chunk->type.attlen)
+	{
+		case 1:
+			for (int i = 0; i < count; i++)
+				values[i] = CharGetDatum((char) numbers[i]);
+			break;
+		case 2:
+			for (int i = 0; i < count; i++)
+				values[i] = Int16GetDatum((int16) numbers[i]);
+			break;
+		case 4:
+			for (int i = 0; i < count; i++)
+				values[i] = Int32GetDatum((int32) numbers[i]);
+			break;
+		default:
+			for (int i = 0; i < count; i++)
+				values[i] = (Datum) numbers[i];
+			break;
+	}
 }
 
 void

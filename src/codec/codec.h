@@ -364,15 +364,17 @@ extern int	ledger_path_decode(LedgerPath *path, LedgerPathForm form, int first, 
 /*
  * The same of numbers, without making any: number i is numbers[i] / 10^scales[i]
  * and shows that many decimals, so it is an integer to ->> if scales[i] is 0.
- * OTHER is whatever else is there, larger numbers included.  "scales" may be
- * NULL if info.scale is not -1.  Needs no references: columns are strings.
+ * OTHER is whatever else is there, larger numbers included, and those of a
+ * sub-column that have no scale in common.  "scales" may be NULL if info.scale
+ * is not -1.  Where the state is not VALUE, number and scale are not set.
+ * Needs no references: columns are strings.
  */
 extern int	ledger_path_numbers(LedgerPath *path, int first, int count, const bool *wanted,
 								int64 *numbers, uint8 *scales, uint8 *states);
 
 /*
  * Codes of a path's text, from those of its sub-columns and constants: see
- * ledger_chunk_distinct.  Here a value may have several codes.  Rows that have
+ * ledger_chunk_distinct, but a value may have several codes, or not occur.  Rows that have
  * none, though not NULL, are LEDGER_CODE_OTHER: to be decoded, or asked of
  * ledger_path_decode.  False if no row can have a code.
  */

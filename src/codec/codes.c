@@ -161,38 +161,47 @@ ledger_path_distinct_values(LedgerPath *path, uint32 first, uint32 count, Datum 
 	}
 }
 
+static void
+fill_codes(LedgerChunk *sub, int first, int count, uint64 *values)
+{
+	uint32		codes[LEDGER_VECTOR_ROWS];
+
+	ledger_chunk_codes(sub, first, count, codes);
+	for (int i = 0; i < count; i++)
+	{
+		if (codes[i] == LEDGER_CODE_NULL)
+			ledger_corrupt(sub, "sub-column has a NULL");
+		values[i] = codes[i];
+	}
+}
+
+static void
+fill_bools(LedgerChunk *sub, int first, int count, uint64 *values)
+{
+	Datum		decoded[LEDGER_VECTOR_ROWS];
+	bool		isnull[LEDGER_VECTOR_ROWS];
+
+	ledger_chunk_decode(sub, first, count, NULL, decoded, isnull);
+	for (int i = 0; i < count; i++)
+	{
+		if (isnull[i])
+			ledger_corrupt(sub, "sub-column has a NULL");
+		values[i] = DatumGetBool(decoded[i]);
+	}
+}
+
 /* Codes of the rows of a sub-column's branch that has some. */
 static void
 subcolumn_codes(LedgerPath *path, int b, const int *rows, int nrows, const uint32 *positions,
 				uint32 *codes)
 {
-	LedgerChunk *sub = ledger_shred_subchunk(path->chunk, path->branches[b].subcolumn);
-	uint32		first_code = path->first_code[b];
 	bool		is_bool = path->branches[b].class == LEDGER_PATH_BOOL;
-	LedgerPathRun run = {0};
-	uint32		numbers[LEDGER_VECTOR_ROWS];
-	Datum		values[LEDGER_VECTOR_ROWS];
-	bool		isnull[LEDGER_VECTOR_ROWS];
+	uint64		numbers[LEDGER_VECTOR_ROWS];
 
-	while (ledger_path_next_run(rows, nrows, positions, &run))
-	{
-		if (is_bool)
-		{
-			ledger_chunk_decode(sub, run.first, run.count, NULL, values, isnull);
-			for (int i = 0; i < run.count; i++)
-				numbers[i] = isnull[i] ? LEDGER_CODE_NULL : DatumGetBool(values[i]);
-		}
-		else
-			ledger_chunk_codes(sub, run.first, run.count, numbers);
-		for (int i = 0; i < run.nrows; i++)
-		{
-			uint32		number = numbers[positions[run.rows[i]] - run.first];
-
-			if (number == LEDGER_CODE_NULL)
-				ledger_corrupt(path->chunk, "sub-column has a NULL");
-			codes[run.rows[i]] = first_code + number;
-		}
-	}
+	ledger_path_fetch(path, &path->code_caches[b], b, rows, nrows, positions,
+					  is_bool ? fill_bools : fill_codes, numbers);
+	for (int i = 0; i < nrows; i++)
+		codes[rows[i]] = path->first_code[b] + (uint32) numbers[rows[i]];
 }
 
 void

@@ -10,6 +10,13 @@
 
 #include "codec/shred.h"
 
+/* A vector of a sub-column whose values are by value, or codes. */
+typedef struct LedgerPathCache
+{
+	int			vector;			/* -1: none */
+	uint64		values[LEDGER_VECTOR_ROWS];
+} LedgerPathCache;
+
 struct LedgerPath
 {
 	LedgerChunk *chunk;
@@ -28,6 +35,9 @@ struct LedgerPath
 	uint16	   *tracked;		/* number of the sub-column */
 	uint16	   *branch_tracked; /* by branch: which of these */
 	uint16	   *uses;			/* [shape * ntracked + i] */
+
+	LedgerPathCache **value_caches;	/* by branch, NULL until needed */
+	LedgerPathCache **code_caches;
 
 	/* codes: branch b's start at first_code[b], where there are some */
 	bool		numbered;
@@ -49,6 +59,12 @@ extern int	ledger_path_rows(int branch, int count, const uint16 *branches,
 							 const bool *wanted, int *rows);
 extern bool ledger_path_next_run(const int *rows, int nrows, const uint32 *positions,
 								 LedgerPathRun *run);
+
+typedef void (*LedgerPathFill) (LedgerChunk *sub, int first, int count, uint64 *values);
+
+extern void ledger_path_fetch(LedgerPath *path, LedgerPathCache **cache, int branch,
+							  const int *rows, int nrows, const uint32 *positions,
+							  LedgerPathFill fill, uint64 *values);
 
 /* Values (path_value.c). */
 extern bool ledger_numeric_text(LedgerBytes numeric, LedgerArena *arena, Datum *text);

@@ -452,6 +452,8 @@ ledger_chunk_path_open(LedgerChunk *chunk, const LedgerPathKey *keys, int nkeys,
 	old = MemoryContextSwitchTo(context);
 	resolve_shapes(&o);
 	track_subcolumns(&o);
+	path->value_caches = palloc0(path->info.nbranches * sizeof(LedgerPathCache *));
+	path->code_caches = palloc0(path->info.nbranches * sizeof(LedgerPathCache *));
 	MemoryContextSwitchTo(old);
 	summarize_branches(path);
 	return path;

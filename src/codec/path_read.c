@@ -17,6 +17,13 @@
  */
 #define GAP_MAX		64
 
+/*
+ * A document's vector takes a part of a vector of the sub-column only, and most
+ * integers are quickest unpacked from the vector's start.  So all of it is, and
+ * kept, if at least so many of its values are wanted at once.
+ */
+#define CACHE_MIN	16
+
 /* ---- where ---- */
 
 /* Check the shapes of a vector's documents, and give those of some. */
@@ -43,6 +50,31 @@ pass_document(const LedgerPath *path, uint64 shape, uint64 *next)
 		next[t] += uses[t];
 }
 
+/*
+ * Where only one sub-column is followed, as is usual.  Positions of documents
+ * that do not take it are set, too, as that is quicker.
+ */
+static void
+locate_one(LedgerPath *path, const uint64 *shapes, int dense, int n, const int *rows,
+		   uint32 *positions)
+{
+	uint64		next = ledger_shred_starts(path->chunk->shred)[path->tracked[0]];
+	uint64		nvalues = ledger_shred_catalog(path->chunk->shred)->columns[path->tracked[0]].nvalues;
+	const uint16 *uses = path->uses;
+
+	for (int i = 0; i < dense; i++)
+		next += uses[shapes[i]];
+	for (int i = 0; i < n; i++)
+	{
+		uint64		shape = shapes[dense + i];
+
+		positions[rows[i]] = (uint32) (next + path->shape_ordinal[shape]);
+		next += uses[shape];
+	}
+	if (next > nvalues)
+		ledger_corrupt(path->chunk, "sub-column has too few values");
+}
+
 /* Set positions of the n documents from the dense'th on, of rows[0 .. n-1]. */
 static void
 locate_values(LedgerPath *path, const uint64 *shapes, int dense, int n, const int *rows,
@@ -52,6 +84,11 @@ locate_values(LedgerPath *path, const uint64 *shapes, int dense, int n, const in
 	const uint64 *starts = ledger_shred_starts(path->chunk->shred);
 	uint64		next[LEDGER_SHRED_COLUMNS];
 
+	if (path->ntracked == 1)
+	{
+		locate_one(path, shapes, dense, n, rows, positions);
+		return;
+	}
 	for (int t = 0; t < path->ntracked; t++)
 		next[t] = starts[path->tracked[t]];
 	for (int i = 0; i < dense; i++)
@@ -170,27 +207,87 @@ find_branches(const LedgerPath *path, int count, const uint16 *branches, const b
 {
 	memset(present, 0, path->info.nbranches);
 	for (int i = 0; i < count; i++)
-		present[branches[i]] |= wanted == NULL || wanted[i];
+	{
+		if (wanted == NULL || wanted[i])
+			present[branches[i]] = true;
+	}
+}
+
+static void
+fill_values(LedgerChunk *sub, int first, int count, uint64 *values)
+{
+	Datum		decoded[LEDGER_VECTOR_ROWS];
+	bool		isnull[LEDGER_VECTOR_ROWS];
+
+	ledger_chunk_decode(sub, first, count, NULL, decoded, isnull);
+	if (memchr(isnull, true, count) != NULL)
+		ledger_corrupt(sub, "sub-column has a NULL");
+	for (int i = 0; i < count; i++)
+		values[i] = (uint64) decoded[i];
+}
+
+/* All values of the vector with row "first" of a sub-column. */
+static const uint64 *
+whole_vector(LedgerPath *path, LedgerPathCache **cache, LedgerChunk *sub, int first,
+			 LedgerPathFill fill)
+{
+	int			vector = first / LEDGER_VECTOR_ROWS;
+	int			start = vector * LEDGER_VECTOR_ROWS;
+
+	if (*cache == NULL)
+	{
+		*cache = MemoryContextAlloc(path->context, sizeof(LedgerPathCache));
+		(*cache)->vector = -1;
+	}
+	if ((*cache)->vector != vector)
+	{
+		(*cache)->vector = -1;
+		fill(sub, start, Min(sub->nrows - start, LEDGER_VECTOR_ROWS), (*cache)->values);
+		(*cache)->vector = vector;
+	}
+	return (*cache)->values;
+}
+
+/*
+ * What "fill" gives of the sub-column's values of a branch's rows.  With a
+ * cache (else NULL), these must stay good.
+ */
+void
+ledger_path_fetch(LedgerPath *path, LedgerPathCache **cache, int branch, const int *rows,
+				  int nrows, const uint32 *positions, LedgerPathFill fill, uint64 *values)
+{
+	LedgerChunk *sub = ledger_shred_subchunk(path->chunk, path->branches[branch].subcolumn);
+	LedgerPathRun run = {0};
+
+	while (ledger_path_next_run(rows, nrows, positions, &run))
+	{
+		uint64		room[LEDGER_VECTOR_ROWS];
+		const uint64 *from = room;
+		uint32		start = (uint32) run.first;
+
+		if (cache && (run.nrows >= CACHE_MIN ||
+					  (*cache && (*cache)->vector == run.first / LEDGER_VECTOR_ROWS)))
+		{
+			from = whole_vector(path, cache, sub, run.first, fill);
+			start -= start % LEDGER_VECTOR_ROWS;
+		}
+		else
+			fill(sub, run.first, run.count, room);
+		for (int i = 0; i < run.nrows; i++)
+			values[run.rows[i]] = from[positions[run.rows[i]] - start];
+	}
 }
 
 /* Decode the sub-column's values of a branch's rows, as the sub-column has them. */
 static void
 fetch_branch(LedgerPath *path, int branch, const int *rows, int nrows, const uint32 *positions,
-			 Datum *values)
+			 uint64 *values)
 {
-	LedgerChunk *sub = ledger_shred_subchunk(path->chunk, path->branches[branch].subcolumn);
-	LedgerPathRun run = {0};
-	Datum		decoded[LEDGER_VECTOR_ROWS];
-	bool		isnull[LEDGER_VECTOR_ROWS];
+	LedgerPathClass class = path->branches[branch].class;
+	bool		byval = class == LEDGER_PATH_NUMBER || class == LEDGER_PATH_BOOL;
 
-	while (ledger_path_next_run(rows, nrows, positions, &run))
-	{
-		ledger_chunk_decode(sub, run.first, run.count, NULL, decoded, isnull);
-		if (memchr(isnull, true, run.count) != NULL)
-			ledger_corrupt(path->chunk, "sub-column has a NULL");
-		for (int i = 0; i < run.nrows; i++)
-			values[run.rows[i]] = decoded[positions[run.rows[i]] - run.first];
-	}
+	ledger_path_fetch(path, byval ? &path->value_caches[branch] : NULL, branch, rows, nrows,
+					  positions, fill_values, values);
 }
 
 /* A number of a sub-column as it was: without zeros that it did not show. */
@@ -281,10 +378,10 @@ form_value(LedgerPathForm form, const Value *v, LedgerArena *arena, Datum *value
 	return good ? LEDGER_PATH_IS_VALUE : LEDGER_PATH_IS_DOCUMENT;
 }
 
-/* The rows of a sub-column's branch; their values are overwritten by their forms. */
+/* The rows of a sub-column's branch, whose values have been fetched. */
 static void
 form_subcolumn(LedgerPath *path, int branch, LedgerPathForm form, const int *rows, int nrows,
-			   LedgerArena *arena, Datum *values, uint8 *states)
+			   const uint64 *fetched, LedgerArena *arena, Datum *values, uint8 *states)
 {
 	const LedgerPathBranch *b = &path->branches[branch];
 	const LedgerShredColumn *column =
@@ -295,7 +392,7 @@ form_subcolumn(LedgerPath *path, int branch, LedgerPathForm form, const int *row
 	{
 		int			row = rows[i];
 
-		v.datum = values[row];
+		v.datum = (Datum) fetched[row];
 		switch (b->class)
 		{
 			case LEDGER_PATH_NUMBER:
@@ -383,9 +480,10 @@ count_open(int count, const bool *wanted, const uint8 *states)
 {
 	int			n = 0;
 
+	StaticAssertStmt(LEDGER_PATH_IS_OTHER > LEDGER_PATH_IS_VALUE &&
+					 LEDGER_PATH_IS_DOCUMENT > LEDGER_PATH_IS_VALUE, "states are in order");
 	for (int i = 0; i < count; i++)
-		n += (wanted == NULL || wanted[i]) &&
-			(states[i] == LEDGER_PATH_IS_OTHER || states[i] == LEDGER_PATH_IS_DOCUMENT);
+		n += (wanted == NULL || wanted[i]) && states[i] > LEDGER_PATH_IS_VALUE;
 	return n;
 }
 
@@ -398,6 +496,7 @@ ledger_path_decode(LedgerPath *path, LedgerPathForm form, int first, int count,
 	uint32		positions[LEDGER_VECTOR_ROWS];
 	bool		present[LEDGER_SHRED_SHAPES + 1];
 	int			rows[LEDGER_VECTOR_ROWS];
+	uint64		fetched[LEDGER_VECTOR_ROWS];
 	LedgerArena arena = {NULL, 0};
 
 	ledger_path_locate(path, first, count, branches, positions);
@@ -412,8 +511,8 @@ ledger_path_decode(LedgerPath *path, LedgerPathForm form, int first, int count,
 		switch (path->branches[b].kind)
 		{
 			case LEDGER_PATH_SUBCOLUMN:
-				fetch_branch(path, b, rows, nrows, positions, values);
-				form_subcolumn(path, b, form, rows, nrows, &arena, values, states);
+				fetch_branch(path, b, rows, nrows, positions, fetched);
+				form_subcolumn(path, b, form, rows, nrows, fetched, &arena, values, states);
 				break;
 			case LEDGER_PATH_COLUMN:
 				form_column(path, b, form, rows, nrows, references, &arena, values, states);
@@ -430,23 +529,38 @@ ledger_path_decode(LedgerPath *path, LedgerPathForm form, int first, int count,
 
 static void
 subcolumn_numbers(LedgerPath *path, int branch, const int *rows, int nrows,
-				  const uint32 *positions, int64 *numbers, uint8 *scales, uint8 *states)
+				  const uint32 *positions, int64 *numbers, uint8 *scales)
 {
 	const LedgerShredColumn *column =
 		&ledger_shred_catalog(path->chunk->shred)->columns[path->branches[branch].subcolumn];
-	Datum		values[LEDGER_VECTOR_ROWS];
+	uint64		values[LEDGER_VECTOR_ROWS];
 
 	fetch_branch(path, branch, rows, nrows, positions, values);
 	for (int i = 0; i < nrows; i++)
 	{
 		int			row = rows[i];
-		int64		number = DatumGetInt64(values[row]);
+		int64		number = (int64) values[row];
 		int			scale = restore_number(path, column, &number);
 
 		numbers[row] = number;
 		if (scales)
 			scales[row] = scale;
-		states[row] = LEDGER_PATH_IS_VALUE;
+	}
+}
+
+/* What a row of a branch is, asked for a number. */
+static LedgerPathState
+number_state(const LedgerPathBranch *branch)
+{
+	switch (branch->kind)
+	{
+		case LEDGER_PATH_ABSENT:
+		case LEDGER_PATH_NULL:
+			return LEDGER_PATH_IS_NULL;
+		case LEDGER_PATH_DOCUMENT:
+			return LEDGER_PATH_IS_DOCUMENT;
+		default:
+			return branch->class == LEDGER_PATH_NUMBER ? LEDGER_PATH_IS_VALUE : LEDGER_PATH_IS_OTHER;
 	}
 }
 
@@ -457,36 +571,33 @@ ledger_path_numbers(LedgerPath *path, int first, int count, const bool *wanted,
 	uint16		branches[LEDGER_VECTOR_ROWS];
 	uint32		positions[LEDGER_VECTOR_ROWS];
 	bool		present[LEDGER_SHRED_SHAPES + 1];
+	uint8		branch_states[LEDGER_SHRED_SHAPES + 1];
 	int			rows[LEDGER_VECTOR_ROWS];
 
 	ledger_path_locate(path, first, count, branches, positions);
 	find_branches(path, count, branches, wanted, present);
 	for (int b = 0; b < path->info.nbranches; b++)
+		branch_states[b] = number_state(&path->branches[b]);
+	for (int i = 0; i < count; i++)
+		states[i] = branch_states[branches[i]];
+	for (int b = 0; b < path->info.nbranches; b++)
 	{
 		const LedgerPathBranch *branch = &path->branches[b];
-		LedgerPathState state = LEDGER_PATH_IS_OTHER;
 		int			nrows;
 
-		if (!present[b])
+		if (!present[b] || branch_states[b] != LEDGER_PATH_IS_VALUE)
 			continue;
 		nrows = ledger_path_rows(b, count, branches, wanted, rows);
-		if (branch->kind == LEDGER_PATH_SUBCOLUMN && branch->class == LEDGER_PATH_NUMBER)
+		if (branch->kind == LEDGER_PATH_SUBCOLUMN)
 		{
-			subcolumn_numbers(path, b, rows, nrows, positions, numbers, scales, states);
+			subcolumn_numbers(path, b, rows, nrows, positions, numbers, scales);
 			continue;
 		}
-		if (branch->kind == LEDGER_PATH_ABSENT || branch->kind == LEDGER_PATH_NULL)
-			state = LEDGER_PATH_IS_NULL;
-		else if (branch->kind == LEDGER_PATH_DOCUMENT)
-			state = LEDGER_PATH_IS_DOCUMENT;
-		else if (branch->class == LEDGER_PATH_NUMBER)
-			state = LEDGER_PATH_IS_VALUE;
 		for (int i = 0; i < nrows; i++)
 		{
 			numbers[rows[i]] = branch->number;
 			if (scales)
-				scales[rows[i]] = branch->class == LEDGER_PATH_NUMBER ? branch->scale : 0;
-			states[rows[i]] = state;
+				scales[rows[i]] = branch->scale;
 		}
 	}
 	return count_open(count, wanted, states);

@@ -86,9 +86,10 @@ some_part(const LedgerColumnInput *input)
 	if (part.len > 1)
 	{
 		Size		skip = RANDOM_BELOW(part.len);
+		Size		len = RANDOM_BELOW(12);
 
 		part.data += skip;
-		part.len = Min(part.len - skip, (Size) RANDOM_BELOW(12));
+		part.len = Min(part.len - skip, len);
 	}
 	return part;
 }
