@@ -19,8 +19,12 @@
 #include "codec/path.h"
 #include "miscadmin.h"
 
-/* A filter has at most this part of the chunk's other bytes. */
+/* A filter has at most this part of the chunk's other bytes, and so many blocks. */
 #define SHARE			33
+#define BLOCKS_MAX		4096
+
+/* More bytes of text than this would take long to look at. */
+#define TOTAL_MAX		((uint64) 256 * 1024 * 1024)
 
 /* Trying so few distinct values one by one is as good. */
 #define ENTRIES_MIN		256
@@ -169,7 +173,8 @@ is_worth_it(const LedgerEncoder *enc)
 		case VARCHAROID:
 		case BPCHAROID:
 			return enc->encoding == LEDGER_ENC_LZ4 || enc->encoding == LEDGER_ENC_LINES ||
-				(enc->encoding == LEDGER_ENC_DICTIONARY && enc->nentries >= ENTRIES_MIN);
+				(enc->encoding == LEDGER_ENC_DICTIONARY && enc->nentries >= ENTRIES_MIN &&
+				 !enc->templated);	/* identifiers */
 		default:
 			return false;
 	}
@@ -202,11 +207,11 @@ collect_tokens(const LedgerEncoder *enc, TokenSet *set)
 uint32
 ledger_token_filter_make(const LedgerEncoder *enc, uint64 stored, uint32 **filter, bool *words)
 {
-	uint64		max_blocks = Min(stored / SHARE / LEDGER_FILTER_BLOCK, LEDGER_FILTER_BLOCKS_MAX);
+	uint64		max_blocks = Min(stored / SHARE / LEDGER_FILTER_BLOCK, BLOCKS_MAX);
 	TokenSet	set = {NULL, 1023, 0, 0, false};
 	uint32		nblocks = 0;
 
-	if (max_blocks == 0 || !is_worth_it(enc))
+	if (max_blocks == 0 || enc->summary.total > TOTAL_MAX || !is_worth_it(enc))
 		return 0;
 	set.max = (uint32) (max_blocks * LEDGER_FILTER_BLOCK * 8 / LEDGER_FILTER_BITS);
 	while (set.mask < 2 * set.max)
