@@ -832,6 +832,38 @@ get_packed(const uint8 *bits, int width, uint64 i)
 	return word_at(bits, i * width, width) & low_bits(width);
 }
 
+/* Widest numbers of which a word has all bits, whatever bit of a byte they start at. */
+#define WORD_WIDTH	57
+
+/*
+ * Groups of eight numbers from one that starts a byte on: these take "width"
+ * bytes, and where each is in its group is always the same.
+ */
+static void
+unpack_groups(const uint8 *bits, int width, int ngroups, uint64 base, uint64 scale,
+			  uint64 *numbers)
+{
+	uint64		mask = low_bits(width);
+	int			offsets[8];
+	int			shifts[8];
+
+	for (int k = 0; k < 8; k++)
+	{
+		offsets[k] = k * width / 8;
+		shifts[k] = k * width % 8;
+	}
+	for (int g = 0; g < ngroups; g++, bits += width, numbers += 8)
+	{
+		for (int k = 0; k < 8; k++)
+		{
+			uint64		word;
+
+			memcpy(&word, bits + offsets[k], sizeof(word));
+			numbers[k] = base + scale * ((LITTLE_ENDIAN_64(word) >> shifts[k]) & mask);
+		}
+	}
+}
+
 /* Numbers first .. first + count - 1 as packed, times scale, plus base. */
 static inline void
 unpack(const LedgerIntegers *ints, int first, int count, uint64 *numbers)
@@ -841,14 +873,21 @@ unpack(const LedgerIntegers *ints, int first, int count, uint64 *numbers)
 	uint64		base = ints->base;
 	uint64		scale = ints->scale;
 	uint64		position = (uint64) first * width;
+	int			i = 0;
 
 	if (width == 0)
 	{
-		for (int i = 0; i < count; i++)
+		for (; i < count; i++)
 			numbers[i] = base;
 		return;
 	}
-	for (int i = 0; i < count; i++, position += width)
+	if (width <= WORD_WIDTH && first % 8 == 0)
+	{
+		i = count - count % 8;
+		unpack_groups(ints->bits + position / 8, width, i / 8, base, scale, numbers);
+		position += (uint64) i * width;
+	}
+	for (; i < count; i++, position += width)
 		numbers[i] = base + scale * (word_at(ints->bits, position, width) & mask);
 }
 

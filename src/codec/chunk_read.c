@@ -46,6 +46,8 @@ check_trailer(LedgerChunk *chunk, const LedgerChunkTrailer *trailer)
 		fixed += sizeof(uint32);
 	if (trailer->flags & LEDGER_CHUNK_FILTER)
 		fixed += sizeof(LedgerFilterEntry);
+	if (trailer->flags & LEDGER_CHUNK_TOKENS)
+		fixed += sizeof(LedgerFilterEntry);
 	if (trailer->header_length > rest || trailer->header_length < fixed ||
 		trailer->header_length > MaxAllocSize - sizeof(LedgerChunkTrailer) ||
 		trailer->preamble_length > rest - trailer->header_length)
@@ -168,21 +170,23 @@ open_extra(LedgerChunk *chunk, const uint8 *p, const uint8 *end, uint64 preamble
 		ledger_corrupt(chunk, "template has a wrong length");
 }
 
-/* Understand the filter's entry; "room" is before the header and after the preamble. */
+/*
+ * Understand a filter's entry; the filter ends at "end", and there are "room"
+ * bytes for it.  Returns its size.
+ */
 static uint64
-open_filter(LedgerChunk *chunk, const uint8 *p, uint64 room)
+open_filter(LedgerChunk *chunk, LedgerFilter *filter, const uint8 *p, uint64 end, uint64 room)
 {
 	LedgerFilterEntry entry;
 	uint64		size;
 
 	memcpy(&entry, p, sizeof(entry));
-	size = (uint64) entry.nblocks * LEDGER_FILTER_WORDS * sizeof(uint32);
-	if (entry.nblocks == 0 || entry.nblocks > LEDGER_SEGMENT_ROWS || size > room)
+	size = (uint64) entry.nblocks * LEDGER_FILTER_BLOCK;
+	if (entry.nblocks == 0 || entry.nblocks > LEDGER_FILTER_BLOCKS_MAX || size > room)
 		ledger_corrupt(chunk, "filter has a bad length");
-	chunk->filter_blocks = entry.nblocks;
-	chunk->filter_crc = entry.crc;
-	chunk->filter_offset = chunk->length - size -
-		(chunk->header_length + sizeof(LedgerChunkTrailer));
+	filter->nblocks = entry.nblocks;
+	filter->crc = entry.crc;
+	filter->offset = end - size;
 	return size;
 }
 
@@ -234,10 +238,18 @@ ledger_chunk_open(const LedgerSource *source, uint64 length, const LedgerColumnT
 	chunk->vectors = MemoryContextAlloc(context, chunk->nvectors * sizeof(LedgerVectorEntry) + 1);
 	memcpy(chunk->vectors, end, chunk->nvectors * sizeof(LedgerVectorEntry));
 	vectors_end = length - sizeof(trailer) - trailer.header_length;
+	if (trailer.flags & LEDGER_CHUNK_TOKENS)
+	{
+		end -= sizeof(LedgerFilterEntry);
+		vectors_end -= open_filter(chunk, &chunk->tokens, end, vectors_end,
+								   vectors_end - trailer.preamble_length);
+		chunk->token_words = (trailer.flags & LEDGER_CHUNK_WORDS) != 0;
+	}
 	if (trailer.flags & LEDGER_CHUNK_FILTER)
 	{
 		end -= sizeof(LedgerFilterEntry);
-		vectors_end -= open_filter(chunk, end, vectors_end - trailer.preamble_length);
+		vectors_end -= open_filter(chunk, &chunk->filter, end, vectors_end,
+								   vectors_end - trailer.preamble_length);
 	}
 	if (trailer.flags & (LEDGER_CHUNK_ZONES | LEDGER_CHUNK_TEXT_ZONES))
 	{
@@ -376,20 +388,13 @@ open_vector(LedgerChunk *chunk, int v)
 	chunk->vector = v;
 }
 
-static Datum
-integer_datum(const LedgerColumnType *type, uint64 value)
+static void
+read_integers(const LedgerChunk *chunk, int first, int count, uint64 *numbers)
 {
-	switch (type->attlen)
-	{
-		case 1:
-			return CharGetDatum((char) value);
-		case 2:
-			return Int16GetDatum((int16) value);
-		case 4:
-			return Int32GetDatum((int32) value);
-		default:
-			return (Datum) value;
-	}
+	if (chunk->encoding == LEDGER_ENC_FLOAT)
+		ledger_floats_read(&chunk->floats, first, count, numbers);
+	else
+		ledger_integers_read(&chunk->ints, first, count, numbers);
 }
 
 static void
@@ -397,21 +402,46 @@ decode_integers(LedgerChunk *chunk, int first, int count, Datum *values)
 {
 	uint64		numbers[LEDGER_VECTOR_ROWS];
 
-	if (chunk->encoding == LEDGER_ENC_FLOAT)
-		ledger_floats_read(&chunk->floats, first, count, numbers);
-	else
-		ledger_integers_read(&chunk->ints, first, count, numbers);
-	for (int i = 0; i < count; i++)
-		values[i] = integer_datum(&chunk->type, numbers[i]);
+	if (chunk->type.attlen == sizeof(uint64) && sizeof(Datum) == sizeof(uint64))
+	{
+		read_integers(chunk, first, count, (uint64 *) values);
+		return;
+	}
+	read_integers(chunk, first, count, numbers);
+	switch (chunk->type.attlen)
+	{
+		case 1:
+			for (int i = 0; i < count; i++)
+				values[i] = CharGetDatum((char) numbers[i]);
+			break;
+		case 2:
+			for (int i = 0; i < count; i++)
+				values[i] = Int16GetDatum((int16) numbers[i]);
+			break;
+		case 4:
+			for (int i = 0; i < count; i++)
+				values[i] = Int32GetDatum((int32) numbers[i]);
+			break;
+		default:
+			for (int i = 0; i < count; i++)
+				values[i] = (Datum) numbers[i];
+			break;
+	}
+}
+
+void
+ledger_constant_value(LedgerChunk *chunk, Datum *value)
+{
+	LedgerArena arena = {NULL, 0};
+	char	   *dst = ledger_arena_value(&arena, &chunk->type, chunk->constant.len, 0, value);
+
+	memcpy(dst, chunk->constant.data, chunk->constant.len);
 }
 
 static void
 decode_constant(LedgerChunk *chunk, int count, Datum *values)
 {
-	LedgerArena arena = {NULL, 0};
-	char	   *dst = ledger_arena_value(&arena, &chunk->type, chunk->constant.len, 0, &values[0]);
-
-	memcpy(dst, chunk->constant.data, chunk->constant.len);
+	ledger_constant_value(chunk, &values[0]);
 	for (int i = 1; i < count; i++)
 		values[i] = values[0];
 }
@@ -504,8 +534,8 @@ decode_dense(LedgerChunk *chunk, int first, int count, const int *rows,
  * from "first", are put in "rows", and *dense is the first one's number in the
  * vector, not counting NULLs.
  */
-static int
-select_rows(LedgerChunk *chunk, int first, int count, int *rows, int *dense)
+int
+ledger_chunk_select(LedgerChunk *chunk, int first, int count, int *rows, int *dense)
 {
 	int			start = first % LEDGER_VECTOR_ROWS;
 	int			n = 0;
@@ -544,7 +574,7 @@ ledger_chunk_decode(LedgerChunk *chunk, int first, int count,
 
 	if (count == 0)
 		return;
-	n = select_rows(chunk, first, count, rows, &dense);
+	n = ledger_chunk_select(chunk, first, count, rows, &dense);
 	decode_dense(chunk, dense, n, rows, references, values);
 	memset(isnull, n < count, count);
 	if (n == count)
@@ -594,7 +624,7 @@ ledger_chunk_matches(LedgerChunk *chunk, int first, int count, const LedgerDecod
 
 	if (count == 0)
 		return true;
-	n = select_rows(chunk, first, count, rows, &dense);
+	n = ledger_chunk_select(chunk, first, count, rows, &dense);
 	for (int i = 0; i < count; i++)
 		nulls += isnull[i];
 	if (nulls != count - n)

@@ -377,6 +377,17 @@ write_zone_prefix(LedgerEncoder *enc, uint64 *zones)
 	appendBinaryStringInfo(&enc->extra, (char *) &length, sizeof(length));
 }
 
+/* Write a filter's blocks. */
+static void
+write_blocks(LedgerEncoder *enc, uint32 *filter, LedgerFilterEntry *entry)
+{
+	Size		size = (Size) entry->nblocks * LEDGER_FILTER_BLOCK;
+
+	entry->crc = ledger_crc(filter, size);
+	ledger_encoder_write(enc, filter, size);
+	pfree(filter);
+}
+
 /* Write the filter, if there is to be one. */
 static bool
 write_filter(LedgerEncoder *enc, const uint64 *zones, int nvectors, bool texts,
@@ -385,15 +396,24 @@ write_filter(LedgerEncoder *enc, const uint64 *zones, int nvectors, bool texts,
 	uint32	   *filter = NULL;
 	bool		answered = zones != NULL &&
 		ledger_zones_answer(zones, nvectors, !texts && ledger_zone_is_signed(&enc->input->type));
-	Size		size;
 
 	entry->nblocks = ledger_filter_make(enc, &enc->summary, answered, &filter);
 	if (entry->nblocks == 0)
 		return false;
-	size = (Size) entry->nblocks * LEDGER_FILTER_WORDS * sizeof(uint32);
-	entry->crc = ledger_crc(filter, size);
-	ledger_encoder_write(enc, filter, size);
-	pfree(filter);
+	write_blocks(enc, filter, entry);
+	return true;
+}
+
+/* The same of tokens. */
+static bool
+write_tokens(LedgerEncoder *enc, LedgerFilterEntry *entry, bool *words)
+{
+	uint32	   *filter = NULL;
+
+	entry->nblocks = ledger_token_filter_make(enc, enc->written, &filter, words);
+	if (entry->nblocks == 0)
+		return false;
+	write_blocks(enc, filter, entry);
 	return true;
 }
 
@@ -404,6 +424,8 @@ write_header(LedgerEncoder *enc, uint64 preamble, const uint64 *zones,
 	LedgerChunkTrailer trailer;
 	uint64	   *text_zones = NULL;
 	LedgerFilterEntry filter;
+	LedgerFilterEntry tokens;
+	bool		words;
 
 	memset(&trailer, 0, sizeof(trailer));
 	if (zones)
@@ -417,10 +439,14 @@ write_header(LedgerEncoder *enc, uint64 preamble, const uint64 *zones,
 	}
 	if (write_filter(enc, zones, nvectors, text_zones != NULL, &filter))
 		trailer.flags |= LEDGER_CHUNK_FILTER;
+	if (write_tokens(enc, &tokens, &words))
+		trailer.flags |= LEDGER_CHUNK_TOKENS | (words ? LEDGER_CHUNK_WORDS : 0);
 	if (zones)
 		appendBinaryStringInfo(&enc->extra, (const char *) zones, nvectors * 2 * sizeof(uint64));
 	if (trailer.flags & LEDGER_CHUNK_FILTER)
 		appendBinaryStringInfo(&enc->extra, (const char *) &filter, sizeof(filter));
+	if (trailer.flags & LEDGER_CHUNK_TOKENS)
+		appendBinaryStringInfo(&enc->extra, (const char *) &tokens, sizeof(tokens));
 	appendBinaryStringInfo(&enc->extra, (const char *) vectors,
 						   nvectors * sizeof(LedgerVectorEntry));
 	if (enc->compression == LEDGER_COMPRESSION_ZSTD &&

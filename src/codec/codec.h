@@ -175,9 +175,9 @@ extern const char *ledger_chunk_encoding(const LedgerChunk *chunk);
  * other chunks.  A path may have several, as its values may be of several
  * classes or look different in different documents; and where a path has the
  * same value in all documents of a shape, or that of a column of the row, it
- * has none there.  The chunk is opened on demand, and belongs to the one it is
- * part of; its rows are the documents that have the path (an array's elements
- * counting each), which is all that is known of them here.
+ * has none there: LedgerPath, below, says what is where.  The chunk is opened
+ * on demand, and belongs to the one it is part of; its rows are the documents
+ * that have the path (an array's elements counting each).
  */
 typedef struct LedgerSubcolumn
 {
@@ -192,6 +192,213 @@ typedef struct LedgerSubcolumn
 
 extern int	ledger_chunk_subcolumns(const LedgerChunk *chunk);
 extern void ledger_chunk_subcolumn(LedgerChunk *chunk, int i, LedgerSubcolumn *subcolumn);
+
+/*
+ * Codes: a chunk in which values recur keeps each distinct one once, and a
+ * number for each row.  A predicate need be tried on each value only, and rows
+ * be told apart by code.  So it is with dictionaries, a constant, and where all
+ * is NULL (no value at all); for others, ledger_chunk_distinct says false.
+ *
+ * Values are distinct by bytes, and each occurs.  ledger_chunk_distinct_values
+ * gives values first .. first + count - 1, allocated as by ledger_chunk_decode;
+ * it costs about a copy of each (and reads the dictionary's blocks, which are
+ * then kept).  ledger_chunk_codes gives the rows' numbers, and costs no more
+ * than unpacking these; the rows lie in one vector.
+ */
+#define LEDGER_CODE_NULL	PG_UINT32_MAX
+#define LEDGER_CODE_OTHER	(PG_UINT32_MAX - 1)	/* of paths only: see there */
+
+extern bool ledger_chunk_distinct(const LedgerChunk *chunk, uint32 *n);
+extern void ledger_chunk_distinct_values(LedgerChunk *chunk, uint32 first, uint32 count,
+										 Datum *values);
+extern void ledger_chunk_codes(LedgerChunk *chunk, int first, int count, uint32 *codes);
+
+/*
+ * Templates: log lines are made of a text that many share, and what varies.
+ * Can a row of this template contain the word (as LIKE '%word%' asks, by
+ * bytes)?  NO and YES hold for all rows of the template; at MAYBE these rows
+ * must be decoded.  ledger_chunk_templates is 0 for chunks that are no log
+ * lines.  ledger_chunk_template_codes gives the rows' templates, with
+ * LEDGER_CODE_NULL for NULL; the rows lie in one vector.
+ */
+typedef enum LedgerMatch
+{
+	LEDGER_MATCH_NO,
+	LEDGER_MATCH_YES,
+	LEDGER_MATCH_MAYBE
+} LedgerMatch;
+
+extern int	ledger_chunk_templates(const LedgerChunk *chunk);
+extern LedgerMatch ledger_chunk_template_contains(LedgerChunk *chunk, int template,
+												  const char *word, Size len);
+extern void ledger_chunk_template_codes(LedgerChunk *chunk, int first, int count,
+										uint32 *templates);
+
+/*
+ * Tokens: maximal runs of ASCII letters, digits, "_" and all bytes from 0x80
+ * on, which in the server's encodings are those of other characters; whether
+ * these are letters depends on a locale, so they all count as such.  Tokens are
+ * compared by bytes.  What is no token itself (as it is empty, or has other
+ * bytes) is nowhere one.
+ */
+extern bool ledger_has_token(const char *text, Size len, const char *token, Size token_len);
+
+/*
+ * Can a value of the chunk have the token?  True if nothing is known: a chunk
+ * of text has a filter only where that is worth its bytes.
+ */
+extern bool ledger_chunk_has_tokens(const LedgerChunk *chunk);
+extern bool ledger_chunk_may_have_token(LedgerChunk *chunk, const char *token, Size len);
+
+/*
+ * A path: a chain of object keys, as in data->'a'->'b'->>'c', asked of a chunk
+ * of shredded documents.  What it leads to differs by the shape of the
+ * document, and is one of a few branches: nothing, a value that is the same in
+ * all documents of the shape, an earlier column of the row, or a row of a
+ * sub-column.  So one can look at branches first (a path that is nowhere; a
+ * constant; zone maps, filters and codes of a sub-column) and decode what is
+ * left.
+ */
+typedef enum LedgerPathKind
+{
+	LEDGER_PATH_ABSENT,			/* no such key: -> and ->> are NULL */
+	LEDGER_PATH_NULL,			/* JSON's null: ->> is NULL, -> is not */
+	LEDGER_PATH_CONSTANT,		/* "text" and the rest */
+	LEDGER_PATH_COLUMN,			/* a string: "reference" */
+	LEDGER_PATH_SUBCOLUMN,		/* "subcolumn" */
+	LEDGER_PATH_DOCUMENT		/* not known: the document must be looked at */
+} LedgerPathKind;
+
+/* What a value is. */
+typedef enum LedgerPathClass
+{
+	LEDGER_PATH_NOTHING,		/* ABSENT, NULL, DOCUMENT */
+	LEDGER_PATH_STRING,
+	LEDGER_PATH_NUMBER,			/* an int64 with a decimal scale */
+	LEDGER_PATH_NUMERIC,		/* any other numeric */
+	LEDGER_PATH_BOOL
+} LedgerPathClass;
+
+typedef struct LedgerPathBranch
+{
+	LedgerPathKind kind;
+	LedgerPathClass class;
+	int			subcolumn;		/* for ledger_chunk_subcolumn, else -1 */
+	int			reference;		/* k'th of ledger_chunk_references, else -1 */
+	int			scale;			/* all numbers show these decimals; -1: they differ */
+	Datum		text;			/* constant, as ->> gives it */
+	int64		number;			/* and if it is NUMBER, by 10^scale; or a BOOL */
+} LedgerPathBranch;
+
+typedef struct LedgerPath LedgerPath;
+
+typedef struct LedgerPathKey
+{
+	const char *data;
+	Size		len;
+} LedgerPathKey;
+
+typedef struct LedgerPathInfo
+{
+	int			nbranches;		/* branch 0 is ABSENT, whether or not it occurs */
+	const LedgerPathBranch *branches;
+	bool		occurs;			/* false: the path is in no document of the chunk */
+	bool		documents;		/* some rows may be DOCUMENT */
+	uint32		references;		/* bit k: the k'th of ledger_chunk_references is needed */
+	int			scale;			/* of all numbers of the path, or -1 */
+} LedgerPathInfo;
+
+/*
+ * NULL if the chunk is not of shredded documents: these are to be decoded (or
+ * their distinct ones, see above).  Costs a look at each shape, of which there
+ * are some dozens as a rule and 2,048 at most; reads nothing.  A path and what
+ * it points to live in "context", which must not outlive the chunk's.
+ */
+extern LedgerPath *ledger_chunk_path_open(LedgerChunk *chunk, const LedgerPathKey *keys,
+										  int nkeys, MemoryContext context);
+extern void ledger_path_info(const LedgerPath *path, LedgerPathInfo *info);
+
+/*
+ * The branch of each row from "first" on, "count" of them in one vector, and,
+ * where that is SUBCOLUMN, the row in the sub-column; positions may be NULL.
+ * A document that is NULL is ABSENT.  Rows of a sub-column are in the order of
+ * the documents' rows, so that the first and last of a vector tell which of
+ * the sub-column's vectors it takes.  Costs the unpacking of the shapes' numbers
+ * of the vector up to the last row, and two additions or so a row.
+ */
+extern void ledger_path_locate(LedgerPath *path, int first, int count, uint16 *branches,
+							   uint32 *positions);
+
+/* What became of a row. */
+typedef enum LedgerPathState
+{
+	LEDGER_PATH_IS_NULL,		/* SQL NULL */
+	LEDGER_PATH_IS_VALUE,
+	LEDGER_PATH_IS_OTHER,		/* a value, but not of the form asked for */
+	LEDGER_PATH_IS_DOCUMENT		/* look at the document: ledger_chunk_decode */
+} LedgerPathState;
+
+/* The forms of a value. */
+typedef enum LedgerPathForm
+{
+	LEDGER_PATH_AS_TEXT,		/* text, as ->> gives it */
+	LEDGER_PATH_AS_JSONB,		/* jsonb, as -> gives it */
+	LEDGER_PATH_AS_NUMERIC		/* numeric; OTHER if it is no JSON number */
+} LedgerPathForm;
+
+/*
+ * The values of rows first .. first + count - 1 of one vector.  "wanted" (NULL:
+ * all) says for each row whether it is; of others, state and value are not set.
+ * references[k] are the decoded values of the k'th referred column for these
+ * rows, but only those that info.references names need be there.  states has
+ * LedgerPathState; returns how many rows are DOCUMENT or OTHER.  Values are
+ * allocated in CurrentMemoryContext, or are the path's or the references'.
+ * Costs ledger_path_locate, the decoding of the sub-columns' rows from the
+ * first wanted to the last (in pieces, if they lie far apart), and the
+ * formatting of numbers.
+ */
+extern int	ledger_path_decode(LedgerPath *path, LedgerPathForm form, int first, int count,
+							   const bool *wanted, const LedgerDecoded *references,
+							   Datum *values, uint8 *states);
+
+/*
+ * The same of numbers, without making any: number i is numbers[i] / 10^scales[i]
+ * and shows that many decimals, so it is an integer to ->> if scales[i] is 0.
+ * OTHER is whatever else is there, larger numbers included, and those of a
+ * sub-column that have no scale in common.  "scales" may be NULL if info.scale
+ * is not -1.  Where the state is not VALUE, number and scale are not set.
+ * Needs no references: columns are strings.
+ */
+extern int	ledger_path_numbers(LedgerPath *path, int first, int count, const bool *wanted,
+								int64 *numbers, uint8 *scales, uint8 *states);
+
+/*
+ * Codes of a path's text, from those of its sub-columns and constants: see
+ * ledger_chunk_distinct, but a value may have several codes, or not occur.  Rows that have
+ * none, though not NULL, are LEDGER_CODE_OTHER: to be decoded, or asked of
+ * ledger_path_decode.  False if no row can have a code.
+ */
+extern bool ledger_path_distinct(LedgerPath *path, uint32 *n);
+extern void ledger_path_distinct_values(LedgerPath *path, uint32 first, uint32 count,
+										Datum *values);
+extern void ledger_path_codes(LedgerPath *path, int first, int count, uint32 *codes);
+
+/*
+ * Whether the last key is there: what (data->...) ? 'key' says.  states has
+ * these; it costs the unpacking of shapes' numbers.
+ */
+typedef enum LedgerPathExists
+{
+	LEDGER_PATH_EXISTS_NULL,	/* the document, or what "?" is asked of, is NULL */
+	LEDGER_PATH_EXISTS_NO,
+	LEDGER_PATH_EXISTS_YES,
+	LEDGER_PATH_EXISTS_DOCUMENT /* not known */
+} LedgerPathExists;
+
+extern void ledger_path_exists(LedgerPath *path, int first, int count, uint8 *states);
+
+/* Can a value of the path, as text, have the token?  Reads filters. */
+extern bool ledger_path_may_have_token(LedgerPath *path, const char *token, Size len);
 
 /*
  * Zone map of one vector: least and greatest value that is not NULL, for types

@@ -10,11 +10,13 @@
  *		vectors		one after the other; a vector is its LZ4 blocks (if the
  *					encoding has any), then its "meta" bytes
  *		filter		blocks of 32 bytes, if there is one (filter.c)
+ *		tokens		likewise (tokens.c)
  *		header		the encoding's own part ("extra"); the zone maps, if the
  *					type has them, two uint64 a vector; of texts, with
  *					what all values begin with and the length of that
  *					(uint32) before them; LedgerFilterEntry, if there is a
- *					filter; and one LedgerVectorEntry a vector
+ *					filter, and another, if there is one of tokens; and one
+ *					LedgerVectorEntry a vector
  *		trailer		LedgerChunkTrailer
  *
  * The header comes last because the sink is a stream.  Integers are in native
@@ -70,12 +72,17 @@ typedef struct LedgerChunkTrailer
 #define LEDGER_CHUNK_TEXT_ZONES	2
 #define LEDGER_CHUNK_FILTER		4
 #define LEDGER_CHUNK_ZSTD		8	/* compressed blocks are zstd's, not LZ4's */
-#define LEDGER_CHUNK_FLAGS		15
+#define LEDGER_CHUNK_TOKENS		16
+#define LEDGER_CHUNK_WORDS		32	/* the tokens are those without digits */
+#define LEDGER_CHUNK_FLAGS		63
 
 /* Longest prefix of all texts that zone maps leave out. */
 #define LEDGER_ZONE_PREFIX_MAX	64
 
 #define LEDGER_FILTER_WORDS		8	/* of 32 bits, in a filter's block */
+#define LEDGER_FILTER_BLOCK		(LEDGER_FILTER_WORDS * sizeof(uint32))
+#define LEDGER_FILTER_BITS		10.5	/* a value */
+#define LEDGER_FILTER_BLOCKS_MAX	LEDGER_SEGMENT_ROWS
 
 typedef struct LedgerFilterEntry
 {
@@ -409,6 +416,8 @@ extern void ledger_dict_decode(LedgerChunk *chunk, const LedgerIntegers *codes,
 extern bool ledger_dict_matches(LedgerChunk *chunk, const LedgerIntegers *codes,
 								int first, int count, const int *rows,
 								const Datum *values);
+extern uint32 ledger_dict_entries(const LedgerDict *dict);
+extern void ledger_dict_values(LedgerChunk *chunk, uint32 first, uint32 count, Datum *values);
 
 /*
  * LZ4 (lz4_write.c, lz4_read.c).
@@ -461,6 +470,15 @@ extern void ledger_lines_decode(LedgerChunk *chunk, int first, int count, Datum 
 extern bool ledger_lines_matches(LedgerChunk *chunk, int first, int count, const int *rows,
 								 const Datum *values);
 
+/* A chunk's filter of values or tokens (filter.c). */
+typedef struct LedgerFilter
+{
+	uint32		nblocks;		/* 0: none */
+	pg_crc32c	crc;
+	uint64		offset;
+	uint32	   *words;			/* NULL until read */
+} LedgerFilter;
+
 /*
  * An open chunk (chunk_read.c).
  */
@@ -478,10 +496,9 @@ struct LedgerChunk
 	uint64	   *zones;			/* two a vector, or NULL */
 	uint64	   *text_zones;		/* likewise */
 	LedgerBytes zone_prefix;	/* what precedes the text zones' bytes */
-	uint32		filter_blocks;	/* 0: no filter */
-	pg_crc32c	filter_crc;
-	uint64		filter_offset;
-	uint32	   *filter;			/* NULL until read */
+	LedgerFilter filter;
+	LedgerFilter tokens;
+	bool		token_words;	/* these are tokens without digits */
 	LedgerVectorEntry *vectors;
 	uint64	   *offsets;		/* of the vectors */
 
@@ -518,6 +535,10 @@ ledger_corrupt(const LedgerChunk *chunk, const char *detail)
 	chunk->source.corrupt(chunk->source.arg, detail);
 	pg_unreachable();
 }
+
+extern void ledger_constant_value(LedgerChunk *chunk, Datum *value);
+extern int	ledger_chunk_select(LedgerChunk *chunk, int first, int count, int *rows,
+								int *dense);
 
 /*
  * Room for decoded values, in CurrentMemoryContext: a few large allocations
@@ -596,5 +617,13 @@ extern bool ledger_zones_answer(const uint64 *zones, int nvectors, bool is_signe
 /* Filters (filter.c). */
 extern uint32 ledger_filter_make(LedgerEncoder *enc, const LedgerSummary *summary,
 								 bool answered, uint32 **filter);
+extern uint64 ledger_hash_bytes(const char *data, Size len, uint64 seed);
+extern uint32 ledger_filter_blocks(uint32 n);
+extern void ledger_filter_add(uint32 *filter, uint32 nblocks, uint64 hash);
+extern bool ledger_filter_has(LedgerChunk *chunk, LedgerFilter *filter, uint64 hash);
+
+/* Filters of tokens (tokens.c). */
+extern uint32 ledger_token_filter_make(const LedgerEncoder *enc, uint64 stored,
+									   uint32 **filter, bool *words);
 
 #endif							/* LEDGER_CODEC_INTERNAL_H */

@@ -602,3 +602,19 @@ ledger_dict_matches(LedgerChunk *chunk, const LedgerIntegers *ints, int first, i
 	}
 	return true;
 }
+
+uint32
+ledger_dict_entries(const LedgerDict *dict)
+{
+	return dict->nentries;
+}
+
+/* Entries first .. first + count - 1. */
+void
+ledger_dict_values(LedgerChunk *chunk, uint32 first, uint32 count, Datum *values)
+{
+	LedgerArena arena = {NULL, 0};
+
+	for (uint32 i = 0; i < count; i++)
+		values[i] = decode_entry(chunk, first + i, &arena, count > 1 ? LEDGER_ARENA_PIECE : 0);
+}

@@ -24,7 +24,6 @@
 #include "codec/codec_internal.h"
 #include "miscadmin.h"
 
-#define BITS_PER_VALUE		10.5
 #define WORDS				LEDGER_FILTER_WORDS
 
 /* With so few distinct values, a filter says little that is worth its bytes. */
@@ -47,8 +46,8 @@ mix(uint64 x)
 	return x ^ (x >> 32);
 }
 
-static uint64
-hash_bytes_of(const char *data, Size len, uint64 seed)
+uint64
+ledger_hash_bytes(const char *data, Size len, uint64 seed)
 {
 	uint64		hash = mix(seed ^ (len * UINT64CONST(0x9E3779B97F4A7C15)));
 	uint64		word;
@@ -113,7 +112,7 @@ hash_numeric(LedgerBytes bytes, uint64 *hash)
 		bytes.len -= sizeof(weight);
 	}
 	*hash = bytes.len == 0 ? mix(1) :
-		hash_bytes_of(bytes.data, bytes.len, (uint64) (int64) weight * 2 + negative);
+		ledger_hash_bytes(bytes.data, bytes.len, (uint64) (int64) weight * 2 + negative);
 	return true;
 }
 
@@ -204,7 +203,7 @@ ledger_value_hash(const LedgerColumnType *type, Datum value, uint64 *hash)
 	if (type->typid == BPCHAROID)
 		while (bytes.len > 0 && bytes.data[bytes.len - 1] == ' ')
 			bytes.len--;
-	*hash = hash_bytes_of(bytes.data, bytes.len, 0);
+	*hash = ledger_hash_bytes(bytes.data, bytes.len, 0);
 	return true;
 }
 
@@ -220,6 +219,22 @@ static inline uint32
 bit_of(uint64 hash, int word)
 {
 	return (uint32) 1 << (((uint32) hash * salts[word]) >> 27);
+}
+
+/* How many blocks a filter of n values has. */
+uint32
+ledger_filter_blocks(uint32 n)
+{
+	return (uint32) ceil(n * LEDGER_FILTER_BITS / (32 * WORDS));
+}
+
+void
+ledger_filter_add(uint32 *filter, uint32 nblocks, uint64 hash)
+{
+	uint32	   *block = filter + block_of(hash, nblocks) * WORDS;
+
+	for (int w = 0; w < WORDS; w++)
+		block[w] |= bit_of(hash, w);
 }
 
 /* The distinct hashes among n; returns how many, in place. */
@@ -295,15 +310,10 @@ ledger_filter_make(LedgerEncoder *enc, const LedgerSummary *summary, bool answer
 	n = collect_hashes(enc, &hashes);
 	if (n <= DISTINCT_MIN)
 		return 0;
-	nblocks = (uint32) ceil(n * BITS_PER_VALUE / (32 * WORDS));
-	*filter = palloc0(nblocks * WORDS * sizeof(uint32));
+	nblocks = ledger_filter_blocks(n);
+	*filter = palloc0(nblocks * LEDGER_FILTER_BLOCK);
 	for (int i = 0; i < n; i++)
-	{
-		uint32	   *block = *filter + block_of(hashes[i], nblocks) * WORDS;
-
-		for (int w = 0; w < WORDS; w++)
-			block[w] |= bit_of(hashes[i], w);
-	}
+		ledger_filter_add(*filter, nblocks, hashes[i]);
 	pfree(hashes);
 	return nblocks;
 }
@@ -313,7 +323,30 @@ ledger_filter_make(LedgerEncoder *enc, const LedgerSummary *summary, bool answer
 bool
 ledger_chunk_has_filter(const LedgerChunk *chunk)
 {
-	return chunk->filter_blocks > 0;
+	return chunk->filter.nblocks > 0;
+}
+
+/* Is the hash, which is not 0, in a filter, or seems to be? */
+bool
+ledger_filter_has(LedgerChunk *chunk, LedgerFilter *filter, uint64 hash)
+{
+	const uint32 *block;
+
+	if (filter->words == NULL)
+	{
+		Size		size = (Size) filter->nblocks * LEDGER_FILTER_BLOCK;
+		uint32	   *words = MemoryContextAlloc(chunk->context, size);
+
+		chunk->source.read(chunk->source.arg, filter->offset, size, words);
+		if (ledger_crc(words, size) != filter->crc)
+			ledger_corrupt(chunk, "filter has a wrong checksum");
+		filter->words = words;
+	}
+	block = filter->words + block_of(hash, filter->nblocks) * WORDS;
+	for (int w = 0; w < WORDS; w++)
+		if (!(block[w] & bit_of(hash, w)))
+			return false;
+	return true;
 }
 
 /*
@@ -322,25 +355,7 @@ ledger_chunk_has_filter(const LedgerChunk *chunk)
 bool
 ledger_chunk_may_contain(LedgerChunk *chunk, uint64 hash)
 {
-	const uint32 *block;
-
-	if (chunk->filter_blocks == 0)
+	if (chunk->filter.nblocks == 0)
 		return true;
-	if (chunk->filter == NULL)
-	{
-		Size		size = (Size) chunk->filter_blocks * WORDS * sizeof(uint32);
-		uint32	   *filter = MemoryContextAlloc(chunk->context, size);
-
-		chunk->source.read(chunk->source.arg, chunk->filter_offset, size, filter);
-		if (ledger_crc(filter, size) != chunk->filter_crc)
-			ledger_corrupt(chunk, "filter has a wrong checksum");
-		chunk->filter = filter;
-	}
-	if (hash == 0)
-		hash = 1;
-	block = chunk->filter + block_of(hash, chunk->filter_blocks) * WORDS;
-	for (int w = 0; w < WORDS; w++)
-		if (!(block[w] & bit_of(hash, w)))
-			return false;
-	return true;
+	return ledger_filter_has(chunk, &chunk->filter, hash != 0 ? hash : 1);
 }

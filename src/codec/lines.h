@@ -119,6 +119,11 @@ typedef struct LedgerLineSet
 extern bool ledger_lines_parse(LedgerLineSet *set, const LedgerBytes *texts, int ntexts,
 							   MemoryContext context);
 
+/* The decoder's (lines_read.c). */
+extern int	ledger_lines_templates(const LedgerLinesReader *r);
+extern const LedgerLineSet *ledger_lines_set(LedgerChunk *chunk);
+extern uint32 ledger_lines_template(const LedgerLinesReader *r, int i);
+
 /* How a column's values are stored: never renumber. */
 #define LEDGER_LINES_DIRECT		0
 #define LEDGER_LINES_DICT		1	/* codes of a dictionary */

@@ -554,3 +554,26 @@ ledger_lines_matches(LedgerChunk *chunk, int first, int count, const int *rows,
 	end_cursors(chunk, cursors);
 	return same;
 }
+
+/* ---- for those who look at templates ---- */
+
+int
+ledger_lines_templates(const LedgerLinesReader *r)
+{
+	return (int) r->ntemplates;
+}
+
+const LedgerLineSet *
+ledger_lines_set(LedgerChunk *chunk)
+{
+	if (!chunk->lines->loaded)
+		load(chunk, chunk->lines);
+	return &chunk->lines->set;
+}
+
+/* The template of line i of the open vector. */
+uint32
+ledger_lines_template(const LedgerLinesReader *r, int i)
+{
+	return r->rows[i];
+}

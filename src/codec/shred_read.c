@@ -155,6 +155,19 @@ ledger_shred_references(const LedgerShredReader *shred, const int **columns)
 	return shred->catalog.nreferences;
 }
 
+const LedgerShredCatalog *
+ledger_shred_catalog(const LedgerShredReader *shred)
+{
+	return &shred->catalog;
+}
+
+/* How many values of each sub-column precede the open vector. */
+const uint64 *
+ledger_shred_starts(const LedgerShredReader *shred)
+{
+	return shred->starts;
+}
+
 /*
  * Turn to the vector of n values whose meta, but for the null bitmap, is p to
  * end; returns what follows it.
@@ -181,9 +194,9 @@ ledger_shred_vector_open(LedgerChunk *chunk, const uint8 *p, const uint8 *end, i
 	return p;
 }
 
-/* Open a sub-column, if it is not. */
-static LedgerChunk *
-open_column(LedgerChunk *chunk, int i)
+/* A sub-column, opened if it is not. */
+LedgerChunk *
+ledger_shred_subchunk(LedgerChunk *chunk, int i)
 {
 	SubColumn  *column = &chunk->shred->columns[i];
 	const LedgerShredColumn *entry = &chunk->shred->catalog.columns[i];
@@ -214,7 +227,7 @@ static void
 decode_column(LedgerChunk *chunk, int i)
 {
 	SubColumn  *column = &chunk->shred->columns[i];
-	LedgerChunk *sub = open_column(chunk, i);
+	LedgerChunk *sub = ledger_shred_subchunk(chunk, i);
 	Datum	   *values = palloc_extended(column->need * sizeof(Datum), MCXT_ALLOC_HUGE);
 	bool	   *isnull = palloc_extended(column->need, MCXT_ALLOC_HUGE);
 	uint64		done = 0;
@@ -636,5 +649,5 @@ ledger_chunk_subcolumn(LedgerChunk *chunk, int i, LedgerSubcolumn *subcolumn)
 	subcolumn->scale = column->scale;
 	subcolumn->nvalues = column->nvalues;
 	subcolumn->length = column->length;
-	subcolumn->chunk = open_column(chunk, i);
+	subcolumn->chunk = ledger_shred_subchunk(chunk, i);
 }

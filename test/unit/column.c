@@ -57,6 +57,12 @@ column_type(int type)
 	return types[type].type;
 }
 
+const char *
+column_type_name(int type)
+{
+	return types[type].name;
+}
+
 int
 column_npatterns(int type)
 {

@@ -21,6 +21,7 @@ typedef struct Column
 extern int	column_ntypes(void);
 extern int	column_npatterns(int type);
 extern LedgerColumnType column_type(int type);
+extern const char *column_type_name(int type);
 extern int	column_nnulls(void);
 
 /* Values come from malloc and stay until column_free. */

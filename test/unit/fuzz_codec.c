@@ -6,7 +6,7 @@
  *
  * usage: fuzz_codec [SEED [ROUNDS]]
  */
-#include "column.h"
+#include "reads.h"
 
 #define ROUNDS_DEFAULT	50
 
@@ -77,6 +77,8 @@ decode_all(LedgerChunk *chunk, const LedgerColumnInput *columns, int self)
 		if (RANDOM_BELOW(2))
 			(void) ledger_chunk_matches(chunk, first, count, decoded, input->values + first,
 										input->isnull + first);
+		if (RANDOM_BELOW(4) == 0)
+			reads_exercise(chunk, first, count, decoded);
 		ledger_chunk_decode(chunk, first, count, decoded, values, isnull);
 		for (int i = 0; i < count; i++)
 		{

@@ -7,7 +7,7 @@
  * chunk.  With SEEDS defined, it is a program that writes such inputs, of real
  * chunks, to a directory.
  */
-#include "column.h"
+#include "reads.h"
 
 #define ROWS_MAX	3000
 
@@ -35,6 +35,33 @@ write_seed(const char *directory, int type, int pattern, const LedgerColumnInput
 		exit(2);
 	}
 	free(buffer.data);
+}
+
+/*
+ * Shredded documents, to be read as numerics: what the decoder asks of a type is
+ * that it has a header, and is not text.
+ */
+static void
+write_documents(const char *directory, int nrows)
+{
+	int			type = 0;
+
+	while (strcmp(column_type_name(type), "numeric") != 0)
+		type++;
+	for (int pattern = 0; pattern < column_njson(); pattern++)
+	{
+		LedgerEncodeOptions options = {RANDOM_BELOW(2), LEDGER_COMPRESSION_LZ4};
+		Column		columns[2];
+		LedgerColumnInput inputs[2];
+
+		column_make(&columns[0], 9, 3, RANDOM_BELOW(2), Max(nrows, 40));
+		column_make_json(&columns[1], pattern, columns, 1, Max(nrows, 40));
+		inputs[0] = columns[0].input;
+		inputs[1] = columns[1].input;
+		write_seed(directory, type, 100 + pattern, inputs, 1, &options);
+		column_free(&columns[0]);
+		column_free(&columns[1]);
+	}
 }
 
 int
@@ -72,6 +99,7 @@ main(int argc, char **argv)
 				column_free(&columns[0]);
 			}
 		}
+		write_documents(argv[1], sizes[s]);
 	}
 	return 0;
 }
@@ -136,6 +164,7 @@ decode(LedgerChunk *chunk, const LedgerColumnType *type, int nrows)
 				sum += bytes.data[b];
 		}
 		(void) ledger_chunk_matches(chunk, first, count, decoded, values, isnull);
+		reads_exercise(chunk, first, count, decoded);
 	}
 }
 

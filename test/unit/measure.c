@@ -207,8 +207,10 @@ show_subcolumns(LedgerChunk *chunk, int rows)
 		LedgerSubcolumn sub;
 
 		ledger_chunk_subcolumn(chunk, i, &sub);
-		printf("  %-40.*s %-10s %7u values %7.3f bytes/entry\n", (int) sub.path_len, sub.path,
-			   ledger_chunk_encoding(sub.chunk), sub.nvalues, (double) sub.length / rows);
+		printf("  %-40.*s %-10s %7u values %7.3f bytes/entry, of which tokens %d bytes%s\n",
+			   (int) sub.path_len, sub.path, ledger_chunk_encoding(sub.chunk), sub.nvalues,
+			   (double) sub.length / rows, (int) (sub.chunk->tokens.nblocks * LEDGER_FILTER_BLOCK),
+			   sub.chunk->token_words ? " (words)" : "");
 		total += sub.length;
 	}
 	if (total > 0)
@@ -252,6 +254,70 @@ check(const LedgerColumnInput *input, int first, int count, const Datum *values,
 	}
 }
 
+typedef enum PathQuestion
+{
+	ASK_OPEN, ASK_LOCATE, ASK_TEXT, ASK_NUMBERS, ASK_CODES, ASK_EXISTS
+} PathQuestion;
+
+/* Nanoseconds a document to ask all of a path. */
+static double
+time_path(LedgerChunk *chunk, const LedgerColumnInput *columns, int nrows, const char *key,
+		  PathQuestion question)
+{
+	static Datum values[LEDGER_VECTOR_ROWS];
+	static uint8 states[LEDGER_VECTOR_ROWS];
+	static uint8 scales[LEDGER_VECTOR_ROWS];
+	static int64 numbers[LEDGER_VECTOR_ROWS];
+	static uint32 codes[LEDGER_VECTOR_ROWS];
+	static uint16 branches[LEDGER_VECTOR_ROWS];
+	LedgerPathKey path_key = {key, strlen(key)};
+	LedgerDecoded decoded[LEDGER_ROWREF_COLUMNS];
+	double		start = now();
+	LedgerPath *path = ledger_chunk_path_open(chunk, &path_key, 1, NULL);
+
+	for (int first = 0; question != ASK_OPEN && first < nrows; first += LEDGER_VECTOR_ROWS)
+	{
+		int			count = Min(LEDGER_VECTOR_ROWS, nrows - first);
+
+		get_references(chunk, columns, first, decoded);
+		if (question == ASK_LOCATE)
+			ledger_path_locate(path, first, count, branches, codes);
+		else if (question == ASK_TEXT)
+			ledger_path_decode(path, LEDGER_PATH_AS_TEXT, first, count, NULL, decoded, values, states);
+		else if (question == ASK_NUMBERS)
+			ledger_path_numbers(path, first, count, NULL, numbers, scales, states);
+		else if (question == ASK_CODES)
+			ledger_path_codes(path, first, count, codes);
+		else
+			ledger_path_exists(path, first, count, states);
+	}
+	return (now() - start) * 1e9 / (question == ASK_OPEN ? 1 : nrows);
+}
+
+/* What the paths of bot entries cost, of the first segment. */
+static void
+show_paths(LedgerChunk *chunk, const LedgerColumnInput *columns, int nrows)
+{
+	static const char *const keys[] = {"status", "elapsed_ms", "text", "trace_id", "direction", "nope"};
+
+	if (ledger_chunk_subcolumns(chunk) == 0)
+		return;
+	for (int k = 0; k < (int) lengthof(keys); k++)
+	{
+		LedgerPathKey key = {keys[k], strlen(keys[k])};
+		LedgerPathInfo info;
+
+		ledger_path_info(ledger_chunk_path_open(chunk, &key, 1, NULL), &info);
+		printf("  ->>%-12s %d branches, open %5.0f ns; a document: where %5.1f ns, text %5.1f, numbers %5.1f, codes %5.1f, exists %5.1f\n",
+			   keys[k], info.nbranches, time_path(chunk, columns, nrows, keys[k], ASK_OPEN),
+			   time_path(chunk, columns, nrows, keys[k], ASK_LOCATE),
+			   time_path(chunk, columns, nrows, keys[k], ASK_TEXT),
+			   time_path(chunk, columns, nrows, keys[k], ASK_NUMBERS),
+			   time_path(chunk, columns, nrows, keys[k], ASK_CODES),
+			   time_path(chunk, columns, nrows, keys[k], ASK_EXISTS));
+	}
+}
+
 static void
 measure_column(const LedgerColumnInput *columns, int c)
 {
@@ -289,7 +355,10 @@ measure_column(const LedgerColumnInput *columns, int c)
 		start = now();
 	}
 	if (columns[c].values == table[c])
+	{
 		show_subcolumns(chunk, input->nrows);
+		show_paths(chunk, columns, input->nrows);
+	}
 	shim_free_all();
 
 	/* a lookup opens the chunk each time, as nothing may be cached */

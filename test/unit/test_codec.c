@@ -8,6 +8,7 @@
 #include "catalog/pg_type_d.h"
 #include "codec/codec_internal.h"
 #include "json.h"
+#include "reads.h"
 
 static int	encodings[16];
 static int	filters;
@@ -321,6 +322,7 @@ check_effort(const LedgerColumnInput *columns, int self, LedgerEffort effort, co
 	RANDOM_BELOW(2) ? LEDGER_COMPRESSION_NONE : LEDGER_COMPRESSION_ZSTD};
 	uint64		length = ledger_chunk_encode_with(columns, self, &options, &sink);
 	bool		noticed = true;
+	const char *bad;
 
 	report(length == buffer.len, name, "length");
 	report(same_with_summary(columns, self, &options, &buffer), name, "summary");
@@ -337,6 +339,14 @@ check_effort(const LedgerColumnInput *columns, int self, LedgerEffort effort, co
 		report(zones_right(chunk, input), name, "zones");
 		filters += ledger_chunk_has_filter(chunk);
 		report(filter_right(chunk, input), name, "filter");
+		bad = reads_check_column(chunk, input);
+		report(bad == NULL, name, bad);
+		/* of documents that are damaged, the server's answers are not defined */
+		if (input->type.typid == JSONBOID && strncmp(name, "jsonb", 5) == 0 && strstr(name, "damaged") == NULL)
+		{
+			bad = reads_check_paths(chunk, columns, self);
+			report(bad == NULL, name, bad);
+		}
 	}
 	else
 		report(false, name, shim_corrupt_detail);
@@ -748,12 +758,37 @@ check_encodings(int seen)
 	}
 }
 
+/* Have the checks of reads seen what they are for? */
+static void
+report_paths(void)
+{
+	report(reads_seen.paths > 300, "paths", "there are some");
+	report(reads_seen.values > 100000, "paths", "they have values");
+	report(reads_seen.documents < reads_seen.values / 10, "paths", "few need the document");
+	report(reads_seen.path_codes > 10000, "paths", "there are codes");
+	report(reads_seen.exists > 10000, "paths", "there are keys");
+}
+
+static void
+report_reads(void)
+{
+	char		what[128];
+
+	report(reads_seen.coded > 100, "codes", "there are some");
+	report(reads_seen.lines > 20, "templates", "there are some");
+	snprintf(what, sizeof(what), "some are told apart (%ld, %ld)", reads_seen.never, reads_seen.always);
+	report(reads_seen.never > 200 && reads_seen.always > 1000, "templates", what);
+	report(reads_seen.tokens > reads_seen.words && reads_seen.words > 0, "tokens",
+		   "there are filters of both kinds");
+}
+
 static void
 test_documents(void)
 {
 	check_integer_ranges();
 	check_json();
 	check_subcolumns();
+	report_paths();
 	check_version();
 	check_hashes();
 	check_references();
@@ -769,6 +804,7 @@ test_columns(void)
 	check_full_segments();
 	check_encodings(COLUMN_ENCODINGS);
 	report(filters > 100, "filters", "there are some");
+	report_reads();
 }
 
 /* test_codec [seed [part]]: the parts can be run beside each other. */

@@ -1,0 +1,77 @@
+/*-------------------------------------------------------------------------
+ *
+ * path.h
+ *	  What path_open.c, path_read.c and path_value.c share.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef LEDGER_PATH_H
+#define LEDGER_PATH_H
+
+#include "codec/shred.h"
+
+/* A vector of a sub-column whose values are by value, or codes. */
+typedef struct LedgerPathCache
+{
+	int			vector;			/* -1: none */
+	uint64		values[LEDGER_VECTOR_ROWS];
+} LedgerPathCache;
+
+struct LedgerPath
+{
+	LedgerChunk *chunk;
+	MemoryContext context;
+	LedgerPathInfo info;
+	LedgerPathBranch *branches;
+	LedgerBytes *constants;		/* of each branch, as a shape has it */
+
+	/* of each shape */
+	uint16	   *shape_branch;
+	uint16	   *shape_ordinal;	/* among the values that it takes of the sub-column */
+	uint8	   *shape_exists;	/* LedgerPathExists */
+
+	/* the sub-columns of branches, and what each shape takes of them */
+	int			ntracked;
+	uint16	   *tracked;		/* number of the sub-column */
+	uint16	   *branch_tracked; /* by branch: which of these */
+	uint16	   *uses;			/* [shape * ntracked + i] */
+
+	LedgerPathCache **value_caches;	/* by branch, NULL until needed */
+	LedgerPathCache **code_caches;
+
+	/* codes: branch b's start at first_code[b], where there are some */
+	bool		numbered;
+	uint32		ncodes;
+	uint32	   *first_code;
+	uint32	   *branch_codes;	/* how many; 0: none */
+};
+
+/* Rows of a branch whose values lie close together in a vector of its sub-column. */
+typedef struct LedgerPathRun
+{
+	int			nrows;
+	const int  *rows;			/* of the call, ascending */
+	int			first;			/* the first row's in the sub-column */
+	int			count;			/* values from there to the last row's */
+} LedgerPathRun;
+
+extern int	ledger_path_rows(int branch, int count, const uint16 *branches,
+							 const bool *wanted, int *rows);
+extern bool ledger_path_next_run(const int *rows, int nrows, const uint32 *positions,
+								 LedgerPathRun *run);
+
+typedef void (*LedgerPathFill) (LedgerChunk *sub, int first, int count, uint64 *values);
+
+extern void ledger_path_fetch(LedgerPath *path, LedgerPathCache **cache, int branch,
+							  const int *rows, int nrows, const uint32 *positions,
+							  LedgerPathFill fill, uint64 *values);
+
+/* Values (path_value.c). */
+extern bool ledger_numeric_text(LedgerBytes numeric, LedgerArena *arena, Datum *text);
+extern Datum ledger_number_text(int64 number, int scale, LedgerArena *arena);
+extern Datum ledger_bytes_text(LedgerBytes bytes, LedgerArena *arena);
+extern Datum ledger_scalar_jsonb(uint32 type, LedgerBytes bytes, LedgerArena *arena);
+extern bool ledger_numeric_jsonb(LedgerBytes numeric, LedgerArena *arena, Datum *value);
+extern bool ledger_numeric_datum(LedgerBytes numeric, LedgerArena *arena, Datum *value);
+
+#endif							/* LEDGER_PATH_H */

@@ -1,0 +1,604 @@
+/*-------------------------------------------------------------------------
+ *
+ * path_read.c
+ *	  The values of a path of object keys in shredded documents: rows are told
+ *	  their branch, and sub-columns are decoded for those that need them.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "codec/path.h"
+#include "utils/jsonb.h"
+
+/*
+ * Values of a sub-column that nobody wants are decoded along, as long as there
+ * are no more than these between two that are wanted.
+ */
+#define GAP_MAX		64
+
+/*
+ * A document's vector takes a part of a vector of the sub-column only, and most
+ * integers are quickest unpacked from the vector's start.  So all of it is, and
+ * kept, if at least so many of its values are wanted at once.
+ */
+#define CACHE_MIN	16
+
+/* ---- where ---- */
+
+/* Check the shapes of a vector's documents, and give those of some. */
+static void
+read_shapes(LedgerChunk *chunk, int n, uint64 *shapes)
+{
+	uint64		nshapes = ledger_shred_catalog(chunk->shred)->nshapes;
+	uint64		greatest = 0;
+
+	ledger_integers_read(&chunk->ints, 0, n, shapes);
+	for (int i = 0; i < n; i++)
+		greatest = Max(greatest, shapes[i]);
+	if (n > 0 && greatest >= nshapes)
+		ledger_corrupt(chunk, "document has no such shape");
+}
+
+/* Add what a document takes of each sub-column that is followed. */
+static inline void
+pass_document(const LedgerPath *path, uint64 shape, uint64 *next)
+{
+	const uint16 *uses = &path->uses[shape * path->ntracked];
+
+	for (int t = 0; t < path->ntracked; t++)
+		next[t] += uses[t];
+}
+
+/*
+ * Where only one sub-column is followed, as is usual.  Positions of documents
+ * that do not take it are set, too, as that is quicker.
+ */
+static void
+locate_one(LedgerPath *path, const uint64 *shapes, int dense, int n, const int *rows,
+		   uint32 *positions)
+{
+	uint64		next = ledger_shred_starts(path->chunk->shred)[path->tracked[0]];
+	uint64		nvalues = ledger_shred_catalog(path->chunk->shred)->columns[path->tracked[0]].nvalues;
+	const uint16 *uses = path->uses;
+
+	for (int i = 0; i < dense; i++)
+		next += uses[shapes[i]];
+	for (int i = 0; i < n; i++)
+	{
+		uint64		shape = shapes[dense + i];
+
+		positions[rows[i]] = (uint32) (next + path->shape_ordinal[shape]);
+		next += uses[shape];
+	}
+	if (next > nvalues)
+		ledger_corrupt(path->chunk, "sub-column has too few values");
+}
+
+/* Set positions of the n documents from the dense'th on, of rows[0 .. n-1]. */
+static void
+locate_values(LedgerPath *path, const uint64 *shapes, int dense, int n, const int *rows,
+			  uint32 *positions)
+{
+	const LedgerShredCatalog *catalog = ledger_shred_catalog(path->chunk->shred);
+	const uint64 *starts = ledger_shred_starts(path->chunk->shred);
+	uint64		next[LEDGER_SHRED_COLUMNS];
+
+	if (path->ntracked == 1)
+	{
+		locate_one(path, shapes, dense, n, rows, positions);
+		return;
+	}
+	for (int t = 0; t < path->ntracked; t++)
+		next[t] = starts[path->tracked[t]];
+	for (int i = 0; i < dense; i++)
+		pass_document(path, shapes[i], next);
+	for (int i = 0; i < n; i++)
+	{
+		uint64		shape = shapes[dense + i];
+		int			b = path->shape_branch[shape];
+
+		if (path->branches[b].kind == LEDGER_PATH_SUBCOLUMN)
+		{
+			int			t = path->branch_tracked[b];
+			uint64		position = next[t] + path->shape_ordinal[shape];
+
+			if (position >= catalog->columns[path->tracked[t]].nvalues)
+				ledger_corrupt(path->chunk, "sub-column has too few values");
+			positions[rows[i]] = (uint32) position;
+		}
+		pass_document(path, shape, next);
+	}
+}
+
+void
+ledger_path_locate(LedgerPath *path, int first, int count, uint16 *branches, uint32 *positions)
+{
+	uint64		shapes[LEDGER_VECTOR_ROWS];
+	int			rows[LEDGER_VECTOR_ROWS];
+	int			dense;
+	int			n;
+
+	if (count == 0)
+		return;
+	n = ledger_chunk_select(path->chunk, first, count, rows, &dense);
+	if (n < count)
+		memset(branches, 0, count * sizeof(uint16));	/* ABSENT */
+	if (n == 0)
+		return;
+	read_shapes(path->chunk, dense + n, shapes);
+	for (int i = 0; i < n; i++)
+		branches[rows[i]] = path->shape_branch[shapes[dense + i]];
+	if (positions != NULL && path->ntracked > 0)
+		locate_values(path, shapes, dense, n, rows, positions);
+}
+
+void
+ledger_path_exists(LedgerPath *path, int first, int count, uint8 *states)
+{
+	uint64		shapes[LEDGER_VECTOR_ROWS];
+	int			rows[LEDGER_VECTOR_ROWS];
+	int			dense;
+	int			n;
+
+	if (count == 0)
+		return;
+	n = ledger_chunk_select(path->chunk, first, count, rows, &dense);
+	memset(states, LEDGER_PATH_EXISTS_NULL, count);
+	if (n == 0)
+		return;
+	read_shapes(path->chunk, dense + n, shapes);
+	for (int i = 0; i < n; i++)
+		states[rows[i]] = path->shape_exists[shapes[dense + i]];
+}
+
+/* The rows of a branch that are wanted. */
+int
+ledger_path_rows(int branch, int count, const uint16 *branches, const bool *wanted, int *rows)
+{
+	int			n = 0;
+
+	for (int i = 0; i < count; i++)
+	{
+		rows[n] = i;
+		n += branches[i] == branch && (wanted == NULL || wanted[i]);
+	}
+	return n;
+}
+
+/*
+ * The next of the runs that the rows make; "run" is all zeros at first.  Rows
+ * of a branch are in the order of the sub-column's.
+ */
+bool
+ledger_path_next_run(const int *rows, int nrows, const uint32 *positions, LedgerPathRun *run)
+{
+	const int  *start = run->rows ? run->rows + run->nrows : rows;
+	const int  *end = rows + nrows;
+	uint32		first;
+	uint32		last;
+
+	if (start == end)
+		return false;
+	first = last = positions[*start];
+	run->rows = start;
+	for (start++; start < end; start++)
+	{
+		uint32		position = positions[*start];
+
+		Assert(position > last);
+		if (position - last > GAP_MAX ||
+			position / LEDGER_VECTOR_ROWS != first / LEDGER_VECTOR_ROWS)
+			break;
+		last = position;
+	}
+	run->nrows = (int) (start - run->rows);
+	run->first = (int) first;
+	run->count = (int) (last - first) + 1;
+	return true;
+}
+
+/* ---- values ---- */
+
+/* Which branches are there among the rows wanted? */
+static void
+find_branches(const LedgerPath *path, int count, const uint16 *branches, const bool *wanted,
+			  bool *present)
+{
+	memset(present, 0, path->info.nbranches);
+	for (int i = 0; i < count; i++)
+	{
+		if (wanted == NULL || wanted[i])
+			present[branches[i]] = true;
+	}
+}
+
+static void
+fill_values(LedgerChunk *sub, int first, int count, uint64 *values)
+{
+	Datum		decoded[LEDGER_VECTOR_ROWS];
+	bool		isnull[LEDGER_VECTOR_ROWS];
+
+	ledger_chunk_decode(sub, first, count, NULL, decoded, isnull);
+	if (memchr(isnull, true, count) != NULL)
+		ledger_corrupt(sub, "sub-column has a NULL");
+	for (int i = 0; i < count; i++)
+		values[i] = (uint64) decoded[i];
+}
+
+/* All values of the vector with row "first" of a sub-column. */
+static const uint64 *
+whole_vector(LedgerPath *path, LedgerPathCache **cache, LedgerChunk *sub, int first,
+			 LedgerPathFill fill)
+{
+	int			vector = first / LEDGER_VECTOR_ROWS;
+	int			start = vector * LEDGER_VECTOR_ROWS;
+
+	if (*cache == NULL)
+	{
+		*cache = MemoryContextAlloc(path->context, sizeof(LedgerPathCache));
+		(*cache)->vector = -1;
+	}
+	if ((*cache)->vector != vector)
+	{
+		(*cache)->vector = -1;
+		fill(sub, start, Min(sub->nrows - start, LEDGER_VECTOR_ROWS), (*cache)->values);
+		(*cache)->vector = vector;
+	}
+	return (*cache)->values;
+}
+
+/*
+ * What "fill" gives of the sub-column's values of a branch's rows.  With a
+ * cache (else NULL), these must stay good.
+ */
+void
+ledger_path_fetch(LedgerPath *path, LedgerPathCache **cache, int branch, const int *rows,
+				  int nrows, const uint32 *positions, LedgerPathFill fill, uint64 *values)
+{
+	LedgerChunk *sub = ledger_shred_subchunk(path->chunk, path->branches[branch].subcolumn);
+	LedgerPathRun run = {0};
+
+	while (ledger_path_next_run(rows, nrows, positions, &run))
+	{
+		uint64		room[LEDGER_VECTOR_ROWS];
+		const uint64 *from = room;
+		uint32		start = (uint32) run.first;
+
+		if (cache && (run.nrows >= CACHE_MIN ||
+					  (*cache && (*cache)->vector == run.first / LEDGER_VECTOR_ROWS)))
+		{
+			from = whole_vector(path, cache, sub, run.first, fill);
+			start -= start % LEDGER_VECTOR_ROWS;
+		}
+		else
+			fill(sub, run.first, run.count, room);
+		for (int i = 0; i < run.nrows; i++)
+			values[run.rows[i]] = from[positions[run.rows[i]] - start];
+	}
+}
+
+/* Decode the sub-column's values of a branch's rows, as the sub-column has them. */
+static void
+fetch_branch(LedgerPath *path, int branch, const int *rows, int nrows, const uint32 *positions,
+			 uint64 *values)
+{
+	LedgerPathClass class = path->branches[branch].class;
+	bool		byval = class == LEDGER_PATH_NUMBER || class == LEDGER_PATH_BOOL;
+
+	ledger_path_fetch(path, byval ? &path->value_caches[branch] : NULL, branch, rows, nrows,
+					  positions, fill_values, values);
+}
+
+/* A number of a sub-column as it was: without zeros that it did not show. */
+static inline int
+restore_number(const LedgerPath *path, const LedgerShredColumn *column, int64 *number)
+{
+	int			scale = column->scale;
+
+	if (*number < -LEDGER_JSONB_NUMBER_MAX || *number > LEDGER_JSONB_NUMBER_MAX)
+		ledger_corrupt(path->chunk, "number is out of range");
+	while (scale > column->least_scale && *number % 10 == 0)
+	{
+		*number /= 10;
+		scale--;
+	}
+	return scale;
+}
+
+static inline LedgerBytes
+datum_bytes(Datum value)
+{
+	LedgerBytes bytes;
+
+	bytes.data = VARDATA_ANY(DatumGetPointer(value));
+	bytes.len = VARSIZE_ANY_EXHDR(DatumGetPointer(value));
+	return bytes;
+}
+
+/* A value on its way to the form asked for: bytes, or a number. */
+typedef struct Value
+{
+	LedgerPathClass class;
+	Datum		datum;			/* of a string or constant, as text */
+	LedgerBytes bytes;			/* of a string or numeric */
+	int64		number;
+	int			scale;
+} Value;
+
+/* Give a value its form; returns its state. */
+static LedgerPathState
+form_value(LedgerPathForm form, const Value *v, LedgerArena *arena, Datum *value)
+{
+	char		room[LEDGER_NUMBER_BYTES];
+	LedgerBytes numeric = v->bytes;
+	bool		good = true;
+
+	if (v->class == LEDGER_PATH_NUMBER && form != LEDGER_PATH_AS_TEXT)
+	{
+		numeric.data = room;
+		numeric.len = ledger_number_write(v->number, v->scale, room);
+	}
+	switch (v->class)
+	{
+		case LEDGER_PATH_STRING:
+			if (form == LEDGER_PATH_AS_NUMERIC)
+				return LEDGER_PATH_IS_OTHER;
+			*value = form == LEDGER_PATH_AS_TEXT ? v->datum :
+				ledger_scalar_jsonb(JENTRY_ISSTRING, v->bytes, arena);
+			break;
+		case LEDGER_PATH_BOOL:
+			{
+				static const LedgerBytes literals[] = {{"false", 5}, {"true", 4}};
+				static const LedgerBytes nothing = {"", 0};
+
+				if (form == LEDGER_PATH_AS_NUMERIC)
+					return LEDGER_PATH_IS_OTHER;
+				if (form == LEDGER_PATH_AS_TEXT)
+					*value = ledger_bytes_text(literals[v->number != 0], arena);
+				else
+					*value = ledger_scalar_jsonb(v->number ? JENTRY_ISBOOL_TRUE : JENTRY_ISBOOL_FALSE,
+												 nothing, arena);
+				break;
+			}
+		case LEDGER_PATH_NUMBER:
+		case LEDGER_PATH_NUMERIC:
+			if (form == LEDGER_PATH_AS_JSONB)
+				good = ledger_numeric_jsonb(numeric, arena, value);
+			else if (form == LEDGER_PATH_AS_NUMERIC)
+				good = ledger_numeric_datum(numeric, arena, value);
+			else if (v->class == LEDGER_PATH_NUMBER)
+				*value = ledger_number_text(v->number, v->scale, arena);
+			else
+				good = ledger_numeric_text(numeric, arena, value);
+			break;
+		case LEDGER_PATH_NOTHING:
+			pg_unreachable();
+	}
+	return good ? LEDGER_PATH_IS_VALUE : LEDGER_PATH_IS_DOCUMENT;
+}
+
+/* The rows of a sub-column's branch, whose values have been fetched. */
+static void
+form_subcolumn(LedgerPath *path, int branch, LedgerPathForm form, const int *rows, int nrows,
+			   const uint64 *fetched, LedgerArena *arena, Datum *values, uint8 *states)
+{
+	const LedgerPathBranch *b = &path->branches[branch];
+	const LedgerShredColumn *column =
+		&ledger_shred_catalog(path->chunk->shred)->columns[b->subcolumn];
+	Value		v = {b->class};
+
+	for (int i = 0; i < nrows; i++)
+	{
+		int			row = rows[i];
+
+		v.datum = (Datum) fetched[row];
+		switch (b->class)
+		{
+			case LEDGER_PATH_NUMBER:
+				v.number = DatumGetInt64(v.datum);
+				v.scale = restore_number(path, column, &v.number);
+				break;
+			case LEDGER_PATH_BOOL:
+				v.number = DatumGetBool(v.datum);
+				break;
+			default:
+				v.bytes = datum_bytes(v.datum);
+				break;
+		}
+		states[row] = form_value(form, &v, arena, &values[row]);
+	}
+}
+
+/* The rows of a branch that leads to an earlier column. */
+static void
+form_column(LedgerPath *path, int branch, LedgerPathForm form, const int *rows, int nrows,
+			const LedgerDecoded *references, LedgerArena *arena, Datum *values, uint8 *states)
+{
+	const LedgerDecoded *decoded = &references[path->branches[branch].reference];
+	Value		v = {LEDGER_PATH_STRING};
+
+	for (int i = 0; i < nrows; i++)
+	{
+		int			row = rows[i];
+
+		if (decoded->isnull[row])
+			ledger_corrupt(path->chunk, "document refers to a NULL");
+		v.datum = decoded->values[row];
+		v.bytes = datum_bytes(v.datum);
+		if (v.bytes.len > LEDGER_SHRED_DOCUMENT)
+			ledger_corrupt(path->chunk, "document is too long");
+		states[row] = form_value(form, &v, arena, &values[row]);
+	}
+}
+
+/* The rows of a branch that is the same for all of them, and needs no decoding. */
+static void
+form_same(LedgerPath *path, int branch, LedgerPathForm form, const int *rows, int nrows,
+		  LedgerArena *arena, Datum *values, uint8 *states)
+{
+	static const LedgerBytes nothing = {"", 0};
+	const LedgerPathBranch *b = &path->branches[branch];
+	Datum		value = (Datum) 0;
+	LedgerPathState state = LEDGER_PATH_IS_NULL;
+
+	switch (b->kind)
+	{
+		case LEDGER_PATH_ABSENT:
+			break;
+		case LEDGER_PATH_NULL:
+			if (form != LEDGER_PATH_AS_JSONB)
+				break;
+			value = ledger_scalar_jsonb(JENTRY_ISNULL, nothing, arena);
+			state = LEDGER_PATH_IS_VALUE;
+			break;
+		case LEDGER_PATH_CONSTANT:
+			{
+				Value		v = {b->class, b->text, path->constants[branch], b->number, b->scale};
+
+				state = LEDGER_PATH_IS_VALUE;
+				if (form == LEDGER_PATH_AS_TEXT)
+					value = b->text;
+				else
+					state = form_value(form, &v, arena, &value);
+				break;
+			}
+		default:
+			Assert(b->kind == LEDGER_PATH_DOCUMENT);
+			state = LEDGER_PATH_IS_DOCUMENT;
+			break;
+	}
+	for (int i = 0; i < nrows; i++)
+	{
+		values[rows[i]] = value;
+		states[rows[i]] = state;
+	}
+}
+
+static int
+count_open(int count, const bool *wanted, const uint8 *states)
+{
+	int			n = 0;
+
+	StaticAssertStmt(LEDGER_PATH_IS_OTHER > LEDGER_PATH_IS_VALUE &&
+					 LEDGER_PATH_IS_DOCUMENT > LEDGER_PATH_IS_VALUE, "states are in order");
+	for (int i = 0; i < count; i++)
+		n += (wanted == NULL || wanted[i]) && states[i] > LEDGER_PATH_IS_VALUE;
+	return n;
+}
+
+int
+ledger_path_decode(LedgerPath *path, LedgerPathForm form, int first, int count,
+				   const bool *wanted, const LedgerDecoded *references, Datum *values,
+				   uint8 *states)
+{
+	uint16		branches[LEDGER_VECTOR_ROWS];
+	uint32		positions[LEDGER_VECTOR_ROWS];
+	bool		present[LEDGER_SHRED_SHAPES + 1];
+	int			rows[LEDGER_VECTOR_ROWS];
+	uint64		fetched[LEDGER_VECTOR_ROWS];
+	LedgerArena arena = {NULL, 0};
+
+	ledger_path_locate(path, first, count, branches, positions);
+	find_branches(path, count, branches, wanted, present);
+	for (int b = 0; b < path->info.nbranches; b++)
+	{
+		int			nrows;
+
+		if (!present[b])
+			continue;
+		nrows = ledger_path_rows(b, count, branches, wanted, rows);
+		switch (path->branches[b].kind)
+		{
+			case LEDGER_PATH_SUBCOLUMN:
+				fetch_branch(path, b, rows, nrows, positions, fetched);
+				form_subcolumn(path, b, form, rows, nrows, fetched, &arena, values, states);
+				break;
+			case LEDGER_PATH_COLUMN:
+				form_column(path, b, form, rows, nrows, references, &arena, values, states);
+				break;
+			default:
+				form_same(path, b, form, rows, nrows, &arena, values, states);
+				break;
+		}
+	}
+	return count_open(count, wanted, states);
+}
+
+/* ---- numbers ---- */
+
+static void
+subcolumn_numbers(LedgerPath *path, int branch, const int *rows, int nrows,
+				  const uint32 *positions, int64 *numbers, uint8 *scales)
+{
+	const LedgerShredColumn *column =
+		&ledger_shred_catalog(path->chunk->shred)->columns[path->branches[branch].subcolumn];
+	uint64		values[LEDGER_VECTOR_ROWS];
+
+	fetch_branch(path, branch, rows, nrows, positions, values);
+	for (int i = 0; i < nrows; i++)
+	{
+		int			row = rows[i];
+		int64		number = (int64) values[row];
+		int			scale = restore_number(path, column, &number);
+
+		numbers[row] = number;
+		if (scales)
+			scales[row] = scale;
+	}
+}
+
+/* What a row of a branch is, asked for a number. */
+static LedgerPathState
+number_state(const LedgerPathBranch *branch)
+{
+	switch (branch->kind)
+	{
+		case LEDGER_PATH_ABSENT:
+		case LEDGER_PATH_NULL:
+			return LEDGER_PATH_IS_NULL;
+		case LEDGER_PATH_DOCUMENT:
+			return LEDGER_PATH_IS_DOCUMENT;
+		default:
+			return branch->class == LEDGER_PATH_NUMBER ? LEDGER_PATH_IS_VALUE : LEDGER_PATH_IS_OTHER;
+	}
+}
+
+int
+ledger_path_numbers(LedgerPath *path, int first, int count, const bool *wanted,
+					int64 *numbers, uint8 *scales, uint8 *states)
+{
+	uint16		branches[LEDGER_VECTOR_ROWS];
+	uint32		positions[LEDGER_VECTOR_ROWS];
+	bool		present[LEDGER_SHRED_SHAPES + 1];
+	uint8		branch_states[LEDGER_SHRED_SHAPES + 1];
+	int			rows[LEDGER_VECTOR_ROWS];
+
+	ledger_path_locate(path, first, count, branches, positions);
+	find_branches(path, count, branches, wanted, present);
+	for (int b = 0; b < path->info.nbranches; b++)
+		branch_states[b] = number_state(&path->branches[b]);
+	for (int i = 0; i < count; i++)
+		states[i] = branch_states[branches[i]];
+	for (int b = 0; b < path->info.nbranches; b++)
+	{
+		const LedgerPathBranch *branch = &path->branches[b];
+		int			nrows;
+
+		if (!present[b] || branch_states[b] != LEDGER_PATH_IS_VALUE)
+			continue;
+		nrows = ledger_path_rows(b, count, branches, wanted, rows);
+		if (branch->kind == LEDGER_PATH_SUBCOLUMN)
+		{
+			subcolumn_numbers(path, b, rows, nrows, positions, numbers, scales);
+			continue;
+		}
+		for (int i = 0; i < nrows; i++)
+		{
+			numbers[rows[i]] = branch->number;
+			if (scales)
+				scales[rows[i]] = branch->scale;
+		}
+	}
+	return count_open(count, wanted, states);
+}

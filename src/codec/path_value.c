@@ -1,0 +1,215 @@
+/*-------------------------------------------------------------------------
+ *
+ * path_value.c
+ *	  Single values of jsonb documents as the server's -> and ->> give them.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type_d.h"
+#include "codec/path.h"
+#include "utils/jsonb.h"
+
+static const LedgerColumnType text_type = {TEXTOID, InvalidOid, -1, false, TYPALIGN_INT};
+
+/* A numeric as stored: digits of base 10,000 (see jsonb_number.c, number.c). */
+#define BASE			10000
+#define BASE_DIGITS		4
+#define SHORT_FORM		0x8000
+#define SHORT_SPECIAL	0xC000
+
+typedef struct StoredNumeric
+{
+	bool		negative;
+	int			weight;
+	int			scale;			/* digits shown after the point */
+	int			ndigits;
+	const char *digits;			/* may not be aligned */
+} StoredNumeric;
+
+Datum
+ledger_bytes_text(LedgerBytes bytes, LedgerArena *arena)
+{
+	Datum		value;
+
+	memcpy(ledger_arena_value(arena, &text_type, bytes.len, LEDGER_ARENA_PIECE / 8, &value),
+		   bytes.data, bytes.len);
+	return value;
+}
+
+/* value / 10^scale as the server prints it. */
+Datum
+ledger_number_text(int64 number, int scale, LedgerArena *arena)
+{
+	char		room[32];
+	char	   *end = room + sizeof(room);
+	char	   *p = end;
+	uint64		rest = number < 0 ? 0 - (uint64) number : (uint64) number;
+	LedgerBytes bytes;
+
+	Assert(scale >= 0 && scale <= LEDGER_NUMBER_SCALE_MAX);
+	for (int digits = 0; digits <= scale || rest > 0; digits++)
+	{
+		if (digits == scale && scale > 0)
+			*--p = '.';
+		*--p = '0' + rest % 10;
+		rest /= 10;
+	}
+	if (number < 0)
+		*--p = '-';
+	bytes.data = p;
+	bytes.len = end - p;
+	return ledger_bytes_text(bytes, arena);
+}
+
+/* Understand a numeric with its header of four bytes; false if it is no number. */
+static bool
+read_numeric(LedgerBytes bytes, StoredNumeric *numeric)
+{
+	const char *p = bytes.data + VARHDRSZ;
+	Size		len = bytes.len - VARHDRSZ;
+	uint16		header;
+
+	if (bytes.len < VARHDRSZ + sizeof(header))
+		return false;
+	memcpy(&header, p, sizeof(header));
+	p += sizeof(header);
+	len -= sizeof(header);
+	if ((header & SHORT_SPECIAL) == SHORT_SPECIAL)	/* NaN, infinities */
+		return false;
+	if (header & SHORT_FORM)
+	{
+		numeric->negative = (header & 0x2000) != 0;
+		numeric->scale = (header & 0x1F80) >> 7;
+		numeric->weight = (header & 0x3F) - (header & 0x40);
+	}
+	else
+	{
+		int16		weight;
+
+		if (len < sizeof(weight))
+			return false;
+		memcpy(&weight, p, sizeof(weight));
+		p += sizeof(weight);
+		len -= sizeof(weight);
+		numeric->negative = (header & 0x4000) != 0;
+		numeric->scale = header & 0x3FFF;
+		numeric->weight = weight;
+	}
+	numeric->digits = p;
+	numeric->ndigits = (int) (len / sizeof(int16));
+	return len % sizeof(int16) == 0;
+}
+
+/* The four decimal digits of place "place", counted from the first digit. */
+static inline int
+digit_at(const StoredNumeric *numeric, int place)
+{
+	int16		digit;
+
+	if (place < 0 || place >= numeric->ndigits)
+		return 0;
+	memcpy(&digit, numeric->digits + place * sizeof(digit), sizeof(digit));
+	return digit;
+}
+
+static inline void
+put_group(char *dst, int digit)
+{
+	for (int i = BASE_DIGITS - 1; i >= 0; i--, digit /= 10)
+		dst[i] = '0' + digit % 10;
+}
+
+/* As the server prints it; false if it is no number. */
+bool
+ledger_numeric_text(LedgerBytes bytes, LedgerArena *arena, Datum *text)
+{
+	StoredNumeric numeric;
+	char		group[BASE_DIGITS];
+	char	   *dst;
+	char	   *start;
+	int			skip = 0;
+	Size		before;
+
+	if (!read_numeric(bytes, &numeric))
+		return false;
+	for (int i = 0; i < numeric.ndigits; i++)
+	{
+		if (digit_at(&numeric, i) < 0 || digit_at(&numeric, i) >= BASE)
+			return false;
+	}
+
+	/* before the point, without zeros in front, but for a last one */
+	put_group(group, numeric.weight >= 0 ? digit_at(&numeric, 0) : 0);
+	while (skip < BASE_DIGITS - 1 && group[skip] == '0')
+		skip++;
+	before = BASE_DIGITS - skip + (Size) BASE_DIGITS * Max(numeric.weight, 0);
+	start = dst = ledger_arena_value(arena, &text_type, numeric.negative + before +
+									 (numeric.scale > 0) + numeric.scale, 0, text);
+	if (numeric.negative)
+		*dst++ = '-';
+	memcpy(dst, group + skip, BASE_DIGITS - skip);
+	dst += BASE_DIGITS - skip;
+	for (int place = 1; place <= numeric.weight; place++, dst += BASE_DIGITS)
+		put_group(dst, digit_at(&numeric, place));
+	if (numeric.scale > 0)
+		*dst++ = '.';
+	for (int done = 0; done < numeric.scale; done += BASE_DIGITS)
+	{
+		int			n = Min(BASE_DIGITS, numeric.scale - done);
+
+		put_group(group, digit_at(&numeric, numeric.weight + 1 + done / BASE_DIGITS));
+		memcpy(dst, group, n);
+		dst += n;
+	}
+	Assert((Size) (dst - start) == VARSIZE(DatumGetPointer(*text)) - VARHDRSZ);
+	(void) start;
+	return true;
+}
+
+/* The numeric itself, with a header of our own. */
+bool
+ledger_numeric_datum(LedgerBytes bytes, LedgerArena *arena, Datum *value)
+{
+	StoredNumeric numeric;
+
+	if (!read_numeric(bytes, &numeric))
+		return false;
+	bytes.data += VARHDRSZ;
+	bytes.len -= VARHDRSZ;
+	*value = ledger_bytes_text(bytes, arena);
+	return true;
+}
+
+/* A document that is one value, of the type that its JEntry has. */
+Datum
+ledger_scalar_jsonb(uint32 type, LedgerBytes bytes, LedgerArena *arena)
+{
+	uint32		head[2];
+	Datum		value;
+	char	   *dst;
+
+	head[0] = 1 | JB_FARRAY | JB_FSCALAR;
+	head[1] = type | JENTRY_HAS_OFF | (uint32) bytes.len;
+	dst = ledger_arena_value(arena, &text_type, sizeof(head) + bytes.len,
+							 LEDGER_ARENA_PIECE / 8, &value);
+	memcpy(dst, head, sizeof(head));
+	memcpy(dst + sizeof(head), bytes.data, bytes.len);
+	return value;
+}
+
+/* The same of a numeric; its own header is made anew, as the server believes it. */
+bool
+ledger_numeric_jsonb(LedgerBytes bytes, LedgerArena *arena, Datum *value)
+{
+	StoredNumeric numeric;
+	varattrib_4b header;
+
+	if (!read_numeric(bytes, &numeric))
+		return false;
+	*value = ledger_scalar_jsonb(JENTRY_ISNUMERIC, bytes, arena);
+	SET_VARSIZE(&header, bytes.len);
+	memcpy(VARDATA(DatumGetPointer(*value)) + 2 * sizeof(uint32), &header, VARHDRSZ);
+	return true;
+}
