@@ -97,7 +97,7 @@ touched_part(RelOptInfo *rel, const LedgerSize *size, const LedgerFilter *filter
 	if (filter->method != LEDGER_METHOD_CALL || filter->by_bytes)
 		part = selectivity + (1 - correlation) * (1 - selectivity);
 	if (filter->strategy == BTEqualStrategyNumber)
-		part = Min(part, clamp_row_est(rel->tuples * selectivity) / size->segments + BLOOM_ERROR);
+		part = Min(part, clamp_row_est(rel->tuples * selectivity) / Max(size->segments, 1) + BLOOM_ERROR);
 	return Min(part, 1);
 }
 

@@ -153,7 +153,7 @@ extern bool ledger_filter_match_one(LedgerFilter *filter, Datum value, bool isnu
 typedef struct LedgerSize
 {
 	Oid			relid;
-	double		segments;		/* at least one */
+	double		segments;
 	double		tail_part;		/* of the rows, those in row format */
 } LedgerSize;
 

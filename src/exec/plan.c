@@ -268,10 +268,10 @@ find_size(RelOptInfo *rel, Relation relation, LedgerSize *size)
 	double		sealed = 0;
 
 	size->relid = RelationGetRelid(relation);
-	size->segments = 1;
+	size->segments = 0;
 	if (RelationGetNumberOfBlocks(relation) > 0 && ledger_read_meta(relation, &meta))
 	{
-		size->segments = Max(meta.totals.segments, 1);
+		size->segments = meta.totals.segments;
 		sealed = meta.totals.entries;
 	}
 	size->tail_part = rel->tuples > sealed ? 1 - sealed / rel->tuples : 0;
