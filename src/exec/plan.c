@@ -243,11 +243,28 @@ find_outers(PlannerInfo *root, RelOptInfo *rel)
 	return outers;
 }
 
+/*
+ * Core's sequential scans read all that a LedgerScan does, and more; where
+ * nothing can be left out, the two cost nearly the same.
+ */
+static List *
+without_seqscans(List *paths)
+{
+	ListCell   *lc;
+
+	foreach(lc, paths)
+		if (((Path *) lfirst(lc))->pathtype == T_SeqScan)
+			paths = foreach_delete_current(paths, lc);
+	return paths;
+}
+
 static void
 add_paths(PlannerInfo *root, RelOptInfo *rel, const LedgerSize *size)
 {
 	ListCell   *lc;
 
+	rel->pathlist = without_seqscans(rel->pathlist);
+	rel->partial_pathlist = without_seqscans(rel->partial_pathlist);
 	add_path(rel, make_path(root, rel, size, rel->lateral_relids, 0));
 	if (rel->consider_parallel && bms_is_empty(rel->lateral_relids))
 	{
