@@ -212,6 +212,9 @@ has_string(const LedgerConstants *constants, const LedgerString *value)
 	int			low = 0;
 	int			high = constants->n;
 
+	if (high == 1)				/* mostly the lengths tell */
+		return value->len == constants->strings[0].len &&
+			memcmp(value->data, constants->strings[0].data, value->len) == 0;
 	while (low < high)
 	{
 		int			middle = (low + high) / 2;
