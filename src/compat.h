@@ -288,14 +288,9 @@ typedef struct LedgerVacuumCutoffs
 #define LedgerSetCustomSlotOps(css, ops)	((void) 0)
 #endif
 
-/* 18: another way to ask for a collation's order; two headers more */
+/* 18: what EXPLAIN's properties need is in headers of their own */
 #if PG_VERSION_NUM >= 180000
-#include "utils/pg_locale.h"
-#define LedgerCollateIsC(collation)	(pg_newlocale_from_collation(collation)->collate_is_c)
 #define LEDGER_EXPLAIN_APART
-#else
-#include "utils/pg_locale.h"
-#define LedgerCollateIsC(collation)	lc_collate_is_c(collation)
 #endif
 
 /* 18: what is switched off is counted, and not made dear */

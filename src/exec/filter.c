@@ -12,7 +12,10 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/stratnum.h"
+#include "catalog/pg_collation.h"
+#include "catalog/pg_database.h"
 #include "catalog/pg_operator_d.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type_d.h"
@@ -22,7 +25,9 @@
 #include "nodes/nodeFuncs.h"
 #include "optimizer/clauses.h"
 #include "optimizer/optimizer.h"
+#include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/syscache.h"
 #include "utils/typcache.h"
 
 /* ---- What is read ---- */
@@ -112,6 +117,51 @@ find_method(const LedgerFilter *filter)
 	}
 }
 
+static bool
+names_c(HeapTuple tuple, int cache, AttrNumber attnum)
+{
+	bool		isnull;
+	Datum		name = SysCacheGetAttr(cache, tuple, attnum, &isnull);
+	char	   *locale;
+
+	if (isnull)
+		return false;
+	locale = TextDatumGetCString(name);
+	return strcmp(locale, "C") == 0 || strcmp(locale, "POSIX") == 0;
+}
+
+/*
+ * Is a collation's order that of bytes?  (Core's own function for this is
+ * declared next to things of ICU, whose headers need not be there.)
+ */
+static bool
+orders_bytes(Oid collation)
+{
+	HeapTuple	tuple;
+	bool		result = false;
+
+	if (collation == C_COLLATION_OID || collation == POSIX_COLLATION_OID)
+		return true;
+	if (collation == DEFAULT_COLLATION_OID)
+	{
+		tuple = SearchSysCache1(DATABASEOID, ObjectIdGetDatum(MyDatabaseId));
+		if (!HeapTupleIsValid(tuple))
+			return false;
+		result = ((Form_pg_database) GETSTRUCT(tuple))->datlocprovider == COLLPROVIDER_LIBC &&
+			names_c(tuple, DATABASEOID, Anum_pg_database_datcollate);
+	}
+	else
+	{
+		tuple = SearchSysCache1(COLLOID, ObjectIdGetDatum(collation));
+		if (!HeapTupleIsValid(tuple))
+			return false;
+		result = ((Form_pg_collation) GETSTRUCT(tuple))->collprovider == COLLPROVIDER_LIBC &&
+			names_c(tuple, COLLOID, Anum_pg_collation_collcollate);
+	}
+	ReleaseSysCache(tuple);
+	return result;
+}
+
 /* Is equality, and order, of these values that of their bytes? */
 static void
 look_at_bytes(LedgerFilter *filter)
@@ -126,7 +176,7 @@ look_at_bytes(LedgerFilter *filter)
 	else if (type == TEXTOID && OidIsValid(collation))
 	{
 		filter->by_bytes = get_collation_isdeterministic(collation);
-		filter->ordered_bytes = filter->by_bytes && LedgerCollateIsC(collation);
+		filter->ordered_bytes = filter->by_bytes && orders_bytes(collation);
 	}
 }
 
