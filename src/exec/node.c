@@ -218,8 +218,10 @@ judge_segment(LedgerScanState *state, LedgerSegmentReader *reader)
 	LedgerScanCounts *counts = counts_of(state);
 	bool		excluded = false;
 	bool		by_bloom = false;
+	MemoryContext oldcontext;
 
 	forget_segment(state);
+	oldcontext = MemoryContextSwitchTo(state->css.ss.ps.ps_ExprContext->ecxt_per_tuple_memory);
 	for (int i = 0; i < state->nfilters; i++)
 		memset(state->filters[i]->truth, LEDGER_TRUTH_SOME, sizeof(state->filters[i]->truth));
 	for (int i = 0; i < state->nfilters && !excluded; i++)
@@ -228,6 +230,7 @@ judge_segment(LedgerScanState *state, LedgerSegmentReader *reader)
 		by_bloom |= state->filters[i]->by_bloom;
 		excluded = excludes_all(state, i + 1, nvectors);
 	}
+	MemoryContextSwitchTo(oldcontext);
 	state->judged = ledger_reader_share(reader);
 	if (!excluded)
 		counts->segments++;
