@@ -140,7 +140,7 @@ orders_bytes(Oid collation)
 	HeapTuple	tuple;
 	bool		result = false;
 
-	if (collation == C_COLLATION_OID || collation == POSIX_COLLATION_OID)
+	if (collation == C_COLLATION_OID)
 		return true;
 	if (collation == DEFAULT_COLLATION_OID)
 	{
