@@ -20,6 +20,7 @@
 #include "exec/exec_internal.h"
 #include "miscadmin.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 
 /* More elements of an array are not held against each map. */
 #define ELEMENTS_MAX	64
