@@ -192,7 +192,7 @@ CREATE FUNCTION plan(query text) RETURNS SETOF text LANGUAGE plpgsql AS $$
 DECLARE
 	line text;
 BEGIN
-	FOR line IN EXECUTE 'EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) ' || query LOOP
+	FOR line IN EXECUTE 'EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF, BUFFERS OFF) ' || query LOOP
 		-- 18 has more to tell
 		CONTINUE WHEN line ~ 'Index Searches|Buffers|Storage';
 		RETURN NEXT regexp_replace(line, 'rows=(\d+)\.00', 'rows=\1');
@@ -212,7 +212,15 @@ SELECT plan('SELECT count(*) FROM p');
 SELECT plan('SELECT id FROM p WHERE id IN (5, 16000, 99999) OR t > ''row 02''');
 SELECT plan('SELECT id FROM p WHERE k = NULL::text || ''x''');
 EXPLAIN (COSTS OFF, VERBOSE) SELECT t FROM p WHERE NOT (n > 1) AND ctid <> '(0,1)';
-EXPLAIN (COSTS OFF, FORMAT JSON) SELECT t FROM p WHERE n > 1;
+CREATE FUNCTION json_plan() RETURNS json LANGUAGE plpgsql AS $$
+DECLARE
+	j json;
+BEGIN
+	EXECUTE 'EXPLAIN (ANALYZE, COSTS OFF, FORMAT JSON) SELECT t FROM p WHERE n > 4' INTO j;
+	RETURN j;
+END $$;
+SELECT p->>'Pushed Filter' AS filter, p->'Columns' AS columns, p->'Segments Read' AS segments, p->'Vectors Skipped by Zone Map' AS vectors, p->'Rows Removed by Pushed Filter' AS removed
+FROM (SELECT json_plan()->0->'Plan' AS p) x;
 SET ledger.enable_scan = off;
 EXPLAIN (COSTS OFF) SELECT t FROM p WHERE n > 1;
 RESET ledger.enable_scan;
