@@ -278,6 +278,29 @@ typedef struct LedgerVacuumCutoffs
 	tuplesort_getdatum(sort, true, value, isnull, NULL)
 #endif
 
+/* What src/exec needs. */
+
+/* 16: a custom scan says of which kind its slot is */
+#if PG_VERSION_NUM >= 160000
+#define LEDGER_CUSTOM_SLOT_OPS
+#define LedgerSetCustomSlotOps(css, ops)	((css)->slotOps = (ops))
+#else
+#define LedgerSetCustomSlotOps(css, ops)	((void) 0)
+#endif
+
+/* 18: what EXPLAIN's properties need is in headers of their own */
+#if PG_VERSION_NUM >= 180000
+#define LEDGER_EXPLAIN_APART
+#endif
+
+/* 18: what is switched off is counted, and not made dear */
+#if PG_VERSION_NUM >= 180000
+#define LedgerDisablePath(path)		((path)->disabled_nodes = 1)
+#else
+#define LedgerDisablePath(path) \
+	((path)->startup_cost += disable_cost, (path)->total_cost += disable_cost)
+#endif
+
 /*
  * 16 adds several blocks to a file at once.  The caller holds the extension
  * lock; what comes is n buffers of consecutive zero pages, or fewer, pinned.

@@ -11,6 +11,7 @@
 #include "access/xact.h"
 #include "am/am.h"
 #include "append/manage.h"
+#include "exec/exec.h"
 #include "fmgr.h"
 #include "read/read.h"
 
@@ -169,6 +170,7 @@ _PG_init(void)
 	ledger_bulk_init();
 	ledger_read_init();
 	ledger_options_init();
+	ledger_exec_init();
 	ledger_append_init();
 	ledger_toast_init();
 }

@@ -185,26 +185,62 @@ ledger_borrow_relation(Relation rel, Oid relid, bool *opened)
 	return rel;
 }
 
-/* Decode a column of the batch's rows, and those it refers to. */
+/* ---- Columns of a segment ---- */
+
+/* With a larger part of the rows wanted, all are decoded at once. */
+#define WHOLE_PART			16
+
+static bool
+is_decoded(const LedgerBatchColumn *decoded, int first, int count)
+{
+	if (decoded->values == NULL)
+		return false;
+	return decoded->done == NULL || memchr(decoded->done + first, false, count) == NULL;
+}
+
+/* Make room for a column's values, none of which is decoded. */
 static void
-decode_column(LedgerBatch *batch, Relation rel, int column)
+begin_column(const LedgerBatch *batch, LedgerBatchColumn *decoded)
+{
+	int			n = batch->nrows;
+	char	   *room = palloc(n * (sizeof(Datum) + 2 * sizeof(bool)));
+
+	decoded->values = (Datum *) room;
+	decoded->isnull = (bool *) (room + n * sizeof(Datum));
+	decoded->done = decoded->isnull + n;
+	memset(decoded->done, false, n);
+}
+
+static void
+mark_decoded(const LedgerBatch *batch, LedgerBatchColumn *decoded, int first, int count)
+{
+	if (count == batch->nrows)
+		decoded->done = NULL;
+	else if (decoded->done != NULL)
+		memset(decoded->done + first, true, count);
+}
+
+/*
+ * Decode a column for "count" of the batch's rows, from "first" on, and the
+ * columns that it refers to.
+ */
+static void
+decode_column(LedgerBatch *batch, Relation rel, int column, int first, int count)
 {
 	LedgerSegmentReader *reader = batch->reader;
-	LedgerDecoded *decoded = &batch->columns[column];
+	LedgerBatchColumn *decoded = &batch->columns[column];
 	const LedgerColumnEntry *entry = ledger_reader_column(reader, rel, column);
-	Datum	   *values;
-	bool	   *isnull;
 
-	if (decoded->values != NULL)
+	if (is_decoded(decoded, first, count))
 		return;
 
 	check_stack_depth();
-	values = palloc(batch->nrows * (sizeof(Datum) + sizeof(bool)));
-	isnull = (bool *) (values + batch->nrows);
+	if (decoded->values == NULL)
+		begin_column(batch, decoded);
 	if (entry->length == 0)
 	{
-		memset(values, 0, batch->nrows * sizeof(Datum));
-		memset(isnull, true, batch->nrows * sizeof(bool));
+		memset(decoded->values + first, 0, count * sizeof(Datum));
+		memset(decoded->isnull + first, true, count * sizeof(bool));
 	}
 	else
 	{
@@ -216,14 +252,16 @@ decode_column(LedgerBatch *batch, Relation rel, int column)
 			referred = palloc(n * sizeof(LedgerDecoded));
 		for (int i = 0; i < n; i++)
 		{
-			decode_column(batch, rel, entry->base + references[i]);
-			referred[i] = batch->columns[entry->base + references[i]];
+			int			other = entry->base + references[i];
+
+			decode_column(batch, rel, other, first, count);
+			referred[i].values = batch->columns[other].values + first;
+			referred[i].isnull = batch->columns[other].isnull + first;
 		}
-		ledger_reader_decode(reader, rel, column, batch->position, batch->nrows,
-							 referred, values, isnull);
+		ledger_reader_decode(reader, rel, column, batch->position + first, count,
+							 referred, decoded->values + first, decoded->isnull + first);
 	}
-	decoded->values = values;
-	decoded->isnull = isnull;
+	mark_decoded(batch, decoded, first, count);
 }
 
 /* The type may have changed since, if its values are stored alike. */
@@ -238,6 +276,59 @@ check_type(LedgerBatch *batch, Relation rel, Form_pg_attribute att)
 		ledger_corrupt(rel, ledger_reader_block(batch->reader),
 					   "column %d (\"%s\") has values of another type",
 					   column + 1, NameStr(att->attname));
+}
+
+/* Have the columns' places at hand. */
+static void
+begin_columns(LedgerBatch *batch)
+{
+	int			ncolumns = ledger_reader_root(batch->reader)->ncolumns;
+
+	if (batch->columns == NULL)
+		batch->columns = MemoryContextAllocZero(batch->context,
+												ncolumns * sizeof(LedgerBatchColumn));
+}
+
+/* Decode some rows, which ascend, in runs of neighbours. */
+static void
+decode_rows(LedgerBatch *batch, Relation rel, int column, const uint16 *rows, int nrows)
+{
+	int			end;
+
+	for (int i = 0; i < nrows; i = end)
+	{
+		for (end = i + 1; end < nrows && rows[end] == rows[end - 1] + 1; end++)
+			;
+		decode_column(batch, rel, column, rows[i], end - i);
+	}
+}
+
+/*
+ * Have a column, which the segment has, decoded for some of the batch's rows,
+ * which ascend.  The relation is open: only a scan asks.
+ */
+const LedgerBatchColumn *
+ledger_batch_column(LedgerBatch *batch, TupleDesc desc, int column,
+					const uint16 *rows, int nrows)
+{
+	LedgerBatchColumn *decoded;
+	MemoryContext oldcontext;
+
+	Assert(batch->rel != NULL && column < ledger_reader_root(batch->reader)->ncolumns);
+	begin_columns(batch);
+	decoded = &batch->columns[column];
+	if (decoded->values != NULL && decoded->done == NULL)
+		return decoded;
+
+	oldcontext = MemoryContextSwitchTo(batch->context);
+	if (decoded->values == NULL)
+		check_type(batch, batch->rel, TupleDescAttr(desc, column));
+	if (nrows * WHOLE_PART >= batch->nrows)
+		decode_column(batch, batch->rel, column, 0, batch->nrows);
+	else
+		decode_rows(batch, batch->rel, column, rows, nrows);
+	MemoryContextSwitchTo(oldcontext);
+	return decoded;
 }
 
 /*
@@ -258,9 +349,7 @@ ledger_batch_decode(LedgerBatch *batch, TupleDesc desc, int natts)
 
 	rel = ledger_borrow_relation(batch->rel, batch->relid, &opened);
 	oldcontext = MemoryContextSwitchTo(batch->context);
-	if (batch->columns == NULL)
-		batch->columns = palloc0(ncolumns * sizeof(LedgerDecoded));
-
+	begin_columns(batch);
 	for (int i = batch->ndecoded; i < natts; i++)
 	{
 		Form_pg_attribute att = TupleDescAttr(desc, i);
@@ -269,7 +358,7 @@ ledger_batch_decode(LedgerBatch *batch, TupleDesc desc, int natts)
 		if (!att->attisdropped)
 		{
 			check_type(batch, rel, att);
-			decode_column(batch, rel, i);
+			decode_column(batch, rel, i, 0, batch->nrows);
 		}
 		batch->ndecoded = i + 1;
 	}

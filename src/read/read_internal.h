@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * read_internal.h
- *	  What the files of src/read share; nobody else includes this.
+ *	  What the files of src/read, and of src/exec above them, share.
  *
  * Rows are read in batches: the rows of a tail page, copied, or those of a
  * slot in one vector of a segment, decoded column by column when somebody asks
@@ -54,6 +54,7 @@ extern int	ledger_reader_references(LedgerSegmentReader *reader, Relation rel,
 extern void ledger_reader_decode(LedgerSegmentReader *reader, Relation rel, int column,
 								 int first, int count, const LedgerDecoded *references,
 								 Datum *values, bool *isnull);
+extern LedgerChunk *ledger_reader_chunk(LedgerSegmentReader *reader, Relation rel, int column);
 extern void ledger_reader_zone(LedgerSegmentReader *reader, Relation rel, int column,
 							   LedgerZone *zone);
 extern BlockNumber ledger_reader_block(const LedgerSegmentReader *reader);
@@ -65,6 +66,14 @@ ledger_is_gap(const uint8 *gaps, int position)
 }
 
 /* ---- batch.c ---- */
+
+/* A column of a segment's batch, as far as it is decoded. */
+typedef struct LedgerBatchColumn
+{
+	Datum	   *values;			/* by row; NULL: nothing is decoded */
+	bool	   *isnull;
+	bool	   *done;			/* rows that are; NULL: all */
+} LedgerBatchColumn;
 
 typedef struct LedgerBatch
 {
@@ -88,7 +97,7 @@ typedef struct LedgerBatch
 	TransactionId xmin;			/* for the system column */
 	bool		has_cids;		/* bulk-written, not settled */
 	int			ndecoded;		/* columns before this one are at hand */
-	LedgerDecoded *columns;		/* values is NULL where not decoded */
+	LedgerBatchColumn *columns;
 } LedgerBatch;
 
 extern LedgerBatch *ledger_batch_renew(LedgerBatch *batch, MemoryContext parent,
@@ -102,6 +111,8 @@ extern void ledger_batch_set_page(LedgerBatch *batch, BlockNumber block,
 								  LedgerRow first_row, Page page);
 extern HeapTuple ledger_batch_unpack(LedgerBatch *batch, int row);
 extern int	ledger_batch_decode(LedgerBatch *batch, TupleDesc desc, int natts);
+extern const LedgerBatchColumn *ledger_batch_column(LedgerBatch *batch, TupleDesc desc, int column,
+													const uint16 *rows, int nrows);
 extern CommandId ledger_batch_cid(LedgerBatch *batch, int row);
 extern Relation ledger_borrow_relation(Relation rel, Oid relid, bool *opened);
 extern HeapTupleHeader ledger_page_tuple(Relation rel, BlockNumber block, Page page,
@@ -184,6 +195,12 @@ extern void ledger_read_entry_again(Relation rel, LedgerSlotNumber slot,
 
 /* ---- scan.c ---- */
 
+/*
+ * Asked before a segment's rows are looked at: of the "count" rows from
+ * "position" on, how many, the first ones, need not be.
+ */
+typedef int (*LedgerSkip) (void *arg, LedgerSegmentReader *reader, int position, int count);
+
 typedef struct LedgerScan
 {
 	TableScanDescData base;
@@ -211,6 +228,10 @@ typedef struct LedgerScan
 	double		dead;			/* rows counted as dead, for ANALYZE */
 	uint16		visible[LEDGER_VECTOR_ROWS];	/* rows of the batch */
 
+	/* src/exec: what it need not see, when it scans forward */
+	LedgerSkip	skip;
+	void	   *skip_arg;
+
 	/* dirty snapshots: what they are told, by index in visible[] */
 	struct LedgerDirty *dirty;
 
@@ -228,6 +249,7 @@ typedef struct LedgerScan
 extern void ledger_scan_load(LedgerScan *scan, LedgerRow row, LedgerRow low,
 							 LedgerRow high);
 extern void ledger_scan_show(LedgerScan *scan, int index, TupleTableSlot *slot);
+extern bool ledger_scan_next_batch(LedgerScan *scan, bool forward);
 extern int	ledger_scan_find(const LedgerScan *scan, LedgerRow row);
 extern void ledger_scan_forget_slot(LedgerScan *scan);
 

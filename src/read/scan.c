@@ -399,6 +399,20 @@ load_segment(LedgerScan *scan, LedgerRow row, LedgerRow low, LedgerRow high)
 		ledger_corrupt(rel, entry->home, "segment " UINT64_FORMAT " has no room for the rows of slot %u",
 					   entry->segment, scan->slot);
 
+	if (scan->skip != NULL)
+	{
+		int			skipped = scan->skip(scan->skip_arg, scan->reader,
+										 entry->first + LedgerRowOffset(row),
+										 Min(high + 1, end_row) - row);
+
+		if (skipped > 0)
+		{
+			scan->low = row;
+			scan->high = row + skipped - 1;
+			return true;
+		}
+	}
+
 	/* the row's vector, as far as it is the slot's and asked for */
 	position = entry->first + LedgerRowOffset(row);
 	vector_start = position - position % LEDGER_VECTOR_ROWS;
@@ -575,8 +589,8 @@ next_parallel_slot(LedgerScan *scan)
 }
 
 /* Load the next batch in a direction; false if there is none. */
-static bool
-next_batch(LedgerScan *scan, bool forward)
+bool
+ledger_scan_next_batch(LedgerScan *scan, bool forward)
 {
 	if (scan->base.rs_parallel != NULL)
 	{
@@ -650,7 +664,7 @@ ledger_scan_getnextslot(TableScanDesc sscan, ScanDirection direction, TupleTable
 
 		/* so that the batch's memory can be used again */
 		ExecClearTuple(slot);
-		if (!next_batch(scan, forward))
+		if (!ledger_scan_next_batch(scan, forward))
 			return false;
 	}
 }

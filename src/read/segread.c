@@ -254,9 +254,12 @@ column_unsupported(void *arg, const char *detail)
 			 errdetail_internal("%s", detail)));
 }
 
-/* A column's chunk; the column must not be all NULL. */
-static LedgerChunk *
-open_chunk(LedgerSegmentReader *reader, Relation rel, int column)
+/*
+ * A column's chunk; the column must not be all NULL.  What is asked of the
+ * chunk may read with the relation given last.
+ */
+LedgerChunk *
+ledger_reader_chunk(LedgerSegmentReader *reader, Relation rel, int column)
 {
 	const LedgerColumnEntry *entry = ledger_reader_column(reader, rel, column);
 	LedgerSource source;
@@ -296,7 +299,7 @@ ledger_reader_references(LedgerSegmentReader *reader, Relation rel, int column,
 
 	if (entry->length == 0)
 		return 0;
-	n = ledger_chunk_references(open_chunk(reader, rel, column), references);
+	n = ledger_chunk_references(ledger_reader_chunk(reader, rel, column), references);
 	for (int i = 0; i < n; i++)
 	{
 		if ((*references)[i] < 0 || (*references)[i] >= column - (int) entry->base)
@@ -316,7 +319,7 @@ ledger_reader_decode(LedgerSegmentReader *reader, Relation rel, int column,
 					 int first, int count, const LedgerDecoded *references,
 					 Datum *values, bool *isnull)
 {
-	LedgerChunk *chunk = open_chunk(reader, rel, column);
+	LedgerChunk *chunk = ledger_reader_chunk(reader, rel, column);
 
 	Assert(first / LEDGER_VECTOR_ROWS == (first + count - 1) / LEDGER_VECTOR_ROWS);
 	ledger_chunk_decode(chunk, first, count, references, values, isnull);
@@ -336,7 +339,7 @@ ledger_reader_zone(LedgerSegmentReader *reader, Relation rel, int column, Ledger
 	{
 		LedgerZone	vector;
 
-		ledger_chunk_zone(open_chunk(reader, rel, column), i, &vector);
+		ledger_chunk_zone(ledger_reader_chunk(reader, rel, column), i, &vector);
 		if (!vector.valid)
 			continue;
 		zone->min = zone->valid ? Min((int64) zone->min, (int64) vector.min) : vector.min;

@@ -376,7 +376,7 @@ tts_ledger_getsomeattrs(TupleTableSlot *slot, int natts)
 		LedgerBatch *batch = lslot->batch;
 		int			row = lslot->row;
 		int			n = ledger_batch_decode(batch, slot->tts_tupleDescriptor, natts);
-		const LedgerDecoded *columns = batch->columns;
+		const LedgerBatchColumn *columns = batch->columns;
 
 		for (int i = slot->tts_nvalid; i < n; i++)
 		{

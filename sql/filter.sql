@@ -1,0 +1,311 @@
+--
+-- LedgerScan: filters pushed into the scan, and what is skipped, against heap,
+-- with the scan on and off.
+--
+SET client_min_messages = warning;
+CREATE SCHEMA filter;
+SET search_path = filter, public;
+SET timezone = 'UTC';
+CREATE TYPE mood AS ENUM ('sad', 'ok', 'happy');
+CREATE DOMAIN small AS int CHECK (VALUE < 1000000);
+-- without ICU, one more that is deterministic
+DO $$
+BEGIN
+	CREATE COLLATION nocase (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+EXCEPTION WHEN OTHERS THEN
+	CREATE COLLATION nocase FROM "C";
+END $$;
+CREATE TABLE h (id int, gone text, i2 int2, i4 int, i8 int8, o oid, s small, f4 float4, f8 float8, n numeric, b bool,
+	t text, tc text COLLATE "C", tn text COLLATE nocase, v varchar(20), c char(8), nm name, d date, ts timestamp, tz timestamptz, tm time,
+	u uuid, y bytea, m mood, a int[], ip inet, j jsonb) USING heap;
+CREATE TABLE l (LIKE h) USING ledger;
+CREATE FUNCTION word(r float8) RETURNS text LANGUAGE sql IMMUTABLE AS
+	$$ SELECT (ARRAY['', ' ', 'a', 'A', 'ab', 'AB', 'abc', 'abc ', 'Abd', 'é', 'É', 'zz', 'a%b', 'a_b', 'straße'])[floor(r * 15)::int + 1] $$;
+-- rows start .. start + n - 1, in runs of alike ones, so that there is something to skip
+CREATE FUNCTION make(start int, n int) RETURNS SETOF h LANGUAGE sql AS $$
+	SELECT k, 'gone', CASE WHEN r[1] < 0.9 THEN k / 700 - 3 END, CASE WHEN r[2] < 0.95 THEN k / 10 * 10 END, CASE WHEN r[3] < 0.95 THEN (r[4] * 1e10)::int8 END,
+		(k % 50 * 80000000::int8)::oid, k % 977,
+		(ARRAY['NaN', '-0', '0', 'Infinity', '-Infinity', (k / 100)::text, (r[5] * 10)::text, NULL])[floor(r[6] * 8)::int + 1]::float4,
+		CASE WHEN k % 3000 < 1100 THEN k ELSE (ARRAY['NaN', '-0', '0', 'Infinity', '-Infinity', (r[5] * 100)::text, NULL])[floor(r[7] * 7)::int + 1]::float8 END,
+		(ARRAY['NaN', '1.0', '1.00', '-1.5', '0', (k / 7)::text, NULL])[floor(r[8] * 7)::int + 1]::numeric,
+		CASE WHEN k % 4000 < 1500 THEN true WHEN r[9] < 0.1 THEN NULL ELSE r[9] < 0.5 END,
+		CASE WHEN r[10] < 0.5 THEN word(r[11]) WHEN r[10] < 0.9 THEN 'key-' || md5((k / 3)::text) END,
+		CASE WHEN r[10] < 0.9 THEN 'p' || lpad((k / 5)::text, 8, '0') END,
+		word(r[12]) || CASE WHEN r[12] < 0.3 THEN k::text ELSE '' END,
+		CASE WHEN r[13] < 0.9 THEN left(word(r[14]) || k % 300, 20) END, word(r[15]), word(r[16]) || k % 40,
+		CASE WHEN r[17] < 0.02 THEN 'infinity' WHEN r[17] < 0.04 THEN '-infinity' WHEN r[17] < 0.95 THEN date '2026-01-01' + k / 1000 END,
+		CASE WHEN r[18] < 0.02 THEN 'infinity' ELSE timestamp '2026-01-01' + k * interval '1 min' END,
+		CASE WHEN r[19] < 0.01 THEN '-infinity' ELSE timestamptz '2026-01-01 00:00+00' + (k + r[20] * 100) * interval '1 min' END, time '00:00' + k % 1440 * interval '1 min',
+		md5((k % 997)::text)::uuid, CASE WHEN r[21] < 0.9 THEN decode(left(md5((k / 2)::text), 8), 'hex') ELSE '' END,
+		(enum_range(NULL::mood))[floor(r[22] * 4)::int + 1], CASE WHEN r[23] < 0.9 THEN ARRAY[k % 5, NULL, k % 7] END,
+		('10.0.' || k / 1000 || '.' || k % 200)::inet, jsonb_build_object('k', k % 10, 't', word(r[24]))
+	FROM (SELECT k, array_agg(random() ORDER BY x) AS r FROM generate_series(start, start + n - 1) k, generate_series(1, 24) x GROUP BY k) x ORDER BY k
+$$;
+CREATE TABLE src (LIKE h);
+CREATE PROCEDURE fill(start int, n int) LANGUAGE sql AS $$
+	INSERT INTO src SELECT * FROM make(start, n);
+	INSERT INTO h SELECT * FROM src WHERE id >= start;
+	INSERT INTO l SELECT * FROM src WHERE id >= start;
+$$;
+
+-- Conditions: a column with a constant of its values or of others
+CREATE TABLE columns (name text, type text, extra text[]);
+INSERT INTO columns VALUES ('id', 'int', '{-1,1000000}'), ('i2', 'int2', '{-32768,32767}'), ('i2', 'int8', '{-32769,4000000000}'), ('i4', 'int', '{-2147483648,2147483647}'),
+	('i4', 'int8', '{-3000000000,3000000000}'), ('i8', 'int2', '{0}'), ('i8', 'int8', '{9223372036854775807,-9223372036854775808}'),
+	('o', 'oid', '{0,4000000000}'), ('s', 'int', '{0}'), ('f4', 'float4', '{NaN,-0,Infinity,-Infinity}'), ('f4', 'float8', '{NaN,0,Infinity,0.1}'), ('f8', 'float8', '{NaN,-0,Infinity,-Infinity}'),
+	('f8', 'float4', '{NaN,0}'), ('n', 'numeric', '{NaN,1,1.000,-1.50,Infinity}'), ('t', 'text', '{key-,key-1,zzz,"é"}'), ('tc', 'text', '{p,p00000100,q,""}'),
+	('tn', 'text', '{A,É,ABC}'), ('v', 'text', '{a1,""}'), ('v', 'varchar', '{a1,""}'), ('c', 'char(8)', '{a,"a   ","",abc}'), ('t', 'char(8)', '{a,ab}'),
+	('nm', 'name', '{a1}'), ('nm', 'text', '{ab2}'), ('d', 'date', '{infinity,-infinity,2026-01-02}'), ('d', 'timestamp', '{infinity,2026-01-02 12:00}'),
+	('d', 'timestamptz', '{-infinity,2026-01-02 12:00+00}'), ('ts', 'timestamp', '{infinity,-infinity,2026-01-02 12:00}'), ('ts', 'date', '{2026-01-03}'),
+	('tz', 'timestamptz', '{infinity,-infinity,2026-01-02 12:00+00}'), ('tz', 'date', '{2026-01-03,infinity}'), ('tz', 'timestamp', '{2026-01-03}'), ('tm', 'time', '{00:00,24:00}'),
+	('u', 'uuid', '{00000000-0000-0000-0000-000000000000}'), ('y', 'bytea', '{"",\\x00,\\xff}'), ('m', 'mood', '{ok}'), ('a', 'int[]', '{"{1,NULL,2}"}'), ('ip', 'inet', '{10.0.1.0/24}');
+CREATE FUNCTION pick(a anyarray) RETURNS anyelement LANGUAGE sql AS $$ SELECT a[floor(random() * array_length(a, 1))::int + 1] $$;
+CREATE FUNCTION constant(col columns) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	value text;
+BEGIN
+	IF random() < 0.04 THEN RETURN 'NULL::' || col.type; END IF;
+	IF random() < 0.3 OR col.name = 'i8' THEN
+		value := pick(col.extra);
+	ELSE
+		EXECUTE format('SELECT %I::text FROM src WHERE id = $1', col.name) INTO value USING floor(random() * 9000)::int;
+		BEGIN
+			EXECUTE format('SELECT %L::%s', value, col.type);
+		EXCEPTION WHEN OTHERS THEN
+			value := pick(col.extra);
+		END;
+	END IF;
+	RETURN format('%L::%s', value, col.type);
+END $$;
+CREATE FUNCTION condition(depth int) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	col columns;
+	kind float8 := random();
+BEGIN
+	IF depth > 0 AND kind < 0.4 THEN
+		RETURN format('(%s %s %s)', condition(depth - 1), pick('{AND,OR}'::text[]), condition(depth - 1));
+	END IF;
+	SELECT * INTO col FROM columns OFFSET floor(random() * (SELECT count(*) FROM columns)) LIMIT 1;
+	kind := floor(random() * 12);
+	IF col.type LIKE '%[]' THEN kind := 11; END IF;
+	CASE kind
+		WHEN 0 THEN RETURN format('%s IS %s', col.name, pick('{"NULL",NOT NULL}'::text[]));
+		WHEN 1 THEN RETURN pick('{b,NOT b,b IS TRUE,b IS FALSE,b IS NOT TRUE,b IS NULL,b = false}'::text[]);
+		WHEN 2 THEN RETURN format('%s BETWEEN %s AND %s', col.name, constant(col), constant(col));
+		WHEN 3, 4 THEN RETURN format('%s IN (%s, %s, %s)', col.name, constant(col), constant(col), constant(col));
+		WHEN 5 THEN RETURN format('%s %s ALL (ARRAY[%s, %s])', col.name, pick('{<>,<,=}'::text[]), constant(col), constant(col));
+		WHEN 6 THEN RETURN format('%s %s %L', pick('{t,tc,v,c,nm}'::text[]), pick('{LIKE,NOT LIKE,ILIKE}'::text[]),
+			pick('{key-1%,key-%7,a%,A_%,%b%,p0000012%,p_00,"",%,a\\%b,a\\_%,q%,"abc "}'::text[]));
+		WHEN 7 THEN RETURN pick('{id % 7 = 3,i4 + 1 > 500,lower(t) = ''a'',j->>''t'' = ''ab'',(id; i4) > (500; 20),t IS DISTINCT FROM ''a'',coalesce(b; true),tableoid > 0,ctid IS NOT NULL}'::text[]);
+		ELSE RETURN CASE WHEN random() < 0.8 THEN format('%s %s %s', col.name, pick('{=,=,<>,<,<=,>,>=}'::text[]), constant(col))
+			ELSE format('%s %s %s', constant(col), pick('{=,<>,<,<=,>,>=}'::text[]), col.name) END;
+	END CASE;
+END $$;
+CREATE FUNCTION query() RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	w text := replace(condition(2), ';', ',');
+BEGIN
+	RETURN CASE floor(random() * 8)
+		WHEN 0 THEN format('SELECT count(*) FROM # WHERE %s', w)
+		WHEN 1 THEN format('SELECT * FROM # WHERE %s ORDER BY id', w)
+		WHEN 2 THEN format('SELECT count(x), sum(hashtext(x::text)) FROM # x WHERE %s', w)
+		WHEN 3 THEN format('SELECT id, t, f8 FROM # WHERE %s ORDER BY id DESC LIMIT 7', w)
+		WHEN 4 THEN format('SELECT m, b, count(*), min(tz), max(tc), sum(i8) FROM # WHERE %s GROUP BY m, b ORDER BY m, b', w)
+		WHEN 5 THEN format('WITH q AS MATERIALIZED (SELECT id, n, v FROM # WHERE %s) SELECT * FROM q WHERE id < 4000 ORDER BY id', w)
+		WHEN 6 THEN format('SELECT x.id, y.k FROM (SELECT DISTINCT id %% 50 AS k FROM # WHERE id < 40) y, LATERAL (SELECT id FROM # WHERE s = y.k AND %s ORDER BY id LIMIT 3) x ORDER BY 2, 1', w)
+		ELSE format('SELECT id, c, ip FROM # WHERE %s AND id >= ALL (SELECT min(id) FROM #) ORDER BY id', w)
+	END;
+END $$;
+CREATE PROCEDURE check_random(what text, n int) LANGUAGE plpgsql AS $$
+DECLARE
+	q text;
+	v text;
+BEGIN
+	FOR k IN 1 .. n LOOP
+		q := query();
+		PERFORM set_config('ledger.enable_scan', (k % 8 <> 0)::text, false);
+		v := oracle.query(q);
+		IF v NOT LIKE 'same%' THEN
+			RAISE WARNING '% %: %', what, q, v;
+		END IF;
+	END LOOP;
+	RESET ledger.enable_scan;
+END $$;
+
+SELECT setseed(0.25);
+CALL check_random('empty', 10);
+CALL fill(0, 900);
+CALL check_random('tail', 60);
+CALL fill(900, 5000);
+CALL check_random('both', 60);
+BEGIN;
+SAVEPOINT a;
+CALL fill(5900, 2600);
+CALL check_random('own', 40);
+SAVEPOINT b;
+INSERT INTO h SELECT * FROM src WHERE id < 200;
+INSERT INTO l SELECT * FROM src WHERE id < 200;
+CALL check_random('own, subtransaction', 40);
+ROLLBACK TO b;
+CALL check_random('rolled back', 20);
+COMMIT;
+CALL fill(8500, 500);
+SELECT ledger.seal('l') >= 0 AS sealed;
+ANALYZE h, l;
+CALL check_random('sealed', 160);
+
+-- columns that segments have no more, or not yet
+ALTER TABLE h DROP COLUMN gone;
+ALTER TABLE l DROP COLUMN gone;
+ALTER TABLE h ADD COLUMN late int DEFAULT 7, ADD COLUMN later text DEFAULT 'abc', ADD COLUMN none numeric;
+ALTER TABLE l ADD COLUMN late int DEFAULT 7, ADD COLUMN later text DEFAULT 'abc', ADD COLUMN none numeric;
+ALTER TABLE src DROP COLUMN gone;
+ALTER TABLE src ADD COLUMN late int DEFAULT 7, ADD COLUMN later text DEFAULT 'abc', ADD COLUMN none numeric;
+INSERT INTO columns VALUES ('late', 'int', '{7,8}'), ('late', 'int8', '{7}'), ('later', 'text', '{abc,x}'), ('none', 'numeric', '{1}');
+INSERT INTO h SELECT * FROM src WHERE id < 100;
+INSERT INTO l SELECT * FROM src WHERE id < 100;
+INSERT INTO h (id, late, later, none) SELECT k, k % 10, 'later ' || k, k FROM generate_series(20000, 20099) k;
+INSERT INTO l (id, late, later, none) SELECT k, k % 10, 'later ' || k, k FROM generate_series(20000, 20099) k;
+CALL check_random('columns', 60);
+SELECT oracle.query('SELECT count(*), sum(id) FROM # WHERE late = 7'), oracle.query('SELECT count(*) FROM # WHERE later LIKE ''lat%'''),
+	oracle.query('SELECT count(*), sum(late) FROM # WHERE none IS NULL AND later = ''abc''');
+-- parallel, with counts from all processes
+SET parallel_setup_cost = 0;
+SET parallel_tuple_cost = 0;
+SET min_parallel_table_scan_size = 0;
+CALL check_random('parallel', 40);
+EXPLAIN (COSTS OFF) SELECT count(*) FROM l WHERE id < 100;
+RESET parallel_setup_cost;
+RESET parallel_tuple_cost;
+RESET min_parallel_table_scan_size;
+
+-- types that change without a rewrite
+ALTER TABLE h ALTER v TYPE text, ALTER i4 TYPE oid USING i4::oid;
+ALTER TABLE l ALTER v TYPE text, ALTER tc TYPE text COLLATE nocase;
+ALTER TABLE h ALTER tc TYPE text COLLATE nocase;
+ALTER TABLE l ALTER i4 TYPE oid USING i4::oid;
+SELECT oracle.query('SELECT count(*) FROM # WHERE v = ''a1'''), oracle.query('SELECT count(*) FROM # WHERE tc = ''P00000100'''), oracle.query('SELECT count(*) FROM # WHERE i4 > 1000');
+
+-- Plans
+SET max_parallel_workers_per_gather = 0;
+CREATE FUNCTION plan(query text) RETURNS SETOF text LANGUAGE plpgsql AS $$
+DECLARE
+	line text;
+BEGIN
+	FOR line IN EXECUTE 'EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF, BUFFERS OFF) ' || query LOOP
+		-- 18 has more to tell
+		CONTINUE WHEN line ~ 'Index Searches|Buffers|Storage';
+		RETURN NEXT regexp_replace(line, 'rows=(\d+)\.00', 'rows=\1');
+	END LOOP;
+END $$;
+CREATE TABLE p (id int, ts timestamptz, k text, t text COLLATE "C", n int) USING ledger;
+INSERT INTO p SELECT i, timestamptz '2026-01-01 00:00+00' + i * interval '1 s', 'key-' || md5(i::text), 'row ' || lpad(i::text, 6, '0'), i % 3 FROM generate_series(0, 16383) i;
+SELECT ledger.seal('p') >= 0 AS sealed;
+INSERT INTO p SELECT 20000, '2027-01-01 00:00+00', 'new', 'row 020000', 5;
+ANALYZE p;
+SELECT plan('SELECT * FROM p WHERE id = 3000');
+SELECT plan('SELECT id FROM p WHERE ts >= ''2026-01-01 04:00+00''::timestamptz AND ts < ''2026-01-01 04:00:10+00''::timestamptz AND n = 1');
+SELECT plan('SELECT id FROM p WHERE k = ''key-'' || md5(''77'')');
+SELECT plan('SELECT id FROM p WHERE k = ''key-0123456789abcdef0123456789abcdef''');
+SELECT plan('SELECT id FROM p WHERE t LIKE ''row 0110%'' AND id % 2 = 0 AND (n = 1 OR n IS NULL)');
+SELECT plan('SELECT count(*) FROM p');
+SELECT plan('SELECT id FROM p WHERE id IN (5, 16000, 99999) OR t > ''row 02''');
+SELECT plan('SELECT id FROM p WHERE k = NULL::text || ''x''');
+EXPLAIN (COSTS OFF, VERBOSE) SELECT t FROM p WHERE NOT (n > 1) AND ctid <> '(0,1)';
+CREATE FUNCTION json_plan() RETURNS json LANGUAGE plpgsql AS $$
+DECLARE
+	j json;
+BEGIN
+	EXECUTE 'EXPLAIN (ANALYZE, COSTS OFF, FORMAT JSON) SELECT t FROM p WHERE n > 4' INTO j;
+	RETURN j;
+END $$;
+SELECT p->>'Pushed Filter' AS filter, p->'Columns' AS columns, p->'Segments Read' AS segments, p->'Vectors Skipped by Zone Map' AS vectors, p->'Rows Removed by Pushed Filter' AS removed
+FROM (SELECT json_plan()->0->'Plan' AS p) x;
+SET ledger.enable_scan = off;
+EXPLAIN (COSTS OFF) SELECT t FROM p WHERE n > 1;
+RESET ledger.enable_scan;
+
+-- an index wins where it is better, and comes back when dropped
+CREATE INDEX p_k ON p (k);
+EXPLAIN (COSTS OFF) SELECT * FROM p WHERE k = 'new';
+EXPLAIN (COSTS OFF) SELECT * FROM p WHERE k > 'key-1';
+DROP INDEX p_k;
+
+-- run-time keys: joins, prepared statements, stable expressions
+CREATE TABLE keys (k int);
+INSERT INTO keys VALUES (1), (9000), (NULL), (16383), (50000);
+ANALYZE keys;
+SET enable_hashjoin = off;
+SET enable_mergejoin = off;
+-- 15 has the clause the other way round
+CREATE FUNCTION join_plan() RETURNS SETOF text LANGUAGE plpgsql AS $$
+DECLARE
+	line text;
+BEGIN
+	FOR line IN EXPLAIN (COSTS OFF) SELECT p.id FROM keys JOIN p ON p.id = keys.k ORDER BY 1 LOOP
+		RETURN NEXT replace(line, '(keys.k = id)', '(id = keys.k)');
+	END LOOP;
+END $$;
+SELECT join_plan();
+SELECT p.id FROM keys JOIN p ON p.id = keys.k ORDER BY 1;
+SELECT keys.k, p.id FROM keys LEFT JOIN p ON p.id = keys.k AND p.n = 0 ORDER BY 1;
+EXPLAIN (COSTS OFF) SELECT keys.k, x.id FROM keys, LATERAL (SELECT id FROM p WHERE p.id > keys.k ORDER BY id LIMIT 1) x;
+SELECT keys.k, x.id FROM keys, LATERAL (SELECT id FROM p WHERE p.id > keys.k ORDER BY id LIMIT 1) x ORDER BY 1;
+RESET enable_hashjoin;
+RESET enable_mergejoin;
+SET plan_cache_mode = force_generic_plan;
+PREPARE q (int, text) AS SELECT id FROM p WHERE id = $1 OR k = $2 ORDER BY id;
+EXPLAIN (COSTS OFF) EXECUTE q (5, 'new');
+EXECUTE q (5, 'new');
+EXECUTE q (NULL, 'new');
+EXECUTE q (16000, NULL);
+PREPARE a (int[]) AS SELECT id FROM p WHERE id = ANY ($1) ORDER BY id;
+EXECUTE a ('{1,NULL,20000,3,3}');
+EXECUTE a ('{}');
+EXECUTE a (NULL);
+RESET plan_cache_mode;
+SELECT count(*) FROM p WHERE ts > now() - interval '1000 years' AND ts < now() + interval '1000 years';
+
+-- cursors: backward needs a Material
+BEGIN;
+EXPLAIN (COSTS OFF) DECLARE c SCROLL CURSOR FOR SELECT id FROM p WHERE id BETWEEN 1020 AND 1030;
+DECLARE c SCROLL CURSOR FOR SELECT id FROM p WHERE id BETWEEN 1020 AND 1030;
+FETCH 3 FROM c;
+FETCH BACKWARD 2 FROM c;
+FETCH LAST FROM c;
+FETCH PRIOR FROM c;
+DECLARE d CURSOR FOR SELECT id FROM p WHERE id >= 1023;
+FETCH 2 FROM d;
+INSERT INTO p VALUES (1023, NULL, NULL, NULL, NULL);
+FETCH 1 FROM d;
+COMMIT;
+
+-- what a filter must not see before the row's owner does
+CREATE ROLE ledger_filter_reader;
+GRANT USAGE ON SCHEMA filter TO ledger_filter_reader;
+CREATE VIEW safe WITH (security_barrier) AS SELECT * FROM p WHERE id % 2 = 0;
+GRANT SELECT ON safe TO ledger_filter_reader;
+SET ROLE ledger_filter_reader;
+EXPLAIN (COSTS OFF) SELECT id FROM safe WHERE id < 4 AND t LIKE 'row%';
+SELECT id FROM safe WHERE id < 4 AND t LIKE 'row%' ORDER BY id;
+RESET ROLE;
+DROP VIEW safe;
+DROP OWNED BY ledger_filter_reader;
+DROP ROLE ledger_filter_reader;
+
+-- partitions, inheritance, system columns, whole rows
+CREATE TABLE parts (id int, t text) PARTITION BY RANGE (id);
+CREATE TABLE parts_1 PARTITION OF parts FOR VALUES FROM (0) TO (100) USING ledger;
+CREATE TABLE parts_2 (t text, x int, id int) USING ledger;
+ALTER TABLE parts_2 DROP COLUMN x;
+ALTER TABLE parts ATTACH PARTITION parts_2 FOR VALUES FROM (100) TO (200);
+INSERT INTO parts SELECT i, 'row ' || i FROM generate_series(0, 199) i;
+EXPLAIN (COSTS OFF) SELECT * FROM parts WHERE t = 'row 150';
+SELECT tableoid::regclass, parts FROM parts WHERE t IN ('row 15', 'row 150') ORDER BY id;
+SELECT count(*) FROM parts x JOIN parts y USING (id) WHERE y.t < 'row 2';
+-- FOR UPDATE of a heap table looks at the ledger's row again
+BEGIN;
+SELECT keys.k, parts.t FROM keys JOIN parts ON parts.id = keys.k WHERE parts.t = 'row 1' FOR UPDATE OF keys;
+SELECT t FROM parts WHERE id = 7 FOR SHARE;
+COMMIT;
+DROP SCHEMA filter CASCADE;

@@ -1,0 +1,211 @@
+/*-------------------------------------------------------------------------
+ *
+ * constant.c
+ *	  The constants of filters, evaluated once a scan, and made ready to be
+ *	  compared with.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/stratnum.h"
+#include "catalog/pg_type_d.h"
+#include "exec/exec_internal.h"
+#include "executor/executor.h"
+#include "utils/array.h"
+#include "utils/datum.h"
+#include "utils/lsyscache.h"
+
+/* The bytes of a value, which may be compressed or have a short header. */
+LedgerString
+ledger_string_of(const LedgerFilterInput *input, Datum value)
+{
+	LedgerString string;
+
+	if (input->typlen > 0)
+	{
+		string.data = DatumGetPointer(value);
+		string.len = input->typlen;
+	}
+	else
+	{
+		struct varlena *bytes = PG_DETOAST_DATUM_PACKED(value);
+
+		string.data = VARDATA_ANY(bytes);
+		string.len = VARSIZE_ANY_EXHDR(bytes);
+	}
+	return string;
+}
+
+/* An order that is quick to tell. */
+int
+ledger_string_compare(const LedgerString *a, const LedgerString *b)
+{
+	if (a->len != b->len)
+		return a->len < b->len ? -1 : 1;
+	return memcmp(a->data, b->data, a->len);
+}
+
+static int
+compare_strings(const void *a, const void *b)
+{
+	return ledger_string_compare(a, b);
+}
+
+static int
+compare_integers(const void *a, const void *b)
+{
+	int64		x = *(const int64 *) a;
+	int64		y = *(const int64 *) b;
+
+	return x < y ? -1 : x > y;
+}
+
+static int64
+integer_of(Oid type, Datum value)
+{
+	switch (type)
+	{
+		case INT2OID:
+			return DatumGetInt16(value);
+		case INT4OID:
+		case DATEOID:
+			return DatumGetInt32(value);
+		case OIDOID:
+			return DatumGetObjectId(value);
+		default:
+			return DatumGetInt64(value);
+	}
+}
+
+/* Have the values in the form that the method compares. */
+static void
+convert(LedgerFilter *filter)
+{
+	LedgerConstants *constants = &filter->constants;
+	int			n = constants->n;
+
+	switch (filter->method)
+	{
+		case LEDGER_METHOD_INTEGER:
+			constants->integers = palloc(Max(n, 1) * sizeof(int64));
+			for (int i = 0; i < n; i++)
+				constants->integers[i] = integer_of(filter->righttype, constants->values[i]);
+			qsort(constants->integers, n, sizeof(int64), compare_integers);
+			break;
+		case LEDGER_METHOD_FLOAT:
+			constants->floats = palloc(Max(n, 1) * sizeof(double));
+			for (int i = 0; i < n; i++)
+				constants->floats[i] = filter->righttype == FLOAT4OID ?
+					DatumGetFloat4(constants->values[i]) : DatumGetFloat8(constants->values[i]);
+			break;
+		case LEDGER_METHOD_BYTES:
+			constants->strings = palloc(Max(n, 1) * sizeof(LedgerString));
+			for (int i = 0; i < n; i++)
+				constants->strings[i] = ledger_string_of(&filter->input, constants->values[i]);
+			qsort(constants->strings, n, sizeof(LedgerString), compare_strings);
+			break;
+		case LEDGER_METHOD_CALL:
+			break;
+	}
+}
+
+/* The elements of an array; those that are NULL equal nothing. */
+static void
+take_array(LedgerFilter *filter, Datum value)
+{
+	LedgerConstants *constants = &filter->constants;
+	ArrayType  *array = DatumGetArrayTypePCopy(value);
+	Oid			type = ARR_ELEMTYPE(array);
+	int16		typlen;
+	bool		typbyval;
+	char		typalign;
+	bool	   *nulls;
+	int			n;
+
+	get_typlenbyvalalign(type, &typlen, &typbyval, &typalign);
+	deconstruct_array(array, type, typlen, typbyval, typalign, &constants->values, &nulls, &n);
+	for (int i = 0; i < n; i++)
+		if (!nulls[i])
+			constants->values[constants->n++] = typlen == -1 ?
+				PointerGetDatum(PG_DETOAST_DATUM(constants->values[i])) : constants->values[i];
+	constants->never = constants->n == 0;
+}
+
+static void
+take_value(LedgerFilter *filter, Datum value)
+{
+	LedgerConstants *constants = &filter->constants;
+	int16		typlen;
+	bool		typbyval;
+
+	get_typlenbyval(filter->righttype, &typlen, &typbyval);
+	constants->values = palloc(sizeof(Datum));
+	constants->values[0] = typlen == -1 ? PointerGetDatum(PG_DETOAST_DATUM_COPY(value)) :
+		datumCopy(value, typbyval, typlen);
+	constants->n = 1;
+}
+
+/*
+ * What every value that a pattern matches begins with, by bytes.  A backslash
+ * makes the next byte stand for itself.
+ */
+static void
+find_prefix(LedgerFilter *filter)
+{
+	LedgerString pattern = ledger_string_of(&filter->input, filter->constants.values[0]);
+	char	   *prefix = palloc(pattern.len + 1);
+	int			n = 0;
+
+	for (Size i = 0; i < pattern.len; i++)
+	{
+		char		c = pattern.data[i];
+
+		if (c == '%' || c == '_')
+			break;
+		if (c == '\\')
+		{
+			if (++i == pattern.len)
+				return;			/* an error, if it comes to that */
+			c = pattern.data[i];
+		}
+		prefix[n++] = c;
+	}
+	filter->constants.prefix = prefix;
+	filter->constants.prefix_len = n;
+}
+
+/*
+ * Evaluate a filter's constants; what comes of it is in "context", which the
+ * caller resets before the next time.
+ */
+void
+ledger_filter_set_constants(LedgerFilter *filter, ExprContext *econtext,
+							MemoryContext context)
+{
+	MemoryContext oldcontext;
+	Datum		value;
+	bool		isnull;
+
+	for (int i = 0; i < filter->nargs; i++)
+		ledger_filter_set_constants(filter->args[i], econtext, context);
+	memset(&filter->constants, 0, sizeof(filter->constants));
+	if (filter->state == NULL)
+		return;
+
+	value = ExecEvalExprSwitchContext(filter->state, econtext, &isnull);
+	if (isnull)
+	{
+		filter->constants.never = true;
+		return;
+	}
+	oldcontext = MemoryContextSwitchTo(context);
+	if (filter->kind == LEDGER_FILTER_ANY)
+		take_array(filter, value);
+	else
+		take_value(filter, value);
+	convert(filter);
+	if (filter->is_like && filter->by_bytes)
+		find_prefix(filter);
+	MemoryContextSwitchTo(oldcontext);
+}

@@ -1,0 +1,263 @@
+/*-------------------------------------------------------------------------
+ *
+ * cost.c
+ *	  What a LedgerScan costs.
+ *
+ * In the planner's units, in which a sequential page read and the handling of
+ * a hundred rows of heap cost 1.  How much of a ledger must be read depends on
+ * how well the filters' columns go with the order of the rows: a range of a
+ * well correlated column takes its part of the vectors, equality of a rare
+ * value the segments whose Bloom filters name it.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "access/htup_details.h"
+#include "access/stratnum.h"
+#include "catalog/pg_statistic.h"
+#include "exec/exec_internal.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/cost.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/plancat.h"
+#include "optimizer/restrictinfo.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+
+/* To open a segment and to look at one column's maps, in pages read. */
+#define SEGMENT_PAGES		1.0
+#define MAPS_PAGES			0.5
+
+/* Filters that are wrong about a segment */
+#define BLOOM_ERROR			0.01
+
+/* Values this wide cost as much to decode as an operator call. */
+#define DECODE_WIDTH		64.0
+
+/* What a scan is made of. */
+typedef struct Work
+{
+	double		touched;		/* part of the vectors that are read */
+	double		selectivity;	/* of all filters */
+	double		filter_cost;	/* a row that is read */
+	double		output_cost;	/* a row that passes: to decode it, */
+	double		qual_cost;		/* and to see if it passes what is not a filter */
+	double		width_part;		/* part of the columns' bytes */
+} Work;
+
+/* ---- How much is read ---- */
+
+static double
+column_correlation(Oid relid, AttrNumber attnum)
+{
+	HeapTuple	tuple = SearchSysCache3(STATRELATTINH, ObjectIdGetDatum(relid),
+										Int16GetDatum(attnum), BoolGetDatum(false));
+	AttStatsSlot slot;
+	double		correlation = 0;
+
+	if (!HeapTupleIsValid(tuple))
+		return 0;
+	if (get_attstatsslot(&slot, tuple, STATISTIC_KIND_CORRELATION, InvalidOid,
+						 ATTSTATSSLOT_NUMBERS))
+	{
+		if (slot.nnumbers == 1)
+			correlation = fabs(slot.numbers[0]);
+		free_attstatsslot(&slot);
+	}
+	ReleaseSysCache(tuple);
+	return correlation;
+}
+
+/* The part of the vectors that a filter leaves to be read. */
+static double
+touched_part(RelOptInfo *rel, const LedgerSize *size, const LedgerFilter *filter,
+			 Selectivity selectivity)
+{
+	double		correlation;
+	double		part = 1;
+
+	switch (filter->kind)
+	{
+		case LEDGER_FILTER_AND:
+			for (int i = 0; i < filter->nargs; i++)
+				part = Min(part, touched_part(rel, size, filter->args[i], selectivity));
+			return part;
+		case LEDGER_FILTER_OR:
+			part = 0;
+			for (int i = 0; i < filter->nargs; i++)
+				part += touched_part(rel, size, filter->args[i], selectivity);
+			return Min(part, 1);
+		default:
+			break;
+	}
+	correlation = column_correlation(size->relid, filter->input.attnum);
+	if (filter->method != LEDGER_METHOD_CALL || filter->by_bytes)
+		part = selectivity + (1 - correlation) * (1 - selectivity);
+	if (filter->strategy == BTEqualStrategyNumber)
+		part = Min(part, clamp_row_est(rel->tuples * selectivity) / Max(size->segments, 1) + BLOOM_ERROR);
+	return Min(part, 1);
+}
+
+/* ---- What a row costs ---- */
+
+static double
+column_width(RelOptInfo *rel, AttrNumber attnum)
+{
+	if (attnum < rel->min_attr || attnum > rel->max_attr)
+		return 0;
+	return rel->attr_widths[attnum - rel->min_attr];
+}
+
+static double
+decode_cost(RelOptInfo *rel, AttrNumber attnum)
+{
+	double		width = column_width(rel, attnum);
+
+	return cpu_operator_cost / 2 * Min((8 + width) / DECODE_WIDTH, 1);
+}
+
+static double
+filter_decode_cost(RelOptInfo *rel, const LedgerFilter *filter)
+{
+	double		cost = 0;
+
+	if (filter->nargs == 0)
+		return decode_cost(rel, filter->input.attnum);
+	for (int i = 0; i < filter->nargs; i++)
+		cost += filter_decode_cost(rel, filter->args[i]);
+	return cost;
+}
+
+static double
+filter_run_cost(const LedgerFilter *filter, PlannerInfo *root)
+{
+	double		cost = 0;
+	QualCost	qual;
+
+	for (int i = 0; i < filter->nargs; i++)
+		cost += filter_run_cost(filter->args[i], root);
+	if (filter->nargs > 0)
+		return cost;
+	if (filter->kind == LEDGER_FILTER_COMPARE && filter->method == LEDGER_METHOD_CALL)
+	{
+		cost_qual_eval_node(&qual, (Node *) filter->clause, root);
+		return qual.per_tuple;
+	}
+	return cpu_operator_cost / 5;
+}
+
+/* The cost of each filter counts for the rows that those before it leave. */
+static void
+add_filters(PlannerInfo *root, RelOptInfo *rel, const LedgerSize *size, List *pushed,
+			Work *work)
+{
+	ListCell   *lc;
+
+	foreach(lc, pushed)
+	{
+		RestrictInfo *rinfo = lfirst_node(RestrictInfo, lc);
+		LedgerFilter *filter = ledger_filter_of_clause((Node *) rinfo->clause, rel->relid);
+		Selectivity selectivity = clause_selectivity(root, (Node *) rinfo, rel->relid,
+													 JOIN_INNER, NULL);
+
+		work->touched = Min(work->touched, touched_part(rel, size, filter, selectivity));
+		work->filter_cost += (filter_decode_cost(rel, filter) + filter_run_cost(filter, root)) *
+			work->selectivity;
+		work->selectivity *= selectivity;
+	}
+}
+
+/* The columns that are needed of a row that passes */
+static void
+add_columns(PlannerInfo *root, RelOptInfo *rel, const LedgerSize *size, Path *path,
+			List *pushed, List *others, Work *work)
+{
+	Bitmapset  *columns = NULL;
+	Bitmapset  *filters = NULL;
+	double		all = get_relation_data_width(size->relid, rel->attr_widths - rel->min_attr);
+	double		read = 0;
+	QualCost	qual;
+
+	pull_varattnos((Node *) path->pathtarget->exprs, rel->relid, &columns);
+	pull_varattnos((Node *) extract_actual_clauses(others, false), rel->relid, &columns);
+	pull_varattnos((Node *) extract_actual_clauses(pushed, false), rel->relid, &filters);
+	for (AttrNumber attnum = 1; attnum <= rel->max_attr; attnum++)
+	{
+		bool		output = bms_is_member(attnum - FirstLowInvalidHeapAttributeNumber, columns) ||
+			bms_is_member(0 - FirstLowInvalidHeapAttributeNumber, columns);
+
+		if (output)
+			work->output_cost += decode_cost(rel, attnum);
+		if (output || bms_is_member(attnum - FirstLowInvalidHeapAttributeNumber, filters))
+			read += column_width(rel, attnum);
+	}
+	work->width_part = Min(read / Max(all, 1), 1);
+	cost_qual_eval(&qual, others, root);
+	work->qual_cost = qual.per_tuple;
+}
+
+/* ---- All together ---- */
+
+/* What core holds of how many processes share the rows of a parallel scan. */
+static double
+parallel_divisor(int workers)
+{
+	double		leader = 1.0 - 0.3 * workers;
+
+	return workers + (parallel_leader_participation && leader > 0 ? leader : 0);
+}
+
+static double
+disk_cost(RelOptInfo *rel, const LedgerSize *size, int nfilters, const Work *work)
+{
+	double		pages = rel->pages;
+	double		roots = Min(size->segments * SEGMENT_PAGES, pages);
+	double		maps = size->segments * nfilters * MAPS_PAGES;
+	double		data = (pages - roots) * (1 - size->tail_part) * work->width_part * work->touched;
+
+	return seq_page_cost * (roots + Min(data + maps, pages - roots) +
+							(pages - roots) * size->tail_part);
+}
+
+static double
+cpu_cost(RelOptInfo *rel, const LedgerSize *size, const Work *work)
+{
+	double		tail = rel->tuples * size->tail_part;
+	double		sealed = (rel->tuples - tail) * work->touched;
+	double		passed = rel->tuples * work->selectivity;
+
+	return tail * cpu_tuple_cost * 0.9 +
+		sealed * work->filter_cost +
+		passed * (Min(work->output_cost, cpu_tuple_cost / 2) + cpu_tuple_cost * 0.4 + work->qual_cost);
+}
+
+/*
+ * Set a path's rows and costs.  "pushed" and "others" are what its clauses
+ * (RestrictInfos) come to.
+ */
+void
+ledger_scan_cost(PlannerInfo *root, RelOptInfo *rel, const LedgerSize *size, Path *path,
+				 List *pushed, List *others)
+{
+	Work		work = {1, 1, 0, 0, 0, 0};
+	double		cpu;
+	QualCost	qual;
+
+	add_filters(root, rel, size, pushed, &work);
+	add_columns(root, rel, size, path, pushed, others, &work);
+	path->rows = path->param_info ? path->param_info->ppi_rows : rel->rows;
+	cpu = cpu_cost(rel, size, &work) + rel->tuples * work.selectivity * path->pathtarget->cost.per_tuple;
+	if (path->parallel_workers > 0)
+	{
+		double		divisor = parallel_divisor(path->parallel_workers);
+
+		path->rows = clamp_row_est(path->rows / divisor);
+		cpu /= divisor;
+	}
+	cost_qual_eval(&qual, others, root);
+	path->startup_cost = qual.startup + path->pathtarget->cost.startup;
+	path->total_cost = path->startup_cost + disk_cost(rel, size, list_length(pushed), &work) + cpu;
+}

@@ -1,0 +1,223 @@
+/*-------------------------------------------------------------------------
+ *
+ * exec_internal.h
+ *	  What the files of src/exec share; nobody else includes this.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef LEDGER_EXEC_INTERNAL_H
+#define LEDGER_EXEC_INTERNAL_H
+
+#include "postgres.h"
+
+#include "exec/exec.h"
+#include "nodes/execnodes.h"
+#include "nodes/extensible.h"
+#include "nodes/pathnodes.h"
+#include "port/atomics.h"
+#include "read/read_internal.h"
+
+/* ---- filter.c: what a clause comes to ---- */
+
+typedef enum LedgerFilterKind
+{
+	LEDGER_FILTER_COMPARE,		/* input operator constant */
+	LEDGER_FILTER_ANY,			/* input = ANY (array) */
+	LEDGER_FILTER_NULL,			/* IS NULL; negated: IS NOT NULL */
+	LEDGER_FILTER_BOOL,			/* a boolean; negated: NOT */
+	LEDGER_FILTER_AND,
+	LEDGER_FILTER_OR
+} LedgerFilterKind;
+
+/* How values are compared. */
+typedef enum LedgerMethod
+{
+	LEDGER_METHOD_CALL,			/* by the operator's function */
+	LEDGER_METHOD_INTEGER,		/* as int64 */
+	LEDGER_METHOD_FLOAT,		/* as float8 */
+	LEDGER_METHOD_BYTES			/* equality, of bytes */
+} LedgerMethod;
+
+/* Beside btree's strategies */
+#define LEDGER_STRATEGY_NONE		0
+#define LEDGER_STRATEGY_NOT_EQUAL	(BTMaxStrategyNumber + 1)
+
+/*
+ * What a filter reads: a column of the row.  All that depends on where values
+ * come from goes through this.
+ */
+typedef struct LedgerFilterInput
+{
+	AttrNumber	attnum;
+	Oid			typid;			/* as the operator takes it */
+	int16		typlen;
+	bool		typbyval;
+} LedgerFilterInput;
+
+/* What can be said of a vector without looking at its rows; AND is the least. */
+typedef enum LedgerTruth
+{
+	LEDGER_TRUTH_NONE,			/* no row passes */
+	LEDGER_TRUTH_SOME,			/* nobody knows */
+	LEDGER_TRUTH_ALL			/* every row passes */
+} LedgerTruth;
+
+#define LEDGER_VECTORS_MAX	(LEDGER_SEGMENT_ROWS / LEDGER_VECTOR_ROWS)
+
+/* The constants of a comparison, as they are in this (re)scan. */
+typedef struct LedgerConstants
+{
+	bool		never;			/* one is NULL: no row passes */
+	int			n;				/* ANY: number of elements */
+	Datum	   *values;
+	int64	   *integers;		/* METHOD_INTEGER: sorted for ANY */
+	double	   *floats;			/* METHOD_FLOAT */
+	struct LedgerString *strings;	/* METHOD_BYTES: sorted for ANY */
+	uint64	   *hashes;			/* for the chunk's filter; made on demand */
+	Oid			hashed_for;		/* type of the chunks that they are for */
+	const char *prefix;			/* LIKE: what values begin with, or NULL */
+	int			prefix_len;
+} LedgerConstants;
+
+typedef struct LedgerString
+{
+	const char *data;
+	Size		len;
+} LedgerString;
+
+typedef struct LedgerFilter
+{
+	LedgerFilterKind kind;
+	int			nargs;			/* AND, OR */
+	struct LedgerFilter **args;
+
+	LedgerFilterInput input;	/* of the others */
+	bool		negate;
+	Oid			opno;
+	Oid			opfamily;		/* the input type's default one, or none */
+	int			strategy;
+	Oid			collation;
+	Oid			righttype;		/* of the constant, or the array's elements */
+	Expr	   *clause;
+	Expr	   *constant;
+	LedgerMethod method;
+	bool		by_bytes;		/* equality of the operator is that of bytes */
+	bool		ordered_bytes;	/* and so is order */
+	bool		is_like;		/* the constant is a pattern for LIKE */
+
+	/* executor */
+	ExprState  *state;			/* of the constant */
+	FunctionCallInfo call;		/* the operator's */
+	FunctionCallInfo less_equal;	/* for zone maps; of "=" only */
+	FunctionCallInfo greater_equal;
+	LedgerConstants constants;
+
+	/* of the segment at hand, by vector */
+	uint8		truth[LEDGER_VECTORS_MAX];
+	bool		by_bloom;		/* that none passes is the Bloom filter's word */
+} LedgerFilter;
+
+extern LedgerFilter *ledger_filter_of_clause(Node *clause, Index relid);
+extern void ledger_filter_begin(LedgerFilter *filter, PlanState *parent);
+
+/* ---- constant.c ---- */
+
+extern void ledger_filter_set_constants(LedgerFilter *filter, ExprContext *econtext,
+										MemoryContext context);
+extern int	ledger_string_compare(const LedgerString *a, const LedgerString *b);
+extern LedgerString ledger_string_of(const LedgerFilterInput *input, Datum value);
+
+/* ---- match.c: rows ---- */
+
+/* Where rows' values are: those of a segment's batch, or of one row in a slot. */
+typedef struct LedgerFilterRows
+{
+	TupleDesc	desc;
+	LedgerBatch *batch;			/* of a segment, or */
+	TupleTableSlot *slot;
+} LedgerFilterRows;
+
+extern int	ledger_filter_match(LedgerFilter *filter, const LedgerFilterRows *source,
+								uint16 *rows, int nrows);
+extern void ledger_missing_value(TupleDesc desc, int column, Datum *value, bool *isnull);
+
+/* ---- skip.c: vectors ---- */
+
+extern void ledger_filter_judge(LedgerFilter *filter, LedgerSegmentReader *reader,
+								Relation rel);
+extern bool ledger_filter_match_one(LedgerFilter *filter, Datum value, bool isnull);
+
+/* ---- cost.c ---- */
+
+/* What the planner is to know of a ledger. */
+typedef struct LedgerSize
+{
+	Oid			relid;
+	double		segments;
+	double		tail_part;		/* of the rows, those in row format */
+} LedgerSize;
+
+extern void ledger_scan_cost(PlannerInfo *root, RelOptInfo *rel, const LedgerSize *size,
+							 Path *path, List *pushed, List *others);
+
+/* ---- plan.c ---- */
+
+extern CustomScanMethods ledger_scan_methods;
+extern void ledger_plan_init(void);
+
+/* ---- node.c ---- */
+
+/* What EXPLAIN (ANALYZE) tells. */
+typedef struct LedgerScanCounts
+{
+	int64		segments;		/* looked into, */
+	int64		segments_by_zone;	/* or not, for their zone maps */
+	int64		segments_by_bloom;	/* or Bloom filters */
+	int64		vectors;
+	int64		vectors_by_zone;
+	int64		vectors_by_bloom;
+	int64		removed;		/* rows that filters removed one by one */
+} LedgerScanCounts;
+
+/* A set of columns, with how far they are decoded in the batch at hand. */
+typedef struct LedgerColumnSet
+{
+	int			ncolumns;
+	int		   *columns;		/* from 0 */
+	const LedgerBatchColumn **decoded;	/* NULL: the segment lacks the column */
+	int			next;			/* rows of visible[] from here on are not yet */
+	int			window;			/* so many are decoded at once */
+} LedgerColumnSet;
+
+typedef struct LedgerScanState
+{
+	CustomScanState css;
+	int			nfilters;
+	LedgerFilter **filters;
+	bool		constants_set;
+	bool		never;			/* a filter lets nothing through */
+	MemoryContext constants_context;
+
+	LedgerScan *scan;			/* NULL until the first row is asked for */
+	LedgerSegmentReader *judged;	/* the filters' truths are of this one */
+	int			current;		/* index in scan->visible[] */
+	bool		values_reset;	/* the slot has no values of a former batch */
+	int64		tried;			/* rows that the plan's qual was asked about, */
+	int64		passed;			/* and that passed it */
+	LedgerColumnSet first;		/* what the plan's qual needs */
+	LedgerColumnSet rest;
+
+	ExprState  *recheck;		/* the filters, for EvalPlanQual */
+	LedgerScanCounts counts;
+	struct LedgerScanShared *shared;	/* of a parallel scan */
+} LedgerScanState;
+
+extern Node *ledger_scan_create_state(CustomScan *cscan);
+extern void ledger_scan_sum_counts(LedgerScanState *state, LedgerScanCounts *sum);
+
+/* ---- explain.c ---- */
+
+extern void ledger_scan_explain(CustomScanState *css, List *ancestors,
+								struct ExplainState *es);
+
+#endif							/* LEDGER_EXEC_INTERNAL_H */

@@ -1,0 +1,115 @@
+/*-------------------------------------------------------------------------
+ *
+ * explain.c
+ *	  What EXPLAIN tells of a LedgerScan.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "commands/explain.h"
+#include "exec/exec_internal.h"
+#include "nodes/makefuncs.h"
+#include "utils/ruleutils.h"
+
+#ifdef LEDGER_EXPLAIN_APART
+#include "commands/explain_format.h"
+#include "commands/explain_state.h"
+#endif
+
+/* The filters, as one expression */
+static void
+explain_filters(CustomScanState *css, List *ancestors, ExplainState *es)
+{
+	CustomScan *plan = (CustomScan *) css->ss.ps.plan;
+	List	   *context;
+	Node	   *expr;
+
+	if (plan->custom_exprs == NIL)
+		return;
+	expr = (Node *) make_ands_explicit(plan->custom_exprs);
+	context = set_deparse_context_plan(es->deparse_cxt, &plan->scan.plan, ancestors);
+	ExplainPropertyText("Pushed Filter",
+						deparse_expression(expr, context, es->verbose, false), es);
+}
+
+static void
+add_columns(List **names, const LedgerColumnSet *set, TupleDesc desc)
+{
+	for (int i = 0; i < set->ncolumns; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, set->columns[i]);
+
+		if (!att->attisdropped)
+			*names = list_append_unique(*names, makeString(NameStr(att->attname)));
+	}
+}
+
+static void
+add_filter_columns(List **names, const LedgerFilter *filter, TupleDesc desc)
+{
+	for (int i = 0; i < filter->nargs; i++)
+		add_filter_columns(names, filter->args[i], desc);
+	if (filter->nargs == 0)
+		*names = list_append_unique(*names,
+									makeString(NameStr(TupleDescAttr(desc, filter->input.attnum - 1)->attname)));
+}
+
+/* The columns that are read, those of the filters first */
+static void
+explain_columns(LedgerScanState *state, ExplainState *es)
+{
+	TupleDesc	desc = RelationGetDescr(state->css.ss.ss_currentRelation);
+	List	   *nodes = NIL;
+	List	   *names = NIL;
+	ListCell   *lc;
+
+	for (int i = 0; i < state->nfilters; i++)
+		add_filter_columns(&nodes, state->filters[i], desc);
+	add_columns(&nodes, &state->first, desc);
+	add_columns(&nodes, &state->rest, desc);
+	foreach(lc, nodes)
+		names = lappend(names, strVal(lfirst(lc)));
+	if (names == NIL && es->format == EXPLAIN_FORMAT_TEXT)
+		ExplainPropertyText("Columns", "none", es);
+	else
+		ExplainPropertyList("Columns", names, es);
+}
+
+static void
+explain_part(const char *what, int64 read, int64 by_zone, int64 by_bloom, ExplainState *es)
+{
+	if (es->format == EXPLAIN_FORMAT_TEXT)
+	{
+		ExplainPropertyText(what,
+							psprintf("read=" INT64_FORMAT " skipped by zone map=" INT64_FORMAT
+									 " by Bloom filter=" INT64_FORMAT, read, by_zone, by_bloom), es);
+		return;
+	}
+	ExplainPropertyInteger(psprintf("%s Read", what), NULL, read, es);
+	ExplainPropertyInteger(psprintf("%s Skipped by Zone Map", what), NULL, by_zone, es);
+	ExplainPropertyInteger(psprintf("%s Skipped by Bloom Filter", what), NULL, by_bloom, es);
+}
+
+/* An ExplainCustomScan callback */
+void
+ledger_scan_explain(CustomScanState *css, List *ancestors, ExplainState *es)
+{
+	LedgerScanState *state = (LedgerScanState *) css;
+	LedgerScanCounts counts;
+
+	explain_filters(css, ancestors, es);
+	if (state->nfilters > 0 && es->analyze)
+	{
+		ledger_scan_sum_counts(state, &counts);
+		ExplainPropertyInteger("Rows Removed by Pushed Filter", NULL, counts.removed, es);
+	}
+	explain_columns(state, es);
+	if (state->nfilters > 0 && es->analyze)
+	{
+		explain_part("Segments", counts.segments, counts.segments_by_zone,
+					 counts.segments_by_bloom, es);
+		explain_part("Vectors", counts.vectors, counts.vectors_by_zone,
+					 counts.vectors_by_bloom, es);
+	}
+}

@@ -1,0 +1,419 @@
+/*-------------------------------------------------------------------------
+ *
+ * filter.c
+ *	  What a clause comes to, as a filter.
+ *
+ * The same function tells the planner whether a clause can be pushed into the
+ * scan, and makes the filter for the executor.  A filter lets through just the
+ * rows for which its clause is true; there is no NOT above AND and OR, so that
+ * NULL need not be told from false.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/stratnum.h"
+#include "catalog/pg_collation.h"
+#include "catalog/pg_database.h"
+#include "catalog/pg_operator_d.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_type_d.h"
+#include "exec/exec_internal.h"
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/clauses.h"
+#include "optimizer/optimizer.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+#include "utils/typcache.h"
+
+/* ---- What is read ---- */
+
+/* Is the expression something a filter can read? */
+static bool
+find_input(Node *node, Index relid, LedgerFilterInput *input)
+{
+	Node	   *inner = node;
+	Var		   *var;
+
+	/* binary-compatible types are stored alike */
+	while (inner != NULL && IsA(inner, RelabelType))
+		inner = (Node *) ((RelabelType *) inner)->arg;
+	if (inner == NULL || !IsA(inner, Var))
+		return false;
+	var = (Var *) inner;
+	if (var->varno != relid || var->varlevelsup != 0 || var->varattno <= 0)
+		return false;
+	input->attnum = var->varattno;
+	input->typid = exprType(node);
+	get_typlenbyval(var->vartype, &input->typlen, &input->typbyval);
+	return true;
+}
+
+static bool
+mentions_relation(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Var))
+		return ((Var *) node)->varno == *(Index *) context &&
+			((Var *) node)->varlevelsup == 0;
+	return expression_tree_walker(node, mentions_relation, context);
+}
+
+/* Does it have one value during a scan? */
+static bool
+is_constant(Node *node, Index relid)
+{
+	return !mentions_relation(node, &relid) && !contain_volatile_functions(node) &&
+		!contain_subplans(node);
+}
+
+/* ---- Comparisons ---- */
+
+static bool
+is_integer(Oid type)
+{
+	return type == INT2OID || type == INT4OID || type == INT8OID;
+}
+
+static bool
+is_float(Oid type)
+{
+	return type == FLOAT4OID || type == FLOAT8OID;
+}
+
+/* How to compare; the operator is of the type's default operator family. */
+static LedgerMethod
+find_method(const LedgerFilter *filter)
+{
+	Oid			left = filter->input.typid;
+	Oid			right = filter->righttype;
+
+	if (filter->strategy == LEDGER_STRATEGY_NONE)
+		return LEDGER_METHOD_CALL;
+	if (is_integer(left) && is_integer(right))
+		return LEDGER_METHOD_INTEGER;
+	if (is_float(left) && is_float(right))
+		return LEDGER_METHOD_FLOAT;
+	if (left != right)
+		return LEDGER_METHOD_CALL;
+	switch (left)
+	{
+		case DATEOID:
+		case TIMEOID:
+		case TIMESTAMPOID:
+		case TIMESTAMPTZOID:
+		case OIDOID:
+			return filter->input.typbyval ? LEDGER_METHOD_INTEGER : LEDGER_METHOD_CALL;
+		default:
+			if (filter->by_bytes && (filter->strategy == BTEqualStrategyNumber ||
+									 filter->strategy == LEDGER_STRATEGY_NOT_EQUAL))
+				return LEDGER_METHOD_BYTES;
+			return LEDGER_METHOD_CALL;
+	}
+}
+
+static bool
+names_c(HeapTuple tuple, int cache, AttrNumber attnum)
+{
+	bool		isnull;
+	Datum		name = SysCacheGetAttr(cache, tuple, attnum, &isnull);
+	char	   *locale;
+
+	if (isnull)
+		return false;
+	locale = TextDatumGetCString(name);
+	return strcmp(locale, "C") == 0 || strcmp(locale, "POSIX") == 0;
+}
+
+/*
+ * Is a collation's order that of bytes?  (Core's own function for this is
+ * declared next to things of ICU, whose headers need not be there.)
+ */
+static bool
+orders_bytes(Oid collation)
+{
+	HeapTuple	tuple;
+	bool		result = false;
+
+	if (collation == C_COLLATION_OID)
+		return true;
+	if (collation == DEFAULT_COLLATION_OID)
+	{
+		tuple = SearchSysCache1(DATABASEOID, ObjectIdGetDatum(MyDatabaseId));
+		if (!HeapTupleIsValid(tuple))
+			return false;
+		result = ((Form_pg_database) GETSTRUCT(tuple))->datlocprovider == COLLPROVIDER_LIBC &&
+			names_c(tuple, DATABASEOID, Anum_pg_database_datcollate);
+	}
+	else
+	{
+		tuple = SearchSysCache1(COLLOID, ObjectIdGetDatum(collation));
+		if (!HeapTupleIsValid(tuple))
+			return false;
+		result = ((Form_pg_collation) GETSTRUCT(tuple))->collprovider == COLLPROVIDER_LIBC &&
+			names_c(tuple, COLLOID, Anum_pg_collation_collcollate);
+	}
+	ReleaseSysCache(tuple);
+	return result;
+}
+
+/* Is equality, and order, of these values that of their bytes? */
+static void
+look_at_bytes(LedgerFilter *filter)
+{
+	Oid			type = filter->input.typid;
+	Oid			collation = filter->collation;
+
+	if (type != filter->righttype)
+		return;
+	if (type == BYTEAOID || type == UUIDOID)
+		filter->by_bytes = filter->ordered_bytes = true;
+	else if (type == TEXTOID && OidIsValid(collation))
+	{
+		filter->by_bytes = get_collation_isdeterministic(collation);
+		filter->ordered_bytes = filter->by_bytes && orders_bytes(collation);
+	}
+}
+
+/* The operator's strategy in its left type's default family, if it has one. */
+static void
+find_strategy(LedgerFilter *filter)
+{
+	TypeCacheEntry *type = lookup_type_cache(filter->input.typid, TYPECACHE_BTREE_OPFAMILY);
+	Oid			negator;
+
+	if (!OidIsValid(type->btree_opf))
+		return;
+	filter->strategy = get_op_opfamily_strategy(filter->opno, type->btree_opf);
+	if (filter->strategy == 0)
+	{
+		negator = get_negator(filter->opno);
+		if (OidIsValid(negator) &&
+			get_op_opfamily_strategy(negator, type->btree_opf) == BTEqualStrategyNumber)
+			filter->strategy = LEDGER_STRATEGY_NOT_EQUAL;
+	}
+	if (filter->strategy != 0)
+		filter->opfamily = type->btree_opf;
+}
+
+/* Operators that belong to no family, and are worth a look before others. */
+static bool
+is_search(Oid opno)
+{
+	switch (opno)
+	{
+		case OID_TEXT_LIKE_OP:
+		case OID_TEXT_ICLIKE_OP:
+		case OID_TEXT_REGEXEQ_OP:
+		case OID_TEXT_ICREGEXEQ_OP:
+			return true;
+		default:
+			return false;
+	}
+}
+
+/* The type that an operator takes at left, which the input's may stand for. */
+static Oid
+left_type(Oid opno, Oid actual)
+{
+	Oid			left,
+				right;
+
+	op_input_types(opno, &left, &right);
+	return get_typtype(left) == TYPTYPE_PSEUDO ? actual : left;
+}
+
+static bool
+set_operator(LedgerFilter *filter, Oid opno, Oid collation, Node *right, Index relid)
+{
+	RegProcedure function = get_opcode(opno);
+
+	if (!is_constant(right, relid) || !OidIsValid(function) || !func_strict(function) ||
+		func_volatile(function) == PROVOLATILE_VOLATILE ||
+		left_type(opno, filter->input.typid) != filter->input.typid)
+		return false;
+	filter->opno = opno;
+	filter->collation = collation;
+	filter->constant = (Expr *) right;
+	find_strategy(filter);
+	filter->is_like = opno == OID_TEXT_LIKE_OP;
+	return filter->strategy != LEDGER_STRATEGY_NONE || is_search(opno);
+}
+
+static void
+finish_comparison(LedgerFilter *filter)
+{
+	look_at_bytes(filter);
+	filter->method = find_method(filter);
+}
+
+static bool
+make_comparison(LedgerFilter *filter, OpExpr *op, Index relid)
+{
+	Node	   *left;
+	Node	   *right;
+	Oid			opno = op->opno;
+
+	if (list_length(op->args) != 2 || op->opresulttype != BOOLOID || op->opretset)
+		return false;
+	left = linitial(op->args);
+	right = lsecond(op->args);
+	if (!find_input(left, relid, &filter->input))
+	{
+		Node	   *other = left;
+
+		/* constant operator column */
+		left = right;
+		right = other;
+		opno = get_commutator(opno);
+		if (!OidIsValid(opno) || !find_input(left, relid, &filter->input))
+			return false;
+	}
+	filter->kind = LEDGER_FILTER_COMPARE;
+	filter->righttype = exprType(right);
+	if (!set_operator(filter, opno, op->inputcollid, right, relid))
+		return false;
+	finish_comparison(filter);
+	return true;
+}
+
+static bool
+make_any(LedgerFilter *filter, ScalarArrayOpExpr *op, Index relid)
+{
+	Node	   *right = lsecond(op->args);
+
+	if (!op->useOr || !find_input(linitial(op->args), relid, &filter->input))
+		return false;
+	filter->kind = LEDGER_FILTER_ANY;
+	filter->righttype = get_base_element_type(exprType(right));
+	if (!OidIsValid(filter->righttype) ||
+		!set_operator(filter, op->opno, op->inputcollid, right, relid) ||
+		filter->strategy != BTEqualStrategyNumber)
+		return false;
+	finish_comparison(filter);
+	return true;
+}
+
+static bool
+make_null_test(LedgerFilter *filter, NullTest *test, Index relid)
+{
+	filter->kind = LEDGER_FILTER_NULL;
+	filter->negate = test->nulltesttype == IS_NOT_NULL;
+	return !test->argisrow && find_input((Node *) test->arg, relid, &filter->input);
+}
+
+static bool
+make_boolean(LedgerFilter *filter, Node *node, bool negate, Index relid)
+{
+	filter->kind = LEDGER_FILTER_BOOL;
+	filter->negate = negate;
+	return find_input(node, relid, &filter->input) && filter->input.typid == BOOLOID;
+}
+
+/* AND, OR, NOT of a boolean column */
+static bool
+make_boolexpr(LedgerFilter *filter, BoolExpr *expr, Index relid)
+{
+	ListCell   *lc;
+
+	if (expr->boolop == NOT_EXPR)
+		return make_boolean(filter, linitial(expr->args), true, relid);
+	filter->kind = expr->boolop == AND_EXPR ? LEDGER_FILTER_AND : LEDGER_FILTER_OR;
+	filter->args = palloc(list_length(expr->args) * sizeof(LedgerFilter *));
+	foreach(lc, expr->args)
+	{
+		LedgerFilter *arg = ledger_filter_of_clause(lfirst(lc), relid);
+
+		if (arg == NULL)
+			return false;
+		filter->args[filter->nargs++] = arg;
+	}
+	return true;
+}
+
+static bool
+make_boolean_test(LedgerFilter *filter, BooleanTest *test, Index relid)
+{
+	if (test->booltesttype != IS_TRUE && test->booltesttype != IS_FALSE)
+		return false;
+	return make_boolean(filter, (Node *) test->arg, test->booltesttype == IS_FALSE, relid);
+}
+
+/*
+ * The filter that a clause about relation "relid" comes to, or NULL if it is
+ * none.  Variables of other relations are constants during a scan.
+ */
+LedgerFilter *
+ledger_filter_of_clause(Node *clause, Index relid)
+{
+	LedgerFilter *filter;
+	bool		ok = false;
+
+	check_stack_depth();
+	if (clause == NULL)
+		return NULL;
+	if (IsA(clause, RestrictInfo))
+		clause = (Node *) ((RestrictInfo *) clause)->clause;
+	filter = palloc0(sizeof(LedgerFilter));
+	filter->clause = (Expr *) clause;
+	if (IsA(clause, OpExpr))
+		ok = make_comparison(filter, (OpExpr *) clause, relid);
+	else if (IsA(clause, ScalarArrayOpExpr))
+		ok = make_any(filter, (ScalarArrayOpExpr *) clause, relid);
+	else if (IsA(clause, NullTest))
+		ok = make_null_test(filter, (NullTest *) clause, relid);
+	else if (IsA(clause, BooleanTest))
+		ok = make_boolean_test(filter, (BooleanTest *) clause, relid);
+	else if (IsA(clause, BoolExpr))
+		ok = make_boolexpr(filter, (BoolExpr *) clause, relid);
+	else if (IsA(clause, Var) || IsA(clause, RelabelType))
+		ok = make_boolean(filter, clause, false, relid);
+	return ok ? filter : NULL;
+}
+
+/* ---- Executor start ---- */
+
+/* A call of an operator that "filter" tells collation and arguments' types of. */
+static FunctionCallInfo
+make_call(LedgerFilter *filter, Oid opno)
+{
+	FmgrInfo   *function = palloc(sizeof(FmgrInfo));
+	FunctionCallInfo call = palloc0(SizeForFunctionCallInfo(2));
+
+	fmgr_info(get_opcode(opno), function);
+	fmgr_info_set_expr((Node *) filter->clause, function);
+	InitFunctionCallInfoData(*call, function, 2, filter->collation, NULL, NULL);
+	return call;
+}
+
+static FunctionCallInfo
+make_call_of(LedgerFilter *filter, int strategy)
+{
+	Oid			opno = get_opfamily_member(filter->opfamily, filter->input.typid,
+										   filter->righttype, strategy);
+
+	return OidIsValid(opno) ? make_call(filter, opno) : NULL;
+}
+
+/* Get ready to run; the filter was made in a context that lasts. */
+void
+ledger_filter_begin(LedgerFilter *filter, PlanState *parent)
+{
+	for (int i = 0; i < filter->nargs; i++)
+		ledger_filter_begin(filter->args[i], parent);
+	if (filter->constant == NULL)
+		return;
+	filter->state = ExecInitExpr(filter->constant, parent);
+	filter->call = make_call(filter, filter->opno);
+	if (filter->strategy == BTEqualStrategyNumber ||
+		filter->strategy == LEDGER_STRATEGY_NOT_EQUAL)
+	{
+		filter->less_equal = make_call_of(filter, BTLessEqualStrategyNumber);
+		filter->greater_equal = make_call_of(filter, BTGreaterEqualStrategyNumber);
+	}
+}

@@ -1,0 +1,449 @@
+/*-------------------------------------------------------------------------
+ *
+ * match.c
+ *	  Which rows a filter lets through.
+ *
+ * Rows are lists of their numbers in a batch, in ascending order; to filter is
+ * to shorten the list.  Loops over integers and floats have no branch that
+ * depends on the values.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/stratnum.h"
+#include "access/htup_details.h"
+#include "catalog/pg_type_d.h"
+#include "exec/exec_internal.h"
+#include "miscadmin.h"
+#include "utils/float.h"
+
+/* Values by row number. */
+typedef struct Values
+{
+	const Datum *values;
+	const bool *isnull;
+} Values;
+
+/* ---- Integers ---- */
+
+/* The values that pass lie between two, inclusive, or just not. */
+typedef struct Bounds
+{
+	int64		low;
+	int64		high;
+	bool		outside;
+} Bounds;
+
+static Bounds
+interval_of(int strategy, int64 constant)
+{
+	Bounds	all = {PG_INT64_MIN, PG_INT64_MAX, false};
+
+	switch (strategy)
+	{
+		case BTLessStrategyNumber:
+			all.low = constant;
+			all.outside = true;
+			break;
+		case BTLessEqualStrategyNumber:
+			all.high = constant;
+			break;
+		case BTGreaterEqualStrategyNumber:
+			all.low = constant;
+			break;
+		case BTGreaterStrategyNumber:
+			all.high = constant;
+			all.outside = true;
+			break;
+		default:
+			all.low = all.high = constant;
+			all.outside = strategy == LEDGER_STRATEGY_NOT_EQUAL;
+			break;
+	}
+	return all;
+}
+
+/* The loop for values of one width; "wide" makes an int64 of a Datum. */
+#define INTERVAL_LOOP(wide) \
+	for (int i = 0; i < n; i++) \
+	{ \
+		uint16		row = rows[i]; \
+		int64		value = wide(in->values[row]); \
+		bool		inside = (value >= interval.low) & (value <= interval.high); \
+		\
+		rows[kept] = row; \
+		kept += (inside != interval.outside) & !in->isnull[row]; \
+	}
+
+static int
+match_interval(Oid type, Bounds interval, const Values *in, uint16 *rows, int n)
+{
+	int			kept = 0;
+
+	switch (type)
+	{
+		case INT2OID:
+			INTERVAL_LOOP(DatumGetInt16);
+			break;
+		case INT4OID:
+		case DATEOID:
+			INTERVAL_LOOP(DatumGetInt32);
+			break;
+		case OIDOID:
+			INTERVAL_LOOP(DatumGetObjectId);
+			break;
+		default:
+			INTERVAL_LOOP(DatumGetInt64);
+			break;
+	}
+	return kept;
+}
+
+static int64
+widen(Oid type, Datum value)
+{
+	switch (type)
+	{
+		case INT2OID:
+			return DatumGetInt16(value);
+		case INT4OID:
+		case DATEOID:
+			return DatumGetInt32(value);
+		case OIDOID:
+			return DatumGetObjectId(value);
+		default:
+			return DatumGetInt64(value);
+	}
+}
+
+static bool
+has_integer(const LedgerConstants *constants, int64 value)
+{
+	int			low = 0;
+	int			high = constants->n;
+
+	while (low < high)
+	{
+		int			middle = (low + high) / 2;
+
+		if (constants->integers[middle] < value)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < constants->n && constants->integers[low] == value;
+}
+
+static int
+match_integers(LedgerFilter *filter, const Values *in, uint16 *rows, int n)
+{
+	const LedgerConstants *constants = &filter->constants;
+	Oid			type = filter->input.typid;
+	Bounds	all;
+	int			kept = 0;
+
+	if (filter->kind == LEDGER_FILTER_COMPARE)
+		return match_interval(type, interval_of(filter->strategy, constants->integers[0]),
+							  in, rows, n);
+
+	all.low = constants->integers[0];
+	all.high = constants->integers[constants->n - 1];
+	all.outside = false;
+	n = match_interval(type, all, in, rows, n);
+	for (int i = 0; i < n; i++)
+		if (has_integer(constants, widen(type, in->values[rows[i]])))
+			rows[kept++] = rows[i];
+	return kept;
+}
+
+/* ---- Floats ---- */
+
+static inline bool
+float_passes(int strategy, double value, double constant)
+{
+	switch (strategy)
+	{
+		case BTLessStrategyNumber:
+			return float8_lt(value, constant);
+		case BTLessEqualStrategyNumber:
+			return float8_le(value, constant);
+		case BTGreaterEqualStrategyNumber:
+			return float8_ge(value, constant);
+		case BTGreaterStrategyNumber:
+			return float8_gt(value, constant);
+		case LEDGER_STRATEGY_NOT_EQUAL:
+			return float8_ne(value, constant);
+		default:
+			return float8_eq(value, constant);
+	}
+}
+
+static int
+match_floats(LedgerFilter *filter, const Values *in, uint16 *rows, int n)
+{
+	const LedgerConstants *constants = &filter->constants;
+	bool		single = filter->input.typid == FLOAT4OID;
+	int			kept = 0;
+
+	for (int i = 0; i < n; i++)
+	{
+		uint16		row = rows[i];
+		Datum		datum = in->values[row];
+		double		value;
+		bool		passes = false;
+
+		if (in->isnull[row])
+			continue;
+		value = single ? (double) DatumGetFloat4(datum) : DatumGetFloat8(datum);
+		for (int k = 0; k < constants->n && !passes; k++)
+			passes = float_passes(filter->strategy, value, constants->floats[k]);
+		rows[kept] = row;
+		kept += passes;
+	}
+	return kept;
+}
+
+/* ---- Bytes ---- */
+
+static bool
+has_string(const LedgerConstants *constants, const LedgerString *value)
+{
+	int			low = 0;
+	int			high = constants->n;
+
+	if (high == 1)				/* mostly the lengths tell */
+		return value->len == constants->strings[0].len &&
+			memcmp(value->data, constants->strings[0].data, value->len) == 0;
+	while (low < high)
+	{
+		int			middle = (low + high) / 2;
+		int			order = ledger_string_compare(&constants->strings[middle], value);
+
+		if (order == 0)
+			return true;
+		if (order < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return false;
+}
+
+static int
+match_strings(LedgerFilter *filter, const Values *in, uint16 *rows, int n)
+{
+	const LedgerConstants *constants = &filter->constants;
+	bool		outside = filter->strategy == LEDGER_STRATEGY_NOT_EQUAL;
+	int			kept = 0;
+
+	for (int i = 0; i < n; i++)
+	{
+		uint16		row = rows[i];
+		LedgerString value;
+
+		if (in->isnull[row])
+			continue;
+		value = ledger_string_of(&filter->input, in->values[row]);
+		rows[kept] = row;
+		kept += has_string(constants, &value) != outside;
+	}
+	return kept;
+}
+
+/* ---- All others ---- */
+
+static bool
+call_operator(FunctionCallInfo call, Datum value, Datum constant)
+{
+	Datum		result;
+
+	call->args[0].value = value;
+	call->args[0].isnull = false;
+	call->args[1].value = constant;
+	call->args[1].isnull = false;
+	call->isnull = false;
+	result = FunctionCallInvoke(call);
+	return !call->isnull && DatumGetBool(result);
+}
+
+static int
+match_by_call(LedgerFilter *filter, const Values *in, uint16 *rows, int n)
+{
+	const LedgerConstants *constants = &filter->constants;
+	int			kept = 0;
+
+	for (int i = 0; i < n; i++)
+	{
+		uint16		row = rows[i];
+		bool		passes = false;
+
+		if (in->isnull[row])
+			continue;
+		for (int k = 0; k < constants->n && !passes; k++)
+			passes = call_operator(filter->call, in->values[row], constants->values[k]);
+		if (passes)
+			rows[kept++] = row;
+	}
+	return kept;
+}
+
+static int
+match_nulls(bool wanted, const Values *in, uint16 *rows, int n)
+{
+	int			kept = 0;
+
+	for (int i = 0; i < n; i++)
+	{
+		uint16		row = rows[i];
+
+		rows[kept] = row;
+		kept += in->isnull[row] == wanted;
+	}
+	return kept;
+}
+
+static int
+match_booleans(bool wanted, const Values *in, uint16 *rows, int n)
+{
+	int			kept = 0;
+
+	for (int i = 0; i < n; i++)
+	{
+		uint16		row = rows[i];
+
+		rows[kept] = row;
+		kept += !in->isnull[row] & (DatumGetBool(in->values[row]) == wanted);
+	}
+	return kept;
+}
+
+/* ---- Trees ---- */
+
+static int
+match_values(LedgerFilter *filter, const Values *in, uint16 *rows, int n)
+{
+	switch (filter->kind)
+	{
+		case LEDGER_FILTER_NULL:
+			return match_nulls(!filter->negate, in, rows, n);
+		case LEDGER_FILTER_BOOL:
+			return match_booleans(!filter->negate, in, rows, n);
+		default:
+			break;
+	}
+	if (filter->constants.never)
+		return 0;
+	switch (filter->method)
+	{
+		case LEDGER_METHOD_INTEGER:
+			return match_integers(filter, in, rows, n);
+		case LEDGER_METHOD_FLOAT:
+			return match_floats(filter, in, rows, n);
+		case LEDGER_METHOD_BYTES:
+			return match_strings(filter, in, rows, n);
+		default:
+			return match_by_call(filter, in, rows, n);
+	}
+}
+
+/* Would a row with this value pass? */
+bool
+ledger_filter_match_one(LedgerFilter *filter, Datum value, bool isnull)
+{
+	Values		in = {&value, &isnull};
+	uint16		row = 0;
+
+	return match_values(filter, &in, &row, 1) == 1;
+}
+
+/* The value that rows have which are older than a column. */
+void
+ledger_missing_value(TupleDesc desc, int column, Datum *value, bool *isnull)
+{
+	*value = getmissingattr(desc, column + 1, isnull);
+}
+
+static int
+match_column(LedgerFilter *filter, const LedgerFilterRows *source, uint16 *rows, int n)
+{
+	AttrNumber	attnum = filter->input.attnum;
+	Datum		value;
+	bool		isnull;
+
+	if (source->slot != NULL)
+	{
+		value = slot_getattr(source->slot, attnum, &isnull);
+		return ledger_filter_match_one(filter, value, isnull) ? n : 0;
+	}
+	if (attnum > ledger_reader_root(source->batch->reader)->ncolumns)
+	{
+		ledger_missing_value(source->desc, attnum - 1, &value, &isnull);
+		return ledger_filter_match_one(filter, value, isnull) ? n : 0;
+	}
+	else
+	{
+		const LedgerBatchColumn *column =
+			ledger_batch_column(source->batch, source->desc, attnum - 1, rows, n);
+		Values		in = {column->values, column->isnull};
+
+		return match_values(filter, &in, rows, n);
+	}
+}
+
+/* Rows that one of the arguments lets through; each is tried on what is left. */
+static int
+match_or(LedgerFilter *filter, const LedgerFilterRows *source, uint16 *rows, int n)
+{
+	bool		passed[LEDGER_VECTOR_ROWS];
+	uint16		left[LEDGER_VECTOR_ROWS];
+	int			kept = 0;
+
+	for (int i = 0; i < n; i++)
+		passed[rows[i]] = false;
+	for (int a = 0; a < filter->nargs; a++)
+	{
+		int			nleft = 0;
+
+		for (int i = 0; i < n; i++)
+			if (!passed[rows[i]])
+				left[nleft++] = rows[i];
+		nleft = ledger_filter_match(filter->args[a], source, left, nleft);
+		for (int i = 0; i < nleft; i++)
+			passed[left[i]] = true;
+	}
+	for (int i = 0; i < n; i++)
+		if (passed[rows[i]])
+			rows[kept++] = rows[i];
+	return kept;
+}
+
+/*
+ * Shorten a list of rows to those that pass; returns how many.  If the source
+ * is a slot, the list is of its one row.  What the operators allocate is in
+ * CurrentMemoryContext.
+ */
+int
+ledger_filter_match(LedgerFilter *filter, const LedgerFilterRows *source,
+					uint16 *rows, int n)
+{
+	check_stack_depth();
+	if (source->batch != NULL && n > 0)
+	{
+		LedgerTruth truth = filter->truth[source->batch->position / LEDGER_VECTOR_ROWS];
+
+		if (truth != LEDGER_TRUTH_SOME)
+			return truth == LEDGER_TRUTH_ALL ? n : 0;
+	}
+	switch (filter->kind)
+	{
+		case LEDGER_FILTER_AND:
+			for (int i = 0; i < filter->nargs && n > 0; i++)
+				n = ledger_filter_match(filter->args[i], source, rows, n);
+			return n;
+		case LEDGER_FILTER_OR:
+			return n > 0 ? match_or(filter, source, rows, n) : 0;
+		default:
+			return n > 0 ? match_column(filter, source, rows, n) : 0;
+	}
+}

@@ -1,0 +1,335 @@
+/*-------------------------------------------------------------------------
+ *
+ * plan.c
+ *	  LedgerScan in the planner.
+ *
+ * A path is added for each ledger that a query reads: plain, partial, and
+ * parameterized by relations that it is joined to by a filter.
+ *
+ * Clauses that are filters are evaluated in the scan, before all others; so
+ * among those with security levels, only such may be that could come first
+ * anyway.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "exec/exec_internal.h"
+#include "nodes/makefuncs.h"
+#include "optimizer/cost.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/pathnode.h"
+#include "optimizer/paths.h"
+#include "optimizer/restrictinfo.h"
+#include "parser/parsetree.h"
+#include "utils/guc.h"
+#include "utils/rel.h"
+
+static bool enable_scan = true;
+static set_rel_pathlist_hook_type prev_set_rel_pathlist = NULL;
+
+static Plan *plan_scan(PlannerInfo *root, RelOptInfo *rel, CustomPath *path,
+					   List *tlist, List *clauses, List *custom_plans);
+
+static const CustomPathMethods path_methods = {
+	.CustomName = "LedgerScan",
+	.PlanCustomPath = plan_scan
+};
+
+CustomScanMethods ledger_scan_methods = {
+	.CustomName = "LedgerScan",
+	.CreateCustomScanState = ledger_scan_create_state
+};
+
+/* ---- Clauses ---- */
+
+/* May a clause be evaluated before all that are not pushed? */
+static bool
+may_be_pushed(RelOptInfo *rel, RestrictInfo *rinfo)
+{
+	if (rinfo->pseudoconstant)
+		return false;
+	if (!rinfo->leakproof && rinfo->security_level > rel->baserestrict_min_security)
+		return false;
+	return ledger_filter_of_clause((Node *) rinfo->clause, rel->relid) != NULL;
+}
+
+static void
+divide_clauses(RelOptInfo *rel, List *clauses, List **pushed, List **others)
+{
+	ListCell   *lc;
+
+	*pushed = NIL;
+	*others = NIL;
+	foreach(lc, clauses)
+	{
+		RestrictInfo *rinfo = lfirst_node(RestrictInfo, lc);
+
+		if (may_be_pushed(rel, rinfo))
+			*pushed = lappend(*pushed, rinfo);
+		else
+			*others = lappend(*others, rinfo);
+	}
+}
+
+/* ---- Plan ---- */
+
+typedef struct Ranked
+{
+	RestrictInfo *rinfo;
+	double		rank;
+} Ranked;
+
+static int
+compare_ranks(const void *a, const void *b)
+{
+	double		x = ((const Ranked *) a)->rank;
+	double		y = ((const Ranked *) b)->rank;
+
+	return x < y ? -1 : x > y;
+}
+
+/*
+ * The most selective and cheapest first: by how many rows each removes for
+ * what it costs.
+ */
+static List *
+order_filters(PlannerInfo *root, RelOptInfo *rel, List *filters)
+{
+	int			n = list_length(filters);
+	Ranked	   *ranked = palloc(Max(n, 1) * sizeof(Ranked));
+	List	   *result = NIL;
+
+	for (int i = 0; i < n; i++)
+	{
+		RestrictInfo *rinfo = list_nth(filters, i);
+		Selectivity selectivity = clause_selectivity(root, (Node *) rinfo, rel->relid,
+													 JOIN_INNER, NULL);
+		QualCost	cost;
+
+		cost_qual_eval_node(&cost, (Node *) rinfo->clause, root);
+		ranked[i].rinfo = rinfo;
+		ranked[i].rank = (selectivity - 1) / (cost.per_tuple + cpu_operator_cost);
+	}
+	qsort(ranked, n, sizeof(Ranked), compare_ranks);
+	for (int i = 0; i < n; i++)
+		result = lappend(result, ranked[i].rinfo->clause);
+	return result;
+}
+
+static Plan *
+plan_scan(PlannerInfo *root, RelOptInfo *rel, CustomPath *path,
+		  List *tlist, List *clauses, List *custom_plans)
+{
+	CustomScan *scan = makeNode(CustomScan);
+	List	   *pushed;
+	List	   *others;
+
+	divide_clauses(rel, clauses, &pushed, &others);
+	scan->scan.plan.targetlist = tlist;
+	scan->scan.plan.qual = extract_actual_clauses(others, false);
+	scan->scan.scanrelid = rel->relid;
+	scan->flags = path->flags;
+	scan->custom_exprs = order_filters(root, rel, pushed);
+	scan->methods = &ledger_scan_methods;
+	return &scan->scan.plan;
+}
+
+/* ---- Paths ---- */
+
+/* A path for the rows that "outer" relations ask for, by join clauses. */
+static Path *
+make_path(PlannerInfo *root, RelOptInfo *rel, const LedgerSize *size, Relids outer,
+		  int workers)
+{
+	CustomPath *path = makeNode(CustomPath);
+	ParamPathInfo *param = get_baserel_parampathinfo(root, rel, outer);
+	List	   *clauses = rel->baserestrictinfo;
+	List	   *pushed;
+	List	   *others;
+
+	path->path.pathtype = T_CustomScan;
+	path->path.parent = rel;
+	path->path.pathtarget = rel->reltarget;
+	path->path.param_info = param;
+	path->path.parallel_aware = workers > 0;
+	path->path.parallel_safe = rel->consider_parallel;
+	path->path.parallel_workers = workers;
+	path->flags = CUSTOMPATH_SUPPORT_PROJECTION;
+	path->methods = &path_methods;
+	if (param != NULL)
+		clauses = list_concat_copy(clauses, param->ppi_clauses);
+	divide_clauses(rel, clauses, &pushed, &others);
+	ledger_scan_cost(root, rel, size, &path->path, pushed, others);
+	if (!enable_seqscan)
+		LedgerDisablePath(&path->path);
+	return &path->path;
+}
+
+/* ---- Joins ---- */
+
+/* Columns that equivalence classes relate to other relations */
+typedef struct JoinColumns
+{
+	Bitmapset  *found;			/* attribute numbers */
+	AttrNumber	wanted;			/* clauses about this one, or 0 to find out */
+} JoinColumns;
+
+static bool
+match_column(PlannerInfo *root, RelOptInfo *rel, EquivalenceClass *ec,
+			 EquivalenceMember *em, void *arg)
+{
+	JoinColumns *columns = arg;
+	Node	   *node = (Node *) em->em_expr;
+	AttrNumber	attnum;
+
+	while (node != NULL && IsA(node, RelabelType))
+		node = (Node *) ((RelabelType *) node)->arg;
+	if (node == NULL || !IsA(node, Var) || ((Var *) node)->varno != rel->relid)
+		return false;
+	attnum = ((Var *) node)->varattno;
+	if (attnum <= 0)
+		return false;
+	if (columns->wanted == 0)
+		columns->found = bms_add_member(columns->found, attnum);
+	return attnum == columns->wanted;
+}
+
+/* Add what a join clause asks to be given, unless it is there already. */
+static List *
+add_outer(PlannerInfo *root, RelOptInfo *rel, List *outers, RestrictInfo *rinfo)
+{
+	Relids		outer;
+	ListCell   *lc;
+
+	if (!join_clause_is_movable_to(rinfo, rel) || !may_be_pushed(rel, rinfo))
+		return outers;
+	outer = bms_union(rinfo->clause_relids, rel->lateral_relids);
+	outer = bms_del_member(outer, rel->relid);
+	if (bms_is_empty(outer))
+		return outers;
+	foreach(lc, outers)
+		if (bms_equal(lfirst(lc), outer))
+			return outers;
+	return lappend(outers, outer);
+}
+
+/* The sets of relations that could give us the constants of filters. */
+static List *
+find_outers(PlannerInfo *root, RelOptInfo *rel)
+{
+	JoinColumns columns = {NULL, 0};
+	List	   *outers = NIL;
+	ListCell   *lc;
+	int			attnum = -1;
+
+	foreach(lc, rel->joininfo)
+		outers = add_outer(root, rel, outers, lfirst_node(RestrictInfo, lc));
+	if (!rel->has_eclass_joins)
+		return outers;
+
+	generate_implied_equalities_for_column(root, rel, match_column, &columns, rel->lateral_referencers);
+	while ((attnum = bms_next_member(columns.found, attnum)) >= 0)
+	{
+		List	   *clauses;
+
+		columns.wanted = attnum;
+		clauses = generate_implied_equalities_for_column(root, rel, match_column, &columns,
+														 rel->lateral_referencers);
+		foreach(lc, clauses)
+			outers = add_outer(root, rel, outers, lfirst_node(RestrictInfo, lc));
+	}
+	return outers;
+}
+
+/*
+ * Core's sequential scans read all that a LedgerScan does, and more; where
+ * nothing can be left out, the two cost nearly the same.
+ */
+static List *
+without_seqscans(List *paths)
+{
+	ListCell   *lc;
+
+	foreach(lc, paths)
+		if (((Path *) lfirst(lc))->pathtype == T_SeqScan)
+			paths = foreach_delete_current(paths, lc);
+	return paths;
+}
+
+static void
+add_paths(PlannerInfo *root, RelOptInfo *rel, const LedgerSize *size)
+{
+	ListCell   *lc;
+
+	rel->pathlist = without_seqscans(rel->pathlist);
+	rel->partial_pathlist = without_seqscans(rel->partial_pathlist);
+	add_path(rel, make_path(root, rel, size, rel->lateral_relids, 0));
+	if (rel->consider_parallel && bms_is_empty(rel->lateral_relids))
+	{
+		int			workers = compute_parallel_worker(rel, rel->pages, -1,
+													  max_parallel_workers_per_gather);
+
+		if (workers > 0)
+			add_partial_path(rel, make_path(root, rel, size, NULL, workers));
+	}
+	foreach(lc, find_outers(root, rel))
+		add_path(rel, make_path(root, rel, size, lfirst(lc), 0));
+}
+
+static void
+find_size(RelOptInfo *rel, Relation relation, LedgerSize *size)
+{
+	LedgerMetaData meta;
+	double		sealed = 0;
+
+	size->relid = RelationGetRelid(relation);
+	size->segments = 0;
+	if (RelationGetNumberOfBlocks(relation) > 0 && ledger_read_meta(relation, &meta))
+	{
+		size->segments = meta.totals.segments;
+		sealed = meta.totals.entries;
+	}
+	size->tail_part = rel->tuples > sealed ? 1 - sealed / rel->tuples : 0;
+}
+
+/* Is it a plain scan of a relation, in which every row may come as it is? */
+static bool
+is_plain(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte)
+{
+	return rte->rtekind == RTE_RELATION && rte->relkind == RELKIND_RELATION && !rte->inh &&
+		rte->tablesample == NULL && !IS_DUMMY_REL(rel) &&
+		(rel->reloptkind == RELOPT_BASEREL || rel->reloptkind == RELOPT_OTHER_MEMBER_REL) &&
+		!bms_is_member(rel->relid, root->all_result_relids);
+}
+
+static void
+set_rel_pathlist(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte)
+{
+	Relation	relation;
+	LedgerSize	size;
+
+	if (prev_set_rel_pathlist)
+		prev_set_rel_pathlist(root, rel, rti, rte);
+	if (!enable_scan || !is_plain(root, rel, rte))
+		return;
+	relation = table_open(rte->relid, NoLock);
+	if (relation->rd_tableam == ledger_routine())
+	{
+		find_size(rel, relation, &size);
+		add_paths(root, rel, &size);
+	}
+	table_close(relation, NoLock);
+}
+
+void
+ledger_exec_init(void)
+{
+	DefineCustomBoolVariable("ledger.enable_scan",
+							 "Lets the planner scan ledgers by LedgerScan, which filters and skips.",
+							 NULL, &enable_scan, true, PGC_USERSET, GUC_EXPLAIN, NULL, NULL, NULL);
+	RegisterCustomScanMethods(&ledger_scan_methods);
+	prev_set_rel_pathlist = set_rel_pathlist_hook;
+	set_rel_pathlist_hook = set_rel_pathlist;
+}

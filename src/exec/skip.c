@@ -1,0 +1,480 @@
+/*-------------------------------------------------------------------------
+ *
+ * skip.c
+ *	  What zone maps and Bloom filters tell of a segment's vectors.
+ *
+ * Zone maps of numbers are asked by the operator itself, and by its family's
+ * "<=" and ">=" for "=": their order is total, NaN and infinities included.
+ * What is known of a text is bytes; that serves equality where this is one of
+ * bytes, and order in the C collation only.
+ *
+ * A map or filter is believed only if it was made of the type that the filter
+ * takes: a column's type may have changed since, without a rewrite.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/stratnum.h"
+#include "catalog/pg_type_d.h"
+#include "exec/exec_internal.h"
+#include "miscadmin.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+
+/* More elements of an array are not held against each map. */
+#define ELEMENTS_MAX	64
+
+/* A column of the segment at hand. */
+typedef struct Chunk
+{
+	const LedgerColumnEntry *entry;
+	LedgerChunk *chunk;
+	int			nrows;
+	int			nvectors;
+} Chunk;
+
+static void
+set_all(LedgerFilter *filter, LedgerTruth truth)
+{
+	memset(filter->truth, truth, sizeof(filter->truth));
+}
+
+static inline int
+vector_rows(const Chunk *chunk, int vector)
+{
+	return Min(chunk->nrows - vector * LEDGER_VECTOR_ROWS, LEDGER_VECTOR_ROWS);
+}
+
+/* ---- Order ---- */
+
+static bool
+holds(FunctionCallInfo call, Datum left, Datum right)
+{
+	Datum		result;
+
+	call->args[0].value = left;
+	call->args[0].isnull = false;
+	call->args[1].value = right;
+	call->args[1].isnull = false;
+	call->isnull = false;
+	result = FunctionCallInvoke(call);
+	return !call->isnull && DatumGetBool(result);
+}
+
+/* Values are from min to max: what of "value = constant"? */
+static LedgerTruth
+judge_equal(LedgerFilter *filter, const LedgerZone *zone, Datum constant)
+{
+	if (filter->less_equal == NULL || filter->greater_equal == NULL)
+		return LEDGER_TRUTH_SOME;
+	if (!holds(filter->less_equal, zone->min, constant) ||
+		!holds(filter->greater_equal, zone->max, constant))
+		return LEDGER_TRUTH_NONE;
+	if (holds(filter->greater_equal, zone->min, constant) &&
+		holds(filter->less_equal, zone->max, constant))
+		return LEDGER_TRUTH_ALL;
+	return LEDGER_TRUTH_SOME;
+}
+
+/* Likewise of the filter's operator; NULLs not counted. */
+static LedgerTruth
+judge_order(LedgerFilter *filter, const LedgerZone *zone, Datum constant)
+{
+	Datum		first;			/* if any value passes, this one does */
+	Datum		last;			/* and if this one does, all do */
+
+	switch (filter->strategy)
+	{
+		case BTLessStrategyNumber:
+		case BTLessEqualStrategyNumber:
+			first = zone->min;
+			last = zone->max;
+			break;
+		case BTGreaterStrategyNumber:
+		case BTGreaterEqualStrategyNumber:
+			first = zone->max;
+			last = zone->min;
+			break;
+		case BTEqualStrategyNumber:
+			return judge_equal(filter, zone, constant);
+		case LEDGER_STRATEGY_NOT_EQUAL:
+			return LEDGER_TRUTH_ALL - judge_equal(filter, zone, constant);
+		default:
+			return LEDGER_TRUTH_SOME;
+	}
+	if (!holds(filter->call, first, constant))
+		return LEDGER_TRUTH_NONE;
+	return holds(filter->call, last, constant) ? LEDGER_TRUTH_ALL : LEDGER_TRUTH_SOME;
+}
+
+/* Of a few constants, what is best for any row; of many, nobody looks. */
+static LedgerTruth
+judge_zone(LedgerFilter *filter, const LedgerZone *zone)
+{
+	const LedgerConstants *constants = &filter->constants;
+	LedgerTruth truth = LEDGER_TRUTH_NONE;
+
+	if (constants->n > ELEMENTS_MAX)
+		return LEDGER_TRUTH_SOME;
+	for (int i = 0; i < constants->n && truth == LEDGER_TRUTH_NONE; i++)
+		truth = judge_order(filter, zone, constants->values[i]);
+	return truth;
+}
+
+static LedgerTruth
+judge_boolean(const LedgerFilter *filter, const LedgerZone *zone)
+{
+	bool		min = DatumGetBool(zone->min) != filter->negate;
+	bool		max = DatumGetBool(zone->max) != filter->negate;
+
+	if (min != max)
+		return LEDGER_TRUTH_SOME;
+	return min ? LEDGER_TRUTH_ALL : LEDGER_TRUTH_NONE;
+}
+
+static void
+judge_zones(LedgerFilter *filter, const Chunk *chunk)
+{
+	for (int v = 0; v < chunk->nvectors; v++)
+	{
+		LedgerZone	zone;
+		LedgerTruth truth;
+
+		ledger_chunk_zone(chunk->chunk, v, &zone);
+		if (!zone.valid)
+			continue;
+		truth = filter->kind == LEDGER_FILTER_BOOL ? judge_boolean(filter, &zone) :
+			judge_zone(filter, &zone);
+		if (truth == LEDGER_TRUTH_ALL && zone.nulls > 0)
+			truth = LEDGER_TRUTH_SOME;
+		filter->truth[v] = truth;
+	}
+}
+
+/* ---- Bytes ---- */
+
+/*
+ * Where bytes are beside a zone's values: below all (-1), above all (1), or
+ * nobody knows (0).  Where eight bytes differ, what they are cut from differs
+ * in the same sense.
+ */
+static int
+place_of(const LedgerTextZone *zone, const LedgerString *string)
+{
+	Size		prefix = zone->prefix_length;
+	uint8		eight[8] = {0};
+	int			order = memcmp(string->data, zone->prefix, Min(string->len, prefix));
+
+	if (order != 0)
+		return order < 0 ? -1 : 1;
+	if (string->len < prefix)
+		return -1;
+	memcpy(eight, string->data + prefix, Min(string->len - prefix, 8));
+	if (memcmp(eight, zone->min, 8) < 0)
+		return -1;
+	return memcmp(eight, zone->max, 8) > 0 ? 1 : 0;
+}
+
+/* Can a value of the zone begin with the filter's prefix? */
+static bool
+may_begin(const LedgerTextZone *zone, const LedgerConstants *constants)
+{
+	int			len = constants->prefix_len;
+	int			common = Min(len, zone->prefix_length);
+	uint8		least[8];
+	uint8		greatest[8];
+
+	if (memcmp(zone->prefix, constants->prefix, common) != 0)
+		return false;
+	if (len <= zone->prefix_length)
+		return true;
+	memset(least, 0, 8);
+	memset(greatest, 0xFF, 8);
+	memcpy(least, constants->prefix + common, Min(len - common, 8));
+	memcpy(greatest, constants->prefix + common, Min(len - common, 8));
+	return memcmp(greatest, zone->min, 8) >= 0 && memcmp(least, zone->max, 8) <= 0;
+}
+
+static LedgerTruth
+judge_string(const LedgerFilter *filter, const LedgerTextZone *zone, Datum constant)
+{
+	LedgerString string = ledger_string_of(&filter->input, constant);
+	int			place = place_of(zone, &string);
+
+	if (place == 0)
+		return LEDGER_TRUTH_SOME;
+	switch (filter->strategy)
+	{
+		case BTEqualStrategyNumber:
+			return LEDGER_TRUTH_NONE;
+		case LEDGER_STRATEGY_NOT_EQUAL:
+			return LEDGER_TRUTH_ALL;
+		case BTLessStrategyNumber:
+		case BTLessEqualStrategyNumber:
+			if (filter->ordered_bytes)
+				return place > 0 ? LEDGER_TRUTH_ALL : LEDGER_TRUTH_NONE;
+			return LEDGER_TRUTH_SOME;
+		case BTGreaterStrategyNumber:
+		case BTGreaterEqualStrategyNumber:
+			if (filter->ordered_bytes)
+				return place < 0 ? LEDGER_TRUTH_ALL : LEDGER_TRUTH_NONE;
+			return LEDGER_TRUTH_SOME;
+		default:
+			return LEDGER_TRUTH_SOME;
+	}
+}
+
+static LedgerTruth
+judge_text_zone(const LedgerFilter *filter, const LedgerTextZone *zone)
+{
+	const LedgerConstants *constants = &filter->constants;
+	LedgerTruth truth = LEDGER_TRUTH_NONE;
+
+	if (constants->prefix != NULL)
+		return may_begin(zone, constants) ? LEDGER_TRUTH_SOME : LEDGER_TRUTH_NONE;
+	if (filter->strategy == LEDGER_STRATEGY_NONE || constants->n > ELEMENTS_MAX)
+		return LEDGER_TRUTH_SOME;
+	for (int i = 0; i < constants->n && truth == LEDGER_TRUTH_NONE; i++)
+		truth = judge_string(filter, zone, constants->values[i]);
+	return truth;
+}
+
+static void
+judge_text_zones(LedgerFilter *filter, const Chunk *chunk)
+{
+	for (int v = 0; v < chunk->nvectors; v++)
+	{
+		LedgerTextZone text;
+		LedgerZone	zone;
+		LedgerTruth truth;
+
+		ledger_chunk_text_zone(chunk->chunk, v, &text);
+		if (!text.valid)
+			continue;
+		ledger_chunk_zone(chunk->chunk, v, &zone);
+		truth = judge_text_zone(filter, &text);
+		if (truth == LEDGER_TRUTH_ALL && zone.nulls > 0)
+			truth = LEDGER_TRUTH_SOME;
+		filter->truth[v] = truth;
+	}
+}
+
+/* ---- NULLs ---- */
+
+static void
+judge_nulls(LedgerFilter *filter, const Chunk *chunk)
+{
+	for (int v = 0; v < chunk->nvectors; v++)
+	{
+		LedgerZone	zone;
+
+		ledger_chunk_zone(chunk->chunk, v, &zone);
+		if (zone.nulls == 0)
+			filter->truth[v] = filter->negate ? LEDGER_TRUTH_ALL : LEDGER_TRUTH_NONE;
+		else if (zone.nulls == (uint32) vector_rows(chunk, v))
+			filter->truth[v] = filter->negate ? LEDGER_TRUTH_NONE : LEDGER_TRUTH_ALL;
+	}
+}
+
+/* Where all are NULL, only IS NULL is true. */
+static void
+judge_empty_vectors(LedgerFilter *filter, const Chunk *chunk)
+{
+	for (int v = 0; v < chunk->nvectors; v++)
+	{
+		LedgerZone	zone;
+
+		ledger_chunk_zone(chunk->chunk, v, &zone);
+		if (zone.nulls == (uint32) vector_rows(chunk, v))
+			filter->truth[v] = LEDGER_TRUTH_NONE;
+	}
+}
+
+/* ---- Bloom filters ---- */
+
+static bool
+is_text(Oid type)
+{
+	return type == TEXTOID || type == VARCHAROID;
+}
+
+/* Does the chunk's filter hash as the operator compares? */
+static bool
+hashes_alike(const LedgerFilter *filter, Oid type)
+{
+	Oid			right = filter->righttype;
+
+	if (filter->strategy != BTEqualStrategyNumber)
+		return false;
+	if (filter->method == LEDGER_METHOD_INTEGER &&
+		(type == INT2OID || type == INT4OID || type == INT8OID))
+		return right == INT2OID || right == INT4OID || right == INT8OID;
+	if (filter->method == LEDGER_METHOD_FLOAT)
+		return type == FLOAT4OID || type == FLOAT8OID;
+	if (is_text(type) || is_text(right))
+		return is_text(type) && is_text(right) && filter->by_bytes;
+	if (type != right || type != filter->input.typid)
+		return false;
+	return !OidIsValid(filter->collation) || get_collation_isdeterministic(filter->collation);
+}
+
+/* The constants' hashes, made once for chunks of a type. */
+static bool
+make_hashes(LedgerFilter *filter, const LedgerColumnEntry *entry)
+{
+	LedgerConstants *constants = &filter->constants;
+	LedgerColumnType type;
+	MemoryContext context;
+
+	if (constants->hashes != NULL && constants->hashed_for == entry->typid)
+		return true;
+	memset(&type, 0, sizeof(type));
+	type.typid = is_text(entry->typid) ? entry->typid : filter->righttype;
+	type.collation = entry->collation;
+	get_typlenbyvalalign(type.typid, &type.attlen, &type.attbyval, &type.attalign);
+	context = GetMemoryChunkContext(constants->values);
+	if (constants->hashes == NULL)
+		constants->hashes = MemoryContextAlloc(context, constants->n * sizeof(uint64));
+	for (int i = 0; i < constants->n; i++)
+		if (!ledger_value_hash(&type, constants->values[i], &constants->hashes[i]))
+		{
+			constants->hashed_for = InvalidOid;
+			return false;
+		}
+	constants->hashed_for = entry->typid;
+	return true;
+}
+
+static void
+ask_bloom(LedgerFilter *filter, const Chunk *chunk)
+{
+	const LedgerConstants *constants = &filter->constants;
+
+	if (constants->n > ELEMENTS_MAX || !ledger_chunk_has_filter(chunk->chunk) ||
+		!hashes_alike(filter, chunk->entry->typid) || !make_hashes(filter, chunk->entry))
+		return;
+	for (int i = 0; i < constants->n; i++)
+		if (ledger_chunk_may_contain(chunk->chunk, constants->hashes[i]))
+			return;
+	set_all(filter, LEDGER_TRUTH_NONE);
+	filter->by_bloom = true;
+}
+
+/* ---- Filters ---- */
+
+static bool
+any_vector_left(const LedgerFilter *filter, int nvectors)
+{
+	for (int v = 0; v < nvectors; v++)
+		if (filter->truth[v] != LEDGER_TRUTH_NONE)
+			return true;
+	return false;
+}
+
+static bool
+is_text_zone_of(const LedgerFilter *filter, Oid type)
+{
+	if (!filter->by_bytes)
+		return false;
+	return is_text(type) ? is_text(filter->input.typid) : type == filter->input.typid;
+}
+
+static void
+judge_chunk(LedgerFilter *filter, const Chunk *chunk)
+{
+	if (filter->kind == LEDGER_FILTER_NULL)
+	{
+		judge_nulls(filter, chunk);
+		return;
+	}
+	judge_empty_vectors(filter, chunk);
+	if (is_text_zone_of(filter, chunk->entry->typid))
+		judge_text_zones(filter, chunk);
+	else if (chunk->entry->typid == filter->input.typid &&
+			 (filter->strategy != LEDGER_STRATEGY_NONE || filter->kind == LEDGER_FILTER_BOOL))
+		judge_zones(filter, chunk);
+	if (filter->kind != LEDGER_FILTER_BOOL && any_vector_left(filter, chunk->nvectors))
+		ask_bloom(filter, chunk);
+}
+
+/* A column whose value is the same in all rows. */
+static void
+judge_single(LedgerFilter *filter, Datum value, bool isnull)
+{
+	set_all(filter, ledger_filter_match_one(filter, value, isnull) ?
+			LEDGER_TRUTH_ALL : LEDGER_TRUTH_NONE);
+}
+
+static void
+judge_column(LedgerFilter *filter, LedgerSegmentReader *reader, Relation rel)
+{
+	const LedgerSegmentRoot *root = ledger_reader_root(reader);
+	int			column = filter->input.attnum - 1;
+	Chunk		chunk;
+
+	if (filter->constants.never)
+	{
+		set_all(filter, LEDGER_TRUTH_NONE);
+		return;
+	}
+	if (column >= root->ncolumns)
+	{
+		Datum		value;
+		bool		isnull;
+
+		ledger_missing_value(RelationGetDescr(rel), column, &value, &isnull);
+		judge_single(filter, value, isnull);
+		return;
+	}
+	chunk.entry = ledger_reader_column(reader, rel, column);
+	if (chunk.entry->length == 0)
+	{
+		judge_single(filter, (Datum) 0, true);
+		return;
+	}
+	/* such is an error, for who decodes it */
+	if (chunk.entry->attlen != filter->input.typlen ||
+		(chunk.entry->attbyval != 0) != filter->input.typbyval)
+		return;
+	chunk.chunk = ledger_reader_chunk(reader, rel, column);
+	chunk.nrows = root->nrows;
+	chunk.nvectors = (root->nrows + LEDGER_VECTOR_ROWS - 1) / LEDGER_VECTOR_ROWS;
+	judge_chunk(filter, &chunk);
+}
+
+/* AND is the least of what its arguments say, OR the greatest. */
+static void
+judge_arguments(LedgerFilter *filter, LedgerSegmentReader *reader, Relation rel)
+{
+	bool		is_and = filter->kind == LEDGER_FILTER_AND;
+
+	set_all(filter, is_and ? LEDGER_TRUTH_ALL : LEDGER_TRUTH_NONE);
+	for (int i = 0; i < filter->nargs; i++)
+	{
+		LedgerFilter *arg = filter->args[i];
+
+		ledger_filter_judge(arg, reader, rel);
+		filter->by_bloom |= arg->by_bloom;
+		for (int v = 0; v < LEDGER_VECTORS_MAX; v++)
+			filter->truth[v] = is_and ? Min(filter->truth[v], arg->truth[v]) :
+				Max(filter->truth[v], arg->truth[v]);
+	}
+}
+
+/*
+ * Find out what can be said of each vector of a segment, with nothing decoded.
+ */
+void
+ledger_filter_judge(LedgerFilter *filter, LedgerSegmentReader *reader, Relation rel)
+{
+	check_stack_depth();
+	filter->by_bloom = false;
+	if (filter->kind == LEDGER_FILTER_AND || filter->kind == LEDGER_FILTER_OR)
+	{
+		judge_arguments(filter, reader, rel);
+		return;
+	}
+	set_all(filter, LEDGER_TRUTH_SOME);
+	judge_column(filter, reader, rel);
+}
