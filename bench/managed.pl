@@ -13,6 +13,7 @@ my $seconds = int($SECONDS / 2) || 1;
 # Its parts, which are sections of their own, too
 our @managed = (
 	[ batches => \&batches_section ],
+	[ single => \&single_section ],
 	[ instructions => \&instructions_section ],
 	[ partitions => \&partitions_section ],
 	[ missing => \&missing_section ],
@@ -194,21 +195,57 @@ sub batches_section
 		[ 'of INSERT', ratio(@sealed_cpu{$best, 'values'}), '<=', 0.4 ]);
 	report('  CPU us an entry, of JSON', { heap4 => $c{populate}, ledger => $c{append_json} });
 
-	my %single;
-	for my $run (1 .. $RUNS)
-	{
-		for my $form ($run % 2 ? qw(values append_row) : qw(append_row values))
-		{
-			my $kind = $form{$form} || 'ledger';
-			create_days("p_$kind", $kind, $days);
-			$s->run('CHECKPOINT');
-			push @{ $single{$kind} }, batch($form, "p_$kind", $spread, 1, $CLIENTS, $seconds);
-		}
-	}
-	report("single entries, $CLIENTS clients: tps", { map { $_ => median(@{ $single{$_} }) } keys %single },
-		[ 'of INSERT', ratio(@single{qw(ledger heap4)}), '>=', 1.25 ]);
 	$s->run('DROP TABLE p_heap4, p_ledger');
 	unlink $spread;
+}
+
+#
+# Single entries over three partitions
+#
+
+# Into partitions that were just made, whose indexes are small; into ones that hold
+# the entries of src already, as those of a running platform do; and the latter
+# without waiting for the disk at each commit.
+sub single_section
+{
+	$s->run("SET timezone = 'UTC'");
+	my $spread = spread_file();
+	my $days = spread_days();
+	single_rows($spread, $days, 'into empty partitions', 0);
+	single_rows($spread, $days, "into partitions that hold $NSRC entries", 1);
+	# what a transaction costs here that writes a few bytes of WAL and no more
+	report('  tps of the least transaction that writes',
+		{ heap => pgbench("SELECT pg_logical_emit_message(true, '', '');\n", "-T $seconds")->{tps} });
+	local $ENV{PGOPTIONS} = "$ENV{PGOPTIONS} -c synchronous_commit=off";
+	single_rows($spread, $days, 'the same, synchronous_commit = off', 1);
+	$s->run('DROP TABLE p_heap4, p_ledger');
+	unlink $spread;
+}
+
+sub single_rows
+{
+	my ($spread, $days, $name, $held) = @_;
+	my %form = (heap4 => 'values', ledger => 'append_row');
+	my (%rate, %wal);
+	for my $run (1 .. $RUNS)
+	{
+		for my $kind ($run % 2 ? qw(heap4 ledger) : qw(ledger heap4))
+		{
+			create_days("p_$kind", $kind, $days);
+			batch($kind eq 'heap4' ? 'values' : 'append_ndjson', "p_$kind", $spread, $BATCH, $CLIENTS, 0, '-1') if $held;
+			$s->run("VACUUM ANALYZE p_$kind");
+			$s->run('CHECKPOINT');
+			my $before = $s->run("SELECT count(*) FROM p_$kind");
+			my $lsn = lsn();
+			push @{ $rate{$kind} }, batch($form{$kind}, "p_$kind", $spread, 1, $CLIENTS, $seconds);
+			my $wal = wal_since($lsn);
+			push @{ $wal{$kind} }, $wal / ($s->run("SELECT count(*) FROM p_$kind") - $before);
+		}
+	}
+	printf "single entries, $CLIENTS clients, $name\n";
+	report('  tps', { map { $_ => median(@{ $rate{$_} }) } keys %rate },
+		[ 'of INSERT', ratio(@rate{qw(ledger heap4)}), '>=', 1.25 ]);
+	report('  WAL bytes an entry', { map { $_ => median(@{ $wal{$_} }) } keys %wal });
 }
 
 # Instructions in user mode, counted by valgrind, as machines without counters
