@@ -139,7 +139,7 @@ typedef enum LedgerSlotState
 
 /* Every snapshot sees the slot's rows; their xmins are gone. */
 #define LEDGER_ENTRY_FROZEN			0x01
-/* All rows have xmin newest_xid (a bulk writer's); there are no xmin blocks. */
+/* All rows have xmin newest_xid; there are no xmin blocks, or they are free. */
 #define LEDGER_ENTRY_ONE_XMIN		0x02
 /* There are gaps (rows of aborted transactions) in it. */
 #define LEDGER_ENTRY_GAPS			0x04

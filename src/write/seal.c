@@ -759,6 +759,33 @@ publish(SealState *state, BlockNumber root, uint64 segment, uint32 nblocks)
 						   &change, -state->nslots);
 }
 
+/*
+ * If all rows have one xmin, which the entries tell then, the segment needs no
+ * block for xmins.
+ */
+static void
+note_one_xmin(SealState *state)
+{
+	LedgerRowSet *rows = &state->rows;
+	TransactionId xmin = InvalidTransactionId;
+
+	for (int i = 0; i < rows->nrows; i++)
+	{
+		if (rows->tuples[i] == NULL)
+			continue;
+		if (!TransactionIdIsValid(xmin))
+			xmin = rows->xmins[i];
+		else if (rows->xmins[i] != xmin)
+			return;
+	}
+	if (!TransactionIdIsNormal(xmin))
+		return;
+	for (int i = 0; i < state->nslots; i++)
+		state->entries[i].flags |= LEDGER_ENTRY_ONE_XMIN;
+	pfree(rows->xmins);
+	rows->xmins = NULL;
+}
+
 /* A segment to be written */
 typedef struct WriteWork
 {
@@ -835,6 +862,7 @@ ledger_seal_some(Relation rel, bool only_full)
 		uint32		nblocks;
 		BlockNumber root;
 
+		note_one_xmin(&state);
 		root = write_safely(&state, segment, &nblocks);
 		publish(&state, root, segment, nblocks);
 		result = 0;
