@@ -179,6 +179,13 @@ AS 'MODULE_PATHNAME', 'ledger_get_option';
 COMMENT ON FUNCTION ledger.get_option(regclass, text) IS
 	'the value of an option that holds for a ledger or partitioned table: its own, that of the nearest table above it, or the default';
 
+CREATE FUNCTION ledger.has_token(haystack text, token text)
+RETURNS boolean
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'ledger_text_has_token';
+COMMENT ON FUNCTION ledger.has_token(text, text) IS
+	'whether a text has a token: a longest run of letters, digits and _, where all characters beyond ASCII count as letters; compared by bytes, so case matters. False if the token is empty or has other characters.';
+
 CREATE TABLE ledger.batches (
 	ledger regclass,
 	source text,

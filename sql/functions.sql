@@ -130,4 +130,17 @@ ROLLBACK;
 SELECT * FROM ledger.stats('pg_class');
 SELECT ledger.seal('pg_class');
 SELECT ledger.seal('nothing');
+
+-- tokens, against a regular expression of what they are
+CREATE TABLE words (haystack text, token text);
+INSERT INTO words VALUES ('GET /bots/17: timeout', 'timeout'), ('GET /bots/17: timeout', 'time'), ('GET /bots/17: timeout', '17'),
+	('timeout', 'timeout'), ('Timeout', 'timeout'), ('a_b c', 'a_b'), ('a_b c', 'b'), ('a b c', 'a b'), ('', ''), ('a', ''), ('', 'a'),
+	('aa aaa a', 'a'), ('aaa', 'a'), (NULL, 'a'), ('a', NULL), ('x-1.5', '1'), ('x-1.5', '1.5'), ('tab' || chr(9) || 'word', 'word'),
+	('caf' || chr(233) || ' noir', 'caf'), ('caf' || chr(233) || ' noir', 'caf' || chr(233)), ('caf' || chr(233) || ' noir', chr(233)), ('a' || chr(8212) || 'b', 'b');
+INSERT INTO words SELECT haystack || repeat(' filler', 5000), token FROM words WHERE haystack <> '';
+SELECT count(*) AS differ FROM words WHERE ledger.has_token(haystack, token) IS DISTINCT FROM
+	CASE WHEN haystack IS NULL OR token IS NULL THEN NULL
+	ELSE token ~ '^[^\u0001-\u002f\u003a-\u0040\u005b-\u005e\u0060\u007b-\u007f]+$' AND token = ANY (regexp_split_to_array(haystack, '[\u0001-\u002f\u003a-\u0040\u005b-\u005e\u0060\u007b-\u007f]+')) END;
+SELECT haystack, token, ledger.has_token(haystack, token) FROM words WHERE length(haystack) < 100 AND octet_length(haystack) = length(haystack) ORDER BY 1, 2;
+SELECT provolatile, proisstrict, proparallel FROM pg_proc WHERE oid = 'ledger.has_token(text, text)'::regprocedure;
 DROP SCHEMA functions CASCADE;
