@@ -308,4 +308,17 @@ BEGIN;
 SELECT keys.k, parts.t FROM keys JOIN parts ON parts.id = keys.k WHERE parts.t = 'row 1' FOR UPDATE OF keys;
 SELECT t FROM parts WHERE id = 7 FOR SHARE;
 COMMIT;
+
+-- a timestamp beside one with time zone: not in order where the clock leaps
+CREATE TABLE leap_h (ts timestamp) USING heap;
+CREATE TABLE leap (ts timestamp) USING ledger;
+INSERT INTO leap_h SELECT timestamp '2026-03-08 02:55' + k * interval '1 s' FROM generate_series(1, 1500) k;
+INSERT INTO leap SELECT * FROM leap_h;
+SELECT ledger.seal('leap');
+SET timezone = 'America/New_York';
+SELECT count(*) FROM leap_h WHERE ts < timestamptz '2026-03-08 07:01+00';
+SELECT count(*) FROM leap WHERE ts < timestamptz '2026-03-08 07:01+00';
+SELECT count(*) FROM leap WHERE ts = timestamptz '2026-03-08 07:01+00';
+SET timezone = 'UTC';
+DROP TABLE leap_h, leap;
 DROP SCHEMA filter CASCADE;

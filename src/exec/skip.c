@@ -380,6 +380,16 @@ is_text_zone_of(const LedgerFilter *filter, Oid type)
 	return is_text(type) ? is_text(filter->input.typid) : type == filter->input.typid;
 }
 
+/*
+ * A timestamp of the hour that is left out in spring is taken for one of the
+ * hour after, so that it comes after timestamps that are greater.
+ */
+static bool
+is_ordered(const LedgerFilter *filter)
+{
+	return !(filter->input.typid == TIMESTAMPOID && filter->righttype == TIMESTAMPTZOID);
+}
+
 static void
 judge_chunk(LedgerFilter *filter, const Chunk *chunk)
 {
@@ -391,7 +401,7 @@ judge_chunk(LedgerFilter *filter, const Chunk *chunk)
 	judge_empty_vectors(filter, chunk);
 	if (is_text_zone_of(filter, chunk->entry->typid))
 		judge_text_zones(filter, chunk);
-	else if (chunk->entry->typid == filter->input.typid &&
+	else if (chunk->entry->typid == filter->input.typid && is_ordered(filter) &&
 			 (filter->strategy != LEDGER_STRATEGY_NONE || filter->kind == LEDGER_FILTER_BOOL))
 		judge_zones(filter, chunk);
 	if (filter->kind != LEDGER_FILTER_BOOL && any_vector_left(filter, chunk->nvectors))
