@@ -246,6 +246,13 @@ BEGIN
 	RETURN checked;
 END $$;
 SELECT check_codes();
+-- a value that makes the pattern an error, of rows that are skipped
+CREATE TABLE eh (id int, x text) USING heap;
+CREATE TABLE el (LIKE eh) USING ledger;
+INSERT INTO eh SELECT k, md5((CASE WHEN k BETWEEN 1000 AND 1100 THEN 9 ELSE hashint4(k) & 7 END)::text) FROM generate_series(0, 8999) k;
+INSERT INTO el SELECT * FROM eh ORDER BY id;
+SELECT ledger.seal('el') >= 0 AS sealed;
+SELECT oracle.query('SELECT count(*), sum(id) FROM e# WHERE id >= 5000 AND x LIKE (SELECT ''45c4\'')');
 
 -- Plans
 SET max_parallel_workers_per_gather = 0;
