@@ -186,6 +186,74 @@ ALTER TABLE h ALTER tc TYPE text COLLATE nocase;
 ALTER TABLE l ALTER i4 TYPE oid USING i4::oid;
 SELECT oracle.query('SELECT count(*) FROM # WHERE v = ''a1'''), oracle.query('SELECT count(*) FROM # WHERE tc = ''P00000100'''), oracle.query('SELECT count(*) FROM # WHERE i4 > 1000');
 
+-- Dictionaries: filters on codes, of columns with few distinct values, some NULL
+CREATE TABLE dh (id int, t text, nd text COLLATE nocase, c char(6), n numeric, a int[], y bytea, one text, part text, none text, b bool) USING heap;
+CREATE TABLE dl (LIKE dh) USING ledger;
+CREATE FUNCTION few(start int, n int) RETURNS SETOF dh LANGUAGE sql AS $$
+	SELECT k, CASE WHEN k < 100 THEN 'zzz' WHEN k % 11 > 0 THEN 'val-' || chr(97 + (hashint4(k) & 7)) || repeat('q', hashint4(k) & 7) END, CASE WHEN k % 13 > 0 THEN word((hashint4(k + 1) & 15) / 16.0) END,
+		word((hashint4(k + 2) & 15) / 16.0)::char(6), CASE WHEN k % 7 > 0 THEN (hashint4(k + 3) & 3)::numeric + CASE WHEN k % 2 = 0 THEN 0.0 ELSE 0.00 END END,
+		CASE WHEN k % 3 > 0 THEN ARRAY[hashint4(k + 4) & 3, NULL, hashint4(k + 5) & 3] END, decode(md5((hashint4(k + 6) & 255)::text), 'hex'), 'one', CASE WHEN k > 3000 THEN 'some' END, NULL::text, k % 4 = 0
+	FROM generate_series(start, start + n - 1) k
+$$;
+INSERT INTO dh SELECT * FROM few(0, 9000);
+INSERT INTO dl SELECT * FROM few(0, 9000);
+SELECT ledger.seal('dl') >= 0 AS sealed;
+SELECT column_name, bool_and(encoding = 'dictionary') AS codes FROM ledger.chunks('dl') WHERE column_name IN ('nd', 'c', 'n', 'a', 'y') GROUP BY column_name ORDER BY column_name COLLATE "C";
+-- of a transaction that is not over, and of a tail
+BEGIN;
+SAVEPOINT a;
+INSERT INTO dl SELECT * FROM few(9000, 2500);
+ROLLBACK TO a;
+INSERT INTO dh SELECT * FROM few(9000, 3000);
+INSERT INTO dl SELECT * FROM few(9000, 3000);
+COMMIT;
+INSERT INTO dh SELECT * FROM few(12000, 50);
+INSERT INTO dl SELECT * FROM few(12000, 50);
+ANALYZE dh, dl;
+CREATE TABLE tests (test text);
+INSERT INTO tests SELECT format('%s %s %s', col, op, val) FROM unnest('{=,<>,<,<=,>,>=}'::text[]) op,
+	(VALUES ('t', '''val-dqqq'''), ('t', '''val-dd'''), ('t', '''zzz'''), ('t', '''a'''), ('t', 'NULL'), ('nd', '''AB'''), ('nd', '''É'''), ('nd', '''nothing'''), ('c', '''a'''), ('c', '''abc'''),
+		('n', '2'), ('n', '2.5'), ('n', '''NaN'''), ('a', '''{1,NULL,2}'''), ('a', '''{}'''), ('y', 'decode(md5(''77''), ''hex'')'), ('y', '''\x77'''), ('one', '''one'''), ('one', '''on'''),
+		('part', '''some'''), ('part', '''soma'''), ('none', '''x''')) x (col, val);
+INSERT INTO tests SELECT col || ' ' || test FROM unnest('{t,c,one,part,none}'::text[]) col,
+	unnest(ARRAY['LIKE ''val-%''', 'LIKE ''%-dqqq''', 'LIKE ''_n%''', 'ILIKE ''VAL-DQQQ''', 'NOT LIKE ''%dqqq''', '~ ''[bdf]q+$''', '~* ''^A''', 'LIKE ''''', 'LIKE ''%e''']) test;
+INSERT INTO tests SELECT col || ' ' || test FROM unnest('{t,nd,c,n,a,y,one,part,none,b}'::text[]) col, unnest('{IS NULL,IS NOT NULL}'::text[]) test;
+INSERT INTO tests VALUES ('t IN (''val-bq'', ''val-i'', ''val-bb'', NULL)'), ('t IN (''val-bb'', ''val-bc'')'), ('nd IN (''ABC'', ''zz'')'), ('c IN (''a'', ''zz'', ''q'')'), ('n IN (1, 3.00, 9)'),
+	('t BETWEEN ''val-cqq'' AND ''val-eqqqq'''), ('nd BETWEEN ''a'' AND ''abc'''), ('NOT b'), ('t <> ALL (ARRAY[''val-bq'', ''val-cqq''])'),
+	('id >= 5000 AND t LIKE (SELECT ''zz\'')'), ('id >= 8000 AND (t = ''zzz'' OR nd = ''ab'')');
+-- the pattern is an error for values that other rows have only; others alone, and in trees
+CREATE FUNCTION check_codes() RETURNS int LANGUAGE plpgsql AS $$
+DECLARE
+	q text;
+	v text;
+	checked int := 0;
+BEGIN
+	FOR q IN SELECT test FROM tests UNION ALL
+		SELECT format('(%s %s (%s %s %s))', x, o[1], y, o[2], z)
+		FROM (SELECT pick(array_agg(test)) AS x, pick(array_agg(test)) AS y, pick(array_agg(test)) AS z, k FROM tests, generate_series(1, 150) k WHERE test NOT LIKE 'id%' GROUP BY k) q,
+			unnest(ARRAY[k]) i, LATERAL (SELECT CASE i % 3 WHEN 0 THEN '{OR,AND}'::text[] WHEN 1 THEN '{AND,OR}' ELSE '{OR,OR}' END AS o) p
+	LOOP
+		FOR k IN 1 .. 2 LOOP
+			PERFORM set_config('ledger.enable_scan', (k = 1)::text, false);
+			v := oracle.query(format('SELECT count(*), sum(id), min(t), max(nd COLLATE "C"), count(c), sum(n) FROM d# WHERE %s', q));
+			IF v NOT LIKE 'same%' THEN RAISE WARNING '%: %', q, v; END IF;
+			checked := checked + 1;
+		END LOOP;
+		v := oracle.query(format('SELECT id, one, part FROM (SELECT * FROM d# WHERE %s ORDER BY id LIMIT 20) x', q));
+		IF v NOT LIKE 'same%' THEN RAISE WARNING '%: %', q, v; END IF;
+	END LOOP;
+	RESET ledger.enable_scan;
+	RETURN checked;
+END $$;
+SELECT check_codes();
+-- a value that makes the pattern an error, of rows that are skipped
+CREATE TABLE eh (id int, x text) USING heap;
+CREATE TABLE el (LIKE eh) USING ledger;
+INSERT INTO eh SELECT k, md5((CASE WHEN k BETWEEN 1000 AND 1100 THEN 9 ELSE hashint4(k) & 7 END)::text) FROM generate_series(0, 8999) k;
+INSERT INTO el SELECT * FROM eh ORDER BY id;
+SELECT ledger.seal('el') >= 0 AS sealed;
+SELECT oracle.query('SELECT count(*), sum(id) FROM e# WHERE id >= 5000 AND x LIKE (SELECT ''45c4\'')');
+
 -- Plans
 SET max_parallel_workers_per_gather = 0;
 CREATE FUNCTION plan(query text) RETURNS SETOF text LANGUAGE plpgsql AS $$
@@ -211,6 +279,17 @@ SELECT plan('SELECT id FROM p WHERE t LIKE ''row 0110%'' AND id % 2 = 0 AND (n =
 SELECT plan('SELECT count(*) FROM p');
 SELECT plan('SELECT id FROM p WHERE id IN (5, 16000, 99999) OR t > ''row 02''');
 SELECT plan('SELECT id FROM p WHERE k = NULL::text || ''x''');
+-- what dictionaries say: here a segment has none of the values, and there some rows
+CREATE TABLE dp (id int, t text) USING ledger;
+INSERT INTO dp SELECT i, CASE WHEN i % 10 > 0 THEN md5((hashint4(i) & 7)::text) END FROM generate_series(0, 8191) i;
+SELECT ledger.seal('dp') >= 0 AS sealed;
+ANALYZE dp;
+SELECT plan('SELECT id FROM dp WHERE t = repeat(''7'', 32)');
+SELECT plan('SELECT id FROM dp WHERE id < 2000 AND (t = repeat(''7'', 32) OR t IN (repeat(''8'', 32), repeat(''9'', 32)))');
+SELECT plan('SELECT id FROM dp WHERE t LIKE ''77%'' AND id < 2000');
+SELECT plan('SELECT count(*) FROM dp WHERE t = md5(''3'')');
+-- keys of each rescan
+SELECT k, (SELECT count(*) FROM dp WHERE t = md5(k)) FROM unnest('{1,11,NULL,2,1}'::text[]) k;
 EXPLAIN (COSTS OFF, VERBOSE) SELECT t FROM p WHERE NOT (n > 1) AND ctid <> '(0,1)';
 CREATE FUNCTION json_plan() RETURNS json LANGUAGE plpgsql AS $$
 DECLARE

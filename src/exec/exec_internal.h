@@ -104,6 +104,7 @@ typedef struct LedgerFilter
 	bool		by_bytes;		/* equality of the operator is that of bytes */
 	bool		ordered_bytes;	/* and so is order */
 	bool		is_like;		/* the constant is a pattern for LIKE */
+	bool		cannot_fail;	/* so it may see values of rows nobody sees */
 
 	/* executor */
 	ExprState  *state;			/* of the constant */
@@ -115,6 +116,8 @@ typedef struct LedgerFilter
 	/* of the segment at hand, by vector */
 	uint8		truth[LEDGER_VECTORS_MAX];
 	bool		by_bloom;		/* that none passes is the Bloom filter's word */
+	bool		by_codes;		/* or that of the dictionary's values */
+	uint8	   *known;			/* by code, what is known; NULL: codes are not used */
 } LedgerFilter;
 
 extern LedgerFilter *ledger_filter_of_clause(Node *clause, Index relid);
@@ -139,13 +142,25 @@ typedef struct LedgerFilterRows
 
 extern int	ledger_filter_match(LedgerFilter *filter, const LedgerFilterRows *source,
 								uint16 *rows, int nrows);
+extern int	ledger_filter_match_values(LedgerFilter *filter, const Datum *values,
+									   const bool *isnull, uint16 *rows, int n);
+extern bool ledger_filter_match_one(LedgerFilter *filter, Datum value, bool isnull);
 extern void ledger_missing_value(TupleDesc desc, int column, Datum *value, bool *isnull);
 
 /* ---- skip.c: vectors ---- */
 
 extern void ledger_filter_judge(LedgerFilter *filter, LedgerSegmentReader *reader,
 								Relation rel);
-extern bool ledger_filter_match_one(LedgerFilter *filter, Datum value, bool isnull);
+extern void ledger_filter_join_truths(LedgerFilter *filter);
+
+/* ---- codes.c: codes of dictionaries ---- */
+
+extern void ledger_filter_forget_codes(LedgerFilter *filter);
+extern void ledger_filter_prepare_codes(LedgerFilter *filter, LedgerSegmentReader *reader,
+										Relation rel, const bool *wanted,
+										MemoryContext context);
+extern int	ledger_filter_match_codes(LedgerFilter *filter, LedgerBatch *batch,
+									  uint16 *rows, int n);
 
 /* ---- cost.c ---- */
 
@@ -172,10 +187,12 @@ typedef struct LedgerScanCounts
 {
 	int64		segments;		/* looked into, */
 	int64		segments_by_zone;	/* or not, for their zone maps */
-	int64		segments_by_bloom;	/* or Bloom filters */
+	int64		segments_by_bloom;	/* or Bloom filters, */
+	int64		segments_by_codes;	/* or what is in their dictionaries */
 	int64		vectors;
 	int64		vectors_by_zone;
 	int64		vectors_by_bloom;
+	int64		vectors_by_codes;
 	int64		removed;		/* rows that filters removed one by one */
 } LedgerScanCounts;
 
@@ -199,7 +216,8 @@ typedef struct LedgerScanState
 	MemoryContext constants_context;
 
 	LedgerScan *scan;			/* NULL until the first row is asked for */
-	LedgerSegmentReader *judged;	/* the filters' truths are of this one */
+	LedgerSegmentReader *judged;	/* the filters' truths are of this one, */
+	MemoryContext judged_context;	/* and what they know of its codes is here */
 	int			current;		/* index in scan->visible[] */
 	bool		values_reset;	/* the slot has no values of a former batch */
 	int64		tried;			/* rows that the plan's qual was asked about, */

@@ -77,18 +77,21 @@ explain_columns(LedgerScanState *state, ExplainState *es)
 }
 
 static void
-explain_part(const char *what, int64 read, int64 by_zone, int64 by_bloom, ExplainState *es)
+explain_part(const char *what, int64 read, int64 by_zone, int64 by_bloom, int64 by_codes,
+			 ExplainState *es)
 {
 	if (es->format == EXPLAIN_FORMAT_TEXT)
 	{
 		ExplainPropertyText(what,
 							psprintf("read=" INT64_FORMAT " skipped by zone map=" INT64_FORMAT
-									 " by Bloom filter=" INT64_FORMAT, read, by_zone, by_bloom), es);
+									 " by Bloom filter=" INT64_FORMAT " by dictionary=" INT64_FORMAT,
+									 read, by_zone, by_bloom, by_codes), es);
 		return;
 	}
 	ExplainPropertyInteger(psprintf("%s Read", what), NULL, read, es);
 	ExplainPropertyInteger(psprintf("%s Skipped by Zone Map", what), NULL, by_zone, es);
 	ExplainPropertyInteger(psprintf("%s Skipped by Bloom Filter", what), NULL, by_bloom, es);
+	ExplainPropertyInteger(psprintf("%s Skipped by Dictionary", what), NULL, by_codes, es);
 }
 
 /* An ExplainCustomScan callback */
@@ -108,8 +111,8 @@ ledger_scan_explain(CustomScanState *css, List *ancestors, ExplainState *es)
 	if (state->nfilters > 0 && es->analyze)
 	{
 		explain_part("Segments", counts.segments, counts.segments_by_zone,
-					 counts.segments_by_bloom, es);
+					 counts.segments_by_bloom, counts.segments_by_codes, es);
 		explain_part("Vectors", counts.vectors, counts.vectors_by_zone,
-					 counts.vectors_by_bloom, es);
+					 counts.vectors_by_bloom, counts.vectors_by_codes, es);
 	}
 }

@@ -250,6 +250,8 @@ finish_comparison(LedgerFilter *filter)
 {
 	look_at_bytes(filter);
 	filter->method = find_method(filter);
+	filter->cannot_fail = filter->method != LEDGER_METHOD_CALL ||
+		get_func_leakproof(get_opcode(filter->opno));
 }
 
 static bool
@@ -312,6 +314,7 @@ make_boolean(LedgerFilter *filter, Node *node, bool negate, Index relid)
 {
 	filter->kind = LEDGER_FILTER_BOOL;
 	filter->negate = negate;
+	filter->cannot_fail = true;
 	return find_input(node, relid, &filter->input) && filter->input.typid == BOOLOID;
 }
 

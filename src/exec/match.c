@@ -347,6 +347,16 @@ match_values(LedgerFilter *filter, const Values *in, uint16 *rows, int n)
 	}
 }
 
+/* Shorten a list of values' numbers to those of values that pass. */
+int
+ledger_filter_match_values(LedgerFilter *filter, const Datum *values, const bool *isnull,
+						   uint16 *rows, int n)
+{
+	Values		in = {values, isnull};
+
+	return match_values(filter, &in, rows, n);
+}
+
 /* Would a row with this value pass? */
 bool
 ledger_filter_match_one(LedgerFilter *filter, Datum value, bool isnull)
@@ -381,6 +391,8 @@ match_column(LedgerFilter *filter, const LedgerFilterRows *source, uint16 *rows,
 		ledger_missing_value(source->desc, attnum - 1, &value, &isnull);
 		return ledger_filter_match_one(filter, value, isnull) ? n : 0;
 	}
+	else if (filter->known != NULL)
+		return ledger_filter_match_codes(filter, source->batch, rows, n);
 	else
 	{
 		const LedgerBatchColumn *column =

@@ -147,6 +147,8 @@ begin_scan(CustomScanState *css, EState *estate, int eflags)
 		state->recheck = ExecInitQual(plan->custom_exprs, &css->ss.ps);
 	state->constants_context = AllocSetContextCreate(CurrentMemoryContext, "ledger constants",
 													 ALLOCSET_SMALL_SIZES);
+	state->judged_context = AllocSetContextCreate(CurrentMemoryContext, "ledger codes",
+												  ALLOCSET_DEFAULT_SIZES);
 	state->first.window = state->rest.window = WINDOW_FIRST;
 }
 
@@ -182,6 +184,9 @@ forget_segment(LedgerScanState *state)
 	if (state->judged != NULL)
 		ledger_reader_release(state->judged);
 	state->judged = NULL;
+	for (int i = 0; i < state->nfilters; i++)
+		ledger_filter_forget_codes(state->filters[i]);
+	MemoryContextReset(state->judged_context);
 }
 
 /* Does a filter say that no row of a vector passes? */
@@ -209,6 +214,26 @@ excludes_all(LedgerScanState *state, int nfilters, int nvectors)
 	return true;
 }
 
+/* Look at what is in dictionaries; true if no row of the segment passes. */
+static bool
+prepare_codes(LedgerScanState *state, LedgerSegmentReader *reader, int nvectors)
+{
+	bool		wanted[LEDGER_VECTORS_MAX];
+
+	for (int i = 0; i < state->nfilters; i++)
+	{
+		LedgerFilter *filter = state->filters[i];
+
+		for (int v = 0; v < nvectors; v++)
+			wanted[v] = who_excludes(state, v) == NULL;
+		ledger_filter_prepare_codes(filter, reader, state->css.ss.ss_currentRelation, wanted,
+									state->judged_context);
+		if (filter->by_codes && excludes_all(state, state->nfilters, nvectors))
+			return true;
+	}
+	return false;
+}
+
 /* Come to a segment. */
 static void
 judge_segment(LedgerScanState *state, LedgerSegmentReader *reader)
@@ -218,6 +243,7 @@ judge_segment(LedgerScanState *state, LedgerSegmentReader *reader)
 	LedgerScanCounts *counts = counts_of(state);
 	bool		excluded = false;
 	bool		by_bloom = false;
+	bool		by_codes = false;
 	MemoryContext oldcontext;
 
 	forget_segment(state);
@@ -230,10 +256,14 @@ judge_segment(LedgerScanState *state, LedgerSegmentReader *reader)
 		by_bloom |= state->filters[i]->by_bloom;
 		excluded = excludes_all(state, i + 1, nvectors);
 	}
+	if (!excluded)
+		excluded = by_codes = prepare_codes(state, reader, nvectors);
 	MemoryContextSwitchTo(oldcontext);
 	state->judged = ledger_reader_share(reader);
 	if (!excluded)
 		counts->segments++;
+	else if (by_codes)
+		counts->segments_by_codes++;
 	else if (by_bloom)
 		counts->segments_by_bloom++;
 	else
@@ -256,7 +286,9 @@ skip_rows(void *arg, LedgerSegmentReader *reader, int position, int count)
 
 		if (filter == NULL)
 			break;
-		if (filter->by_bloom)
+		if (filter->by_codes)
+			counts->vectors_by_codes++;
+		else if (filter->by_bloom)
 			counts->vectors_by_bloom++;
 		else
 			counts->vectors_by_zone++;
@@ -606,9 +638,11 @@ add_counts(LedgerScanCounts *sum, const LedgerScanCounts *counts)
 	sum->segments += counts->segments;
 	sum->segments_by_zone += counts->segments_by_zone;
 	sum->segments_by_bloom += counts->segments_by_bloom;
+	sum->segments_by_codes += counts->segments_by_codes;
 	sum->vectors += counts->vectors;
 	sum->vectors_by_zone += counts->vectors_by_zone;
 	sum->vectors_by_bloom += counts->vectors_by_bloom;
+	sum->vectors_by_codes += counts->vectors_by_codes;
 	sum->removed += counts->removed;
 }
 

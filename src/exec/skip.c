@@ -454,8 +454,8 @@ judge_column(LedgerFilter *filter, LedgerSegmentReader *reader, Relation rel)
 }
 
 /* AND is the least of what its arguments say, OR the greatest. */
-static void
-judge_arguments(LedgerFilter *filter, LedgerSegmentReader *reader, Relation rel)
+void
+ledger_filter_join_truths(LedgerFilter *filter)
 {
 	bool		is_and = filter->kind == LEDGER_FILTER_AND;
 
@@ -464,12 +464,21 @@ judge_arguments(LedgerFilter *filter, LedgerSegmentReader *reader, Relation rel)
 	{
 		LedgerFilter *arg = filter->args[i];
 
-		ledger_filter_judge(arg, reader, rel);
-		filter->by_bloom |= arg->by_bloom;
 		for (int v = 0; v < LEDGER_VECTORS_MAX; v++)
 			filter->truth[v] = is_and ? Min(filter->truth[v], arg->truth[v]) :
 				Max(filter->truth[v], arg->truth[v]);
 	}
+}
+
+static void
+judge_arguments(LedgerFilter *filter, LedgerSegmentReader *reader, Relation rel)
+{
+	for (int i = 0; i < filter->nargs; i++)
+	{
+		ledger_filter_judge(filter->args[i], reader, rel);
+		filter->by_bloom |= filter->args[i]->by_bloom;
+	}
+	ledger_filter_join_truths(filter);
 }
 
 /*
