@@ -400,4 +400,26 @@ SELECT count(*) FROM leap WHERE ts < timestamptz '2026-03-08 07:01+00';
 SELECT count(*) FROM leap WHERE ts = timestamptz '2026-03-08 07:01+00';
 SET timezone = 'UTC';
 DROP TABLE leap_h, leap;
+
+-- the right to execute an operator's function
+CREATE TYPE tone AS ENUM ('a', 'b');
+CREATE TABLE moods_h (m tone) USING heap;
+CREATE TABLE moods (m tone) USING ledger;
+INSERT INTO moods_h VALUES ('a'), ('b');
+INSERT INTO moods VALUES ('a'), ('b');
+CREATE ROLE regress_ledger_filter;
+GRANT USAGE ON SCHEMA filter TO regress_ledger_filter;
+GRANT SELECT ON moods_h, moods TO regress_ledger_filter;
+BEGIN;
+REVOKE EXECUTE ON FUNCTION pg_catalog.enum_eq FROM public;
+SET LOCAL ROLE regress_ledger_filter;
+SAVEPOINT before;
+SELECT * FROM moods_h WHERE m = 'b';
+ROLLBACK TO before;
+SELECT * FROM moods WHERE m = 'b';
+ROLLBACK TO before;
+SELECT * FROM moods WHERE m < 'b';
+ROLLBACK;
+DROP OWNED BY regress_ledger_filter;
+DROP ROLE regress_ledger_filter;
 DROP SCHEMA filter CASCADE;

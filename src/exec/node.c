@@ -143,8 +143,8 @@ begin_scan(CustomScanState *css, EState *estate, int eflags)
 		ledger_filter_begin(filter, &css->ss.ps);
 		state->filters[state->nfilters++] = filter;
 	}
-	if (estate->es_epq_active != NULL)
-		state->recheck = ExecInitQual(plan->custom_exprs, &css->ss.ps);
+	/* this also checks the right to execute the operators' functions */
+	state->recheck = ExecInitQual(plan->custom_exprs, &css->ss.ps);
 	state->constants_context = AllocSetContextCreate(CurrentMemoryContext, "ledger constants",
 													 ALLOCSET_SMALL_SIZES);
 	state->judged_context = AllocSetContextCreate(CurrentMemoryContext, "ledger codes",
