@@ -7,6 +7,7 @@ our ($bindir, $work, $ROWS, $RUNS, $CLIENTS, $NSRC, $BATCH, $COLUMNS, $DEFINITIO
 our @encodings = (
 	[ wal => \&wal_section ],
 	[ jitter => \&jitter_section ],
+	[ compressions => \&compressions_section ],
 	[ kinds => \&kinds_section ],
 	[ loghub => \&loghub_section ]);
 
@@ -113,6 +114,39 @@ sub jitter_section
 	report('--rate 4000 --jitter 5 --late 0.01: bytes', { ledger => $size{jitter} }, [ 'of 40', $size{jitter} / 40, '<=', 1.3 ]);
 	report('  of in order', { ledger => $size{jitter} / $size{ordered} });
 	unlink $file;
+}
+
+# What the option does: a load, and single-row inserts until these are sealed
+sub compressions_section
+{
+	my $file = "$work/entries.copy";
+	my (%size, %time, %wal);
+	for my $kind ('heap', 'lz4', 'zstd', 'none')
+	{
+		for my $run (1 .. $RUNS)
+		{
+			create('o_table', $kind eq 'heap' ? 'heap' : 'ledger');
+			$s->run("SELECT ledger.set_option('o_table', 'compression', '$kind')") if $kind ne 'heap';
+			push @{ $time{$kind} }, scalar timed($s, "COPY o_table FROM '$file'");
+			settle('o_table', $kind eq 'heap' ? 'heap' : 'ledger');
+			$size{$kind} = size('o_table');
+		}
+		create('o_table', $kind eq 'heap' ? 'heap' : 'ledger');
+		$s->run("SELECT ledger.set_option('o_table', 'compression', '$kind')") if $kind ne 'heap';
+		$s->run('CHECKPOINT');
+		my $lsn = lsn();
+		my $n = pgbench(insert_script('o_table'), '-t ' . int($NSRC / 2 / $CLIENTS))->{n};
+		$s->run("SELECT ledger.seal('o_table')") if $kind ne 'heap';
+		$wal{$kind} = wal_since($lsn) / $n;
+		$s->run('DROP TABLE o_table');
+	}
+	for my $kind ('lz4', 'zstd', 'none')
+	{
+		print "compression = $kind\n";
+		report('  COPY, s', { heap => median(@{ $time{heap} }), ledger => median(@{ $time{$kind} }) });
+		report('  stored bytes an entry', { heap => $size{heap}, ledger => $size{$kind} });
+		report('  single rows, sealed: WAL bytes an entry', { heap => $wal{heap}, ledger => $wal{$kind} });
+	}
 }
 
 # Data that nobody tuned for

@@ -9,7 +9,8 @@
  * comment, statistics, parent index and all else that hangs on it.
  *
  * Exclusion constraints, whose check needs the finished index, and indexes that
- * are not valid (and not unique: these could fail) are left to finish_heap_swap(), which rebuilds what it finds.
+ * are not valid (and not unique: these could fail) are left to
+ * finish_heap_swap(), which rebuilds what it finds.
  *
  *-------------------------------------------------------------------------
  */

@@ -7,11 +7,10 @@
  */
 #include "postgres.h"
 
-#include "append/append.h"
-#include "append/manage.h"
-
 #include "access/relation.h"
 #include "access/xact.h"
+#include "append/append.h"
+#include "append/manage.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"

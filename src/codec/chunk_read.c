@@ -175,7 +175,7 @@ open_extra(LedgerChunk *chunk, const uint8 *p, const uint8 *end, uint64 preamble
  * bytes for it.  Returns its size.
  */
 static uint64
-open_filter(LedgerChunk *chunk, LedgerFilter *filter, const uint8 *p, uint64 end, uint64 room)
+open_filter(LedgerChunk *chunk, LedgerChunkFilter *filter, const uint8 *p, uint64 end, uint64 room)
 {
 	LedgerFilterEntry entry;
 	uint64		size;

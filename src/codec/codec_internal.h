@@ -118,20 +118,24 @@ typedef struct LedgerBytes
 } LedgerBytes;
 
 static inline LedgerBytes
+ledger_varlena_bytes(Datum value)
+{
+	LedgerBytes bytes;
+
+	bytes.data = VARDATA_ANY(DatumGetPointer(value));
+	bytes.len = VARSIZE_ANY_EXHDR(DatumGetPointer(value));
+	return bytes;
+}
+
+static inline LedgerBytes
 ledger_datum_bytes(const LedgerColumnType *type, Datum value)
 {
 	LedgerBytes bytes;
 
 	if (type->attlen == -1)
-	{
-		bytes.data = VARDATA_ANY(DatumGetPointer(value));
-		bytes.len = VARSIZE_ANY_EXHDR(DatumGetPointer(value));
-	}
-	else
-	{
-		bytes.data = DatumGetPointer(value);
-		bytes.len = type->attlen > 0 ? (Size) type->attlen : strlen(bytes.data);
-	}
+		return ledger_varlena_bytes(value);
+	bytes.data = DatumGetPointer(value);
+	bytes.len = type->attlen > 0 ? (Size) type->attlen : strlen(bytes.data);
 	return bytes;
 }
 
@@ -471,13 +475,13 @@ extern bool ledger_lines_matches(LedgerChunk *chunk, int first, int count, const
 								 const Datum *values);
 
 /* A chunk's filter of values or tokens (filter.c). */
-typedef struct LedgerFilter
+typedef struct LedgerChunkFilter
 {
 	uint32		nblocks;		/* 0: none */
 	pg_crc32c	crc;
 	uint64		offset;
 	uint32	   *words;			/* NULL until read */
-} LedgerFilter;
+} LedgerChunkFilter;
 
 /*
  * An open chunk (chunk_read.c).
@@ -496,8 +500,8 @@ struct LedgerChunk
 	uint64	   *zones;			/* two a vector, or NULL */
 	uint64	   *text_zones;		/* likewise */
 	LedgerBytes zone_prefix;	/* what precedes the text zones' bytes */
-	LedgerFilter filter;
-	LedgerFilter tokens;
+	LedgerChunkFilter filter;
+	LedgerChunkFilter tokens;
 	bool		token_words;	/* these are tokens without digits */
 	LedgerVectorEntry *vectors;
 	uint64	   *offsets;		/* of the vectors */
@@ -620,7 +624,7 @@ extern uint32 ledger_filter_make(LedgerEncoder *enc, const LedgerSummary *summar
 extern uint64 ledger_hash_bytes(const char *data, Size len, uint64 seed);
 extern uint32 ledger_filter_blocks(uint32 n);
 extern void ledger_filter_add(uint32 *filter, uint32 nblocks, uint64 hash);
-extern bool ledger_filter_has(LedgerChunk *chunk, LedgerFilter *filter, uint64 hash);
+extern bool ledger_filter_has(LedgerChunk *chunk, LedgerChunkFilter *filter, uint64 hash);
 
 /* Filters of tokens (tokens.c). */
 extern uint32 ledger_token_filter_make(const LedgerEncoder *enc, uint64 stored,

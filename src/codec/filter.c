@@ -328,7 +328,7 @@ ledger_chunk_has_filter(const LedgerChunk *chunk)
 
 /* Is the hash, which is not 0, in a filter, or seems to be? */
 bool
-ledger_filter_has(LedgerChunk *chunk, LedgerFilter *filter, uint64 hash)
+ledger_filter_has(LedgerChunk *chunk, LedgerChunkFilter *filter, uint64 hash)
 {
 	const uint32 *block;
 

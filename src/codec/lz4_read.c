@@ -342,12 +342,12 @@ get_references(const LedgerRowref *rowref, const LedgerDecoded *decoded, int row
 {
 	for (int k = 0; k < rowref->ncolumns; k++)
 	{
-		references[k].data = NULL;
-		references[k].len = 0;
 		if (!decoded[k].isnull[row])
+			references[k] = ledger_varlena_bytes(decoded[k].values[row]);
+		else
 		{
-			references[k].data = VARDATA_ANY(DatumGetPointer(decoded[k].values[row]));
-			references[k].len = VARSIZE_ANY_EXHDR(DatumGetPointer(decoded[k].values[row]));
+			references[k].data = NULL;
+			references[k].len = 0;
 		}
 	}
 }

@@ -111,25 +111,30 @@ locate_values(LedgerPath *path, const uint64 *shapes, int dense, int n, const in
 	}
 }
 
+/* Which rows are not NULL, as ledger_chunk_select tells, and the shapes of these. */
+static int
+select_shapes(LedgerChunk *chunk, int first, int count, int *rows, int *dense, uint64 *shapes)
+{
+	int			n = count == 0 ? 0 : ledger_chunk_select(chunk, first, count, rows, dense);
+
+	if (n > 0)
+		read_shapes(chunk, *dense + n, shapes);
+	return n;
+}
+
 void
 ledger_path_locate(LedgerPath *path, int first, int count, uint16 *branches, uint32 *positions)
 {
 	uint64		shapes[LEDGER_VECTOR_ROWS];
 	int			rows[LEDGER_VECTOR_ROWS];
 	int			dense;
-	int			n;
+	int			n = select_shapes(path->chunk, first, count, rows, &dense, shapes);
 
-	if (count == 0)
-		return;
-	n = ledger_chunk_select(path->chunk, first, count, rows, &dense);
 	if (n < count)
 		memset(branches, 0, count * sizeof(uint16));	/* ABSENT */
-	if (n == 0)
-		return;
-	read_shapes(path->chunk, dense + n, shapes);
 	for (int i = 0; i < n; i++)
 		branches[rows[i]] = path->shape_branch[shapes[dense + i]];
-	if (positions != NULL && path->ntracked > 0)
+	if (positions != NULL && path->ntracked > 0 && n > 0)
 		locate_values(path, shapes, dense, n, rows, positions);
 }
 
@@ -139,15 +144,9 @@ ledger_path_exists(LedgerPath *path, int first, int count, uint8 *states)
 	uint64		shapes[LEDGER_VECTOR_ROWS];
 	int			rows[LEDGER_VECTOR_ROWS];
 	int			dense;
-	int			n;
+	int			n = select_shapes(path->chunk, first, count, rows, &dense, shapes);
 
-	if (count == 0)
-		return;
-	n = ledger_chunk_select(path->chunk, first, count, rows, &dense);
 	memset(states, LEDGER_PATH_EXISTS_NULL, count);
-	if (n == 0)
-		return;
-	read_shapes(path->chunk, dense + n, shapes);
 	for (int i = 0; i < n; i++)
 		states[rows[i]] = path->shape_exists[shapes[dense + i]];
 }
@@ -306,16 +305,6 @@ restore_number(const LedgerPath *path, const LedgerShredColumn *column, int64 *n
 	return scale;
 }
 
-static inline LedgerBytes
-datum_bytes(Datum value)
-{
-	LedgerBytes bytes;
-
-	bytes.data = VARDATA_ANY(DatumGetPointer(value));
-	bytes.len = VARSIZE_ANY_EXHDR(DatumGetPointer(value));
-	return bytes;
-}
-
 /* A value on its way to the form asked for: bytes, or a number. */
 typedef struct Value
 {
@@ -403,7 +392,7 @@ form_subcolumn(LedgerPath *path, int branch, LedgerPathForm form, const int *row
 				v.number = DatumGetBool(v.datum);
 				break;
 			default:
-				v.bytes = datum_bytes(v.datum);
+				v.bytes = ledger_varlena_bytes(v.datum);
 				break;
 		}
 		states[row] = form_value(form, &v, arena, &values[row]);
@@ -425,7 +414,7 @@ form_column(LedgerPath *path, int branch, LedgerPathForm form, const int *rows, 
 		if (decoded->isnull[row])
 			ledger_corrupt(path->chunk, "document refers to a NULL");
 		v.datum = decoded->values[row];
-		v.bytes = datum_bytes(v.datum);
+		v.bytes = ledger_varlena_bytes(v.datum);
 		if (v.bytes.len > LEDGER_SHRED_DOCUMENT)
 			ledger_corrupt(path->chunk, "document is too long");
 		states[row] = form_value(form, &v, arena, &values[row]);

@@ -320,16 +320,6 @@ typedef struct Builder
 	char	   *p;
 } Builder;
 
-static inline LedgerBytes
-datum_bytes(Datum value)
-{
-	LedgerBytes bytes;
-
-	bytes.data = VARDATA_ANY(DatumGetPointer(value));
-	bytes.len = VARSIZE_ANY_EXHDR(DatumGetPointer(value));
-	return bytes;
-}
-
 static LedgerBytes
 reference_bytes(const Builder *b, int reference)
 {
@@ -337,7 +327,7 @@ reference_bytes(const Builder *b, int reference)
 
 	if (decoded->isnull[b->row])
 		ledger_corrupt(b->chunk, "document refers to a NULL");
-	return datum_bytes(decoded->values[b->row]);
+	return ledger_varlena_bytes(decoded->values[b->row]);
 }
 
 /* Bytes that the document needs at most. */
@@ -360,7 +350,7 @@ document_bound(const Builder *b, const LedgerShredShape *shape)
 			if (class == LEDGER_LEAF_NUMBER || class == LEDGER_LEAF_BOOL)
 				shred->columns[step->arg].next++;
 			else
-				bound += datum_bytes(*shred->columns[step->arg].next++).len;
+				bound += ledger_varlena_bytes(*shred->columns[step->arg].next++).len;
 		}
 		if (bound > BUILT_MAX)
 			ledger_corrupt(b->chunk, "document is too long");
@@ -454,7 +444,7 @@ put_open_value(Builder *b, uint32 i)
 	switch (column->class)
 	{
 		case LEDGER_LEAF_STRING:
-			put_bytes(b, datum_bytes(value));
+			put_bytes(b, ledger_varlena_bytes(value));
 			return JENTRY_ISSTRING;
 		case LEDGER_LEAF_NUMBER:
 			put_padding(b);
@@ -462,14 +452,14 @@ put_open_value(Builder *b, uint32 i)
 			return JENTRY_ISNUMERIC;
 		case LEDGER_LEAF_NUMERIC:
 			put_padding(b);
-			put_bytes(b, datum_bytes(value));
+			put_bytes(b, ledger_varlena_bytes(value));
 			return JENTRY_ISNUMERIC;
 		case LEDGER_LEAF_BOOL:
 			return DatumGetBool(value) ? JENTRY_ISBOOL_TRUE : JENTRY_ISBOOL_FALSE;
 		case LEDGER_LEAF_CONTAINER:
 		case LEDGER_LEAF_DOCUMENT:
 			put_padding(b);
-			put_bytes(b, datum_bytes(value));
+			put_bytes(b, ledger_varlena_bytes(value));
 			return JENTRY_ISCONTAINER;
 	}
 	pg_unreachable();
@@ -529,7 +519,7 @@ put_value(Builder *b)
 static Datum
 copy_document(Builder *b, const LedgerShredShape *shape, LedgerArena *arena, Size hint)
 {
-	LedgerBytes bytes = datum_bytes(*b->shred->columns[shape->steps[0].arg].next++);
+	LedgerBytes bytes = ledger_varlena_bytes(*b->shred->columns[shape->steps[0].arg].next++);
 	Datum		value;
 
 	memcpy(ledger_arena_value(arena, &b->chunk->type, bytes.len, hint, &value),

@@ -37,23 +37,20 @@ ledger_string_of(const LedgerFilterInput *input, Datum value)
 	return string;
 }
 
-/* An order that is quick to tell. */
+/* An order of LedgerStrings that is quick to tell. */
 int
-ledger_string_compare(const LedgerString *a, const LedgerString *b)
+ledger_string_compare(const void *a, const void *b)
 {
-	if (a->len != b->len)
-		return a->len < b->len ? -1 : 1;
-	return memcmp(a->data, b->data, a->len);
+	const LedgerString *x = a;
+	const LedgerString *y = b;
+
+	if (x->len != y->len)
+		return x->len < y->len ? -1 : 1;
+	return memcmp(x->data, y->data, x->len);
 }
 
-static int
-compare_strings(const void *a, const void *b)
-{
-	return ledger_string_compare(a, b);
-}
-
-static int
-compare_integers(const void *a, const void *b)
+int
+ledger_integer_compare(const void *a, const void *b)
 {
 	int64		x = *(const int64 *) a;
 	int64		y = *(const int64 *) b;
@@ -61,8 +58,9 @@ compare_integers(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-static int64
-integer_of(Oid type, Datum value)
+/* A value of a type that METHOD_INTEGER is for. */
+int64
+ledger_integer_of(Oid type, Datum value)
 {
 	switch (type)
 	{
@@ -90,8 +88,8 @@ convert(LedgerFilter *filter)
 		case LEDGER_METHOD_INTEGER:
 			constants->integers = palloc(Max(n, 1) * sizeof(int64));
 			for (int i = 0; i < n; i++)
-				constants->integers[i] = integer_of(filter->righttype, constants->values[i]);
-			qsort(constants->integers, n, sizeof(int64), compare_integers);
+				constants->integers[i] = ledger_integer_of(filter->righttype, constants->values[i]);
+			qsort(constants->integers, n, sizeof(int64), ledger_integer_compare);
 			break;
 		case LEDGER_METHOD_FLOAT:
 			constants->floats = palloc(Max(n, 1) * sizeof(double));
@@ -103,7 +101,7 @@ convert(LedgerFilter *filter)
 			constants->strings = palloc(Max(n, 1) * sizeof(LedgerString));
 			for (int i = 0; i < n; i++)
 				constants->strings[i] = ledger_string_of(&filter->input, constants->values[i]);
-			qsort(constants->strings, n, sizeof(LedgerString), compare_strings);
+			qsort(constants->strings, n, sizeof(LedgerString), ledger_string_compare);
 			break;
 		case LEDGER_METHOD_CALL:
 			break;

@@ -127,7 +127,9 @@ extern void ledger_filter_begin(LedgerFilter *filter, PlanState *parent);
 
 extern void ledger_filter_set_constants(LedgerFilter *filter, ExprContext *econtext,
 										MemoryContext context);
-extern int	ledger_string_compare(const LedgerString *a, const LedgerString *b);
+extern int64 ledger_integer_of(Oid type, Datum value);
+extern int	ledger_integer_compare(const void *a, const void *b);
+extern int	ledger_string_compare(const void *a, const void *b);
 extern LedgerString ledger_string_of(const LedgerFilterInput *input, Datum value);
 
 /* ---- match.c: rows ---- */
@@ -145,7 +147,7 @@ extern int	ledger_filter_match(LedgerFilter *filter, const LedgerFilterRows *sou
 extern int	ledger_filter_match_values(LedgerFilter *filter, const Datum *values,
 									   const bool *isnull, uint16 *rows, int n);
 extern bool ledger_filter_match_one(LedgerFilter *filter, Datum value, bool isnull);
-extern void ledger_missing_value(TupleDesc desc, int column, Datum *value, bool *isnull);
+extern bool ledger_operator_holds(FunctionCallInfo call, Datum left, Datum right);
 
 /* ---- skip.c: vectors ---- */
 
@@ -225,7 +227,7 @@ typedef struct LedgerScanState
 	LedgerColumnSet first;		/* what the plan's qual needs */
 	LedgerColumnSet rest;
 
-	ExprState  *recheck;		/* the filters, for EvalPlanQual */
+	ExprState  *recheck;		/* the filters as they stand, for EvalPlanQual */
 	LedgerScanCounts counts;
 	struct LedgerScanShared *shared;	/* of a parallel scan */
 } LedgerScanState;

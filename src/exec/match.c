@@ -36,103 +36,68 @@ typedef struct Bounds
 } Bounds;
 
 static Bounds
-interval_of(int strategy, int64 constant)
+bounds_of(int strategy, int64 constant)
 {
-	Bounds	all = {PG_INT64_MIN, PG_INT64_MAX, false};
+	Bounds		bounds = {PG_INT64_MIN, PG_INT64_MAX, false};
 
 	switch (strategy)
 	{
 		case BTLessStrategyNumber:
-			all.low = constant;
-			all.outside = true;
+			bounds.low = constant;
+			bounds.outside = true;
 			break;
 		case BTLessEqualStrategyNumber:
-			all.high = constant;
+			bounds.high = constant;
 			break;
 		case BTGreaterEqualStrategyNumber:
-			all.low = constant;
+			bounds.low = constant;
 			break;
 		case BTGreaterStrategyNumber:
-			all.high = constant;
-			all.outside = true;
+			bounds.high = constant;
+			bounds.outside = true;
 			break;
 		default:
-			all.low = all.high = constant;
-			all.outside = strategy == LEDGER_STRATEGY_NOT_EQUAL;
+			bounds.low = bounds.high = constant;
+			bounds.outside = strategy == LEDGER_STRATEGY_NOT_EQUAL;
 			break;
 	}
-	return all;
+	return bounds;
 }
 
 /* The loop for values of one width; "wide" makes an int64 of a Datum. */
-#define INTERVAL_LOOP(wide) \
+#define BOUNDS_LOOP(wide) \
 	for (int i = 0; i < n; i++) \
 	{ \
 		uint16		row = rows[i]; \
 		int64		value = wide(in->values[row]); \
-		bool		inside = (value >= interval.low) & (value <= interval.high); \
+		bool		inside = (value >= bounds.low) & (value <= bounds.high); \
 		\
 		rows[kept] = row; \
-		kept += (inside != interval.outside) & !in->isnull[row]; \
+		kept += (inside != bounds.outside) & !in->isnull[row]; \
 	}
 
 static int
-match_interval(Oid type, Bounds interval, const Values *in, uint16 *rows, int n)
+match_bounds(Oid type, Bounds bounds, const Values *in, uint16 *rows, int n)
 {
 	int			kept = 0;
 
 	switch (type)
 	{
 		case INT2OID:
-			INTERVAL_LOOP(DatumGetInt16);
+			BOUNDS_LOOP(DatumGetInt16);
 			break;
 		case INT4OID:
 		case DATEOID:
-			INTERVAL_LOOP(DatumGetInt32);
+			BOUNDS_LOOP(DatumGetInt32);
 			break;
 		case OIDOID:
-			INTERVAL_LOOP(DatumGetObjectId);
+			BOUNDS_LOOP(DatumGetObjectId);
 			break;
 		default:
-			INTERVAL_LOOP(DatumGetInt64);
+			BOUNDS_LOOP(DatumGetInt64);
 			break;
 	}
 	return kept;
-}
-
-static int64
-widen(Oid type, Datum value)
-{
-	switch (type)
-	{
-		case INT2OID:
-			return DatumGetInt16(value);
-		case INT4OID:
-		case DATEOID:
-			return DatumGetInt32(value);
-		case OIDOID:
-			return DatumGetObjectId(value);
-		default:
-			return DatumGetInt64(value);
-	}
-}
-
-static bool
-has_integer(const LedgerConstants *constants, int64 value)
-{
-	int			low = 0;
-	int			high = constants->n;
-
-	while (low < high)
-	{
-		int			middle = (low + high) / 2;
-
-		if (constants->integers[middle] < value)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low < constants->n && constants->integers[low] == value;
 }
 
 static int
@@ -140,20 +105,24 @@ match_integers(LedgerFilter *filter, const Values *in, uint16 *rows, int n)
 {
 	const LedgerConstants *constants = &filter->constants;
 	Oid			type = filter->input.typid;
-	Bounds	all;
+	Bounds		bounds;
 	int			kept = 0;
 
 	if (filter->kind == LEDGER_FILTER_COMPARE)
-		return match_interval(type, interval_of(filter->strategy, constants->integers[0]),
+		return match_bounds(type, bounds_of(filter->strategy, constants->integers[0]),
 							  in, rows, n);
 
-	all.low = constants->integers[0];
-	all.high = constants->integers[constants->n - 1];
-	all.outside = false;
-	n = match_interval(type, all, in, rows, n);
+	bounds.low = constants->integers[0];
+	bounds.high = constants->integers[constants->n - 1];
+	bounds.outside = false;
+	n = match_bounds(type, bounds, in, rows, n);
 	for (int i = 0; i < n; i++)
-		if (has_integer(constants, widen(type, in->values[rows[i]])))
+	{
+		int64		value = ledger_integer_of(type, in->values[rows[i]]);
+
+		if (bsearch(&value, constants->integers, constants->n, sizeof(int64), ledger_integer_compare))
 			rows[kept++] = rows[i];
+	}
 	return kept;
 }
 
@@ -209,25 +178,11 @@ match_floats(LedgerFilter *filter, const Values *in, uint16 *rows, int n)
 static bool
 has_string(const LedgerConstants *constants, const LedgerString *value)
 {
-	int			low = 0;
-	int			high = constants->n;
-
-	if (high == 1)				/* mostly the lengths tell */
+	if (constants->n == 1)		/* mostly the lengths tell */
 		return value->len == constants->strings[0].len &&
 			memcmp(value->data, constants->strings[0].data, value->len) == 0;
-	while (low < high)
-	{
-		int			middle = (low + high) / 2;
-		int			order = ledger_string_compare(&constants->strings[middle], value);
-
-		if (order == 0)
-			return true;
-		if (order < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return false;
+	return bsearch(value, constants->strings, constants->n, sizeof(LedgerString),
+				   ledger_string_compare) != NULL;
 }
 
 static int
@@ -253,14 +208,15 @@ match_strings(LedgerFilter *filter, const Values *in, uint16 *rows, int n)
 
 /* ---- All others ---- */
 
-static bool
-call_operator(FunctionCallInfo call, Datum value, Datum constant)
+/* Does the operator hold?  NULL is as false. */
+bool
+ledger_operator_holds(FunctionCallInfo call, Datum left, Datum right)
 {
 	Datum		result;
 
-	call->args[0].value = value;
+	call->args[0].value = left;
 	call->args[0].isnull = false;
-	call->args[1].value = constant;
+	call->args[1].value = right;
 	call->args[1].isnull = false;
 	call->isnull = false;
 	result = FunctionCallInvoke(call);
@@ -281,7 +237,7 @@ match_by_call(LedgerFilter *filter, const Values *in, uint16 *rows, int n)
 		if (in->isnull[row])
 			continue;
 		for (int k = 0; k < constants->n && !passes; k++)
-			passes = call_operator(filter->call, in->values[row], constants->values[k]);
+			passes = ledger_operator_holds(filter->call, in->values[row], constants->values[k]);
 		if (passes)
 			rows[kept++] = row;
 	}
@@ -367,13 +323,6 @@ ledger_filter_match_one(LedgerFilter *filter, Datum value, bool isnull)
 	return match_values(filter, &in, &row, 1) == 1;
 }
 
-/* The value that rows have which are older than a column. */
-void
-ledger_missing_value(TupleDesc desc, int column, Datum *value, bool *isnull)
-{
-	*value = getmissingattr(desc, column + 1, isnull);
-}
-
 static int
 match_column(LedgerFilter *filter, const LedgerFilterRows *source, uint16 *rows, int n)
 {
@@ -388,7 +337,8 @@ match_column(LedgerFilter *filter, const LedgerFilterRows *source, uint16 *rows,
 	}
 	if (attnum > ledger_reader_root(source->batch->reader)->ncolumns)
 	{
-		ledger_missing_value(source->desc, attnum - 1, &value, &isnull);
+		/* the segment is older than the column */
+		value = getmissingattr(source->desc, attnum, &isnull);
 		return ledger_filter_match_one(filter, value, isnull) ? n : 0;
 	}
 	else if (filter->known != NULL)

@@ -17,6 +17,7 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/parallel.h"
 #include "access/sysattr.h"
 #include "exec/exec_internal.h"
@@ -200,17 +201,11 @@ who_excludes(LedgerScanState *state, int vector)
 }
 
 static bool
-excludes_all(LedgerScanState *state, int nfilters, int nvectors)
+excludes_all(LedgerScanState *state, int nvectors)
 {
 	for (int v = 0; v < nvectors; v++)
-	{
-		bool		excluded = false;
-
-		for (int i = 0; i < nfilters && !excluded; i++)
-			excluded = state->filters[i]->truth[v] == LEDGER_TRUTH_NONE;
-		if (!excluded)
+		if (who_excludes(state, v) == NULL)
 			return false;
-	}
 	return true;
 }
 
@@ -228,7 +223,7 @@ prepare_codes(LedgerScanState *state, LedgerSegmentReader *reader, int nvectors)
 			wanted[v] = who_excludes(state, v) == NULL;
 		ledger_filter_prepare_codes(filter, reader, state->css.ss.ss_currentRelation, wanted,
 									state->judged_context);
-		if (filter->by_codes && excludes_all(state, state->nfilters, nvectors))
+		if (filter->by_codes && excludes_all(state, nvectors))
 			return true;
 	}
 	return false;
@@ -254,7 +249,7 @@ judge_segment(LedgerScanState *state, LedgerSegmentReader *reader)
 	{
 		ledger_filter_judge(state->filters[i], reader, state->css.ss.ss_currentRelation);
 		by_bloom |= state->filters[i]->by_bloom;
-		excluded = excludes_all(state, i + 1, nvectors);
+		excluded = excludes_all(state, nvectors);
 	}
 	if (!excluded)
 		excluded = by_codes = prepare_codes(state, reader, nvectors);
@@ -437,8 +432,8 @@ fill(LedgerScanState *state, LedgerColumnSet *set, bool few)
 			slot->tts_isnull[column] = decoded->isnull[row];
 		}
 		else
-			ledger_missing_value(slot->tts_tupleDescriptor, column,
-								 &slot->tts_values[column], &slot->tts_isnull[column]);
+			slot->tts_values[column] = getmissingattr(slot->tts_tupleDescriptor, column + 1,
+													  &slot->tts_isnull[column]);
 	}
 }
 

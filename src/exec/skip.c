@@ -15,6 +15,7 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/stratnum.h"
 #include "catalog/pg_type_d.h"
 #include "exec/exec_internal.h"
@@ -48,31 +49,17 @@ vector_rows(const Chunk *chunk, int vector)
 
 /* ---- Order ---- */
 
-static bool
-holds(FunctionCallInfo call, Datum left, Datum right)
-{
-	Datum		result;
-
-	call->args[0].value = left;
-	call->args[0].isnull = false;
-	call->args[1].value = right;
-	call->args[1].isnull = false;
-	call->isnull = false;
-	result = FunctionCallInvoke(call);
-	return !call->isnull && DatumGetBool(result);
-}
-
 /* Values are from min to max: what of "value = constant"? */
 static LedgerTruth
 judge_equal(LedgerFilter *filter, const LedgerZone *zone, Datum constant)
 {
 	if (filter->less_equal == NULL || filter->greater_equal == NULL)
 		return LEDGER_TRUTH_SOME;
-	if (!holds(filter->less_equal, zone->min, constant) ||
-		!holds(filter->greater_equal, zone->max, constant))
+	if (!ledger_operator_holds(filter->less_equal, zone->min, constant) ||
+		!ledger_operator_holds(filter->greater_equal, zone->max, constant))
 		return LEDGER_TRUTH_NONE;
-	if (holds(filter->greater_equal, zone->min, constant) &&
-		holds(filter->less_equal, zone->max, constant))
+	if (ledger_operator_holds(filter->greater_equal, zone->min, constant) &&
+		ledger_operator_holds(filter->less_equal, zone->max, constant))
 		return LEDGER_TRUTH_ALL;
 	return LEDGER_TRUTH_SOME;
 }
@@ -103,9 +90,9 @@ judge_order(LedgerFilter *filter, const LedgerZone *zone, Datum constant)
 		default:
 			return LEDGER_TRUTH_SOME;
 	}
-	if (!holds(filter->call, first, constant))
+	if (!ledger_operator_holds(filter->call, first, constant))
 		return LEDGER_TRUTH_NONE;
-	return holds(filter->call, last, constant) ? LEDGER_TRUTH_ALL : LEDGER_TRUTH_SOME;
+	return ledger_operator_holds(filter->call, last, constant) ? LEDGER_TRUTH_ALL : LEDGER_TRUTH_SOME;
 }
 
 /* Of a few constants, what is best for any row; of many, nobody looks. */
@@ -433,7 +420,7 @@ judge_column(LedgerFilter *filter, LedgerSegmentReader *reader, Relation rel)
 		Datum		value;
 		bool		isnull;
 
-		ledger_missing_value(RelationGetDescr(rel), column, &value, &isnull);
+		value = getmissingattr(RelationGetDescr(rel), column + 1, &isnull);
 		judge_single(filter, value, isnull);
 		return;
 	}

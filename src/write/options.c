@@ -114,8 +114,8 @@ own_value(Relation table, Oid relid, const char *option)
  * The value that holds for a relation: its own, or that of the nearest table
  * above it; NULL where there is none.
  */
-char *
-ledger_find_option(Oid relid, const char *option)
+static char *
+find_option(Oid relid, const char *option)
 {
 	Oid			table_oid = ledger_options_table();
 	Relation	table;
@@ -139,7 +139,7 @@ ledger_find_option(Oid relid, const char *option)
 LedgerCompression
 ledger_compression_of(Oid relid)
 {
-	char	   *value = ledger_find_option(relid, LEDGER_OPTION_COMPRESSION);
+	char	   *value = find_option(relid, LEDGER_OPTION_COMPRESSION);
 	LedgerCompression result;
 
 	/* what a later release may have put there is as good as nothing */
@@ -198,7 +198,7 @@ look_up(Relation rel)
 
 	remembered_table = ledger_options_table();
 	before = invalidations;
-	value = ledger_find_option(wanted, LEDGER_OPTION_COMPRESSION);
+	value = find_option(wanted, LEDGER_OPTION_COMPRESSION);
 	if (value != NULL)
 	{
 		result.is_set = ledger_compression_named(value, &result.compression);

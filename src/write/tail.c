@@ -1036,8 +1036,8 @@ fill_page(Relation rel, Buffer buffer, LedgerSlotNumber slot, int first, uint32 
 /*
  * Log pages as images, in the same critical section.
  *
- * They are full of rows that are alike, so "compress" has the images compressed even
- * where wal_compression is off: for heap that means full-page images of pages
+ * They are full of rows that are alike, so "compress" has the images compressed
+ * even where wal_compression is off: for heap that means full-page images of pages
  * whose rows have been logged before, here it is the rows themselves.
  */
 static void
