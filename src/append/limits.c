@@ -31,7 +31,7 @@
 /* Leaves remembered; past this, all are forgotten and it starts anew. */
 #define MAX_LEAVES			4096
 
-/* Levels above a leaf whose changes are heard of: more are not managed. */
+/* Levels above a leaf whose changes are heard of; below more, it is read anew each time. */
 #define MAX_ANCESTORS		8
 
 typedef struct LeafEntry
@@ -235,7 +235,7 @@ ledger_find_leaf(Oid relid, bool wait, LedgerLeaf *leaf)
 
 		if (!read_leaf(&fresh, wait))
 			return false;
-		fresh.valid = changes == before;
+		fresh.valid = changes == before && fresh.nancestors < MAX_ANCESTORS;
 		entry = hash_search(leaves, &relid, HASH_ENTER, &found);
 		*entry = fresh;
 	}
