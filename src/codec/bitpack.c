@@ -691,6 +691,16 @@ ledger_integers_write(const uint64 *values, int n, StringInfo out)
 
 /* ---- reading ---- */
 
+/* A vector in another's runs, which must not have runs itself. */
+static const uint8 *
+open_nested(LedgerIntegers *ints, int n, const uint8 *p, const uint8 *end)
+{
+	/* looked at before it is opened: what is nested deep must not be followed */
+	if (p == end || (*p & FLAG_RUNS))
+		return NULL;
+	return ledger_integers_open(ints, n, p, end);
+}
+
 static const uint8 *
 open_runs(LedgerIntegers *ints, int n, const uint8 *p, const uint8 *end)
 {
@@ -706,14 +716,10 @@ open_runs(LedgerIntegers *ints, int n, const uint8 *p, const uint8 *end)
 	ints->nruns = (int) runs;
 	ints->bits = p;
 	ints->lengths = p + length;
-	if (ledger_integers_open(&nested, ints->nruns, p, ints->lengths) != ints->lengths ||
-		nested.nruns > 0)
+	if (open_nested(&nested, ints->nruns, p, ints->lengths) != ints->lengths)
 		return NULL;
-	p = ledger_integers_open(&nested, ints->nruns, ints->lengths, end);
-	if (p == NULL || nested.nruns > 0)
-		return NULL;
-	ints->end = p;
-	return p;
+	ints->end = open_nested(&nested, ints->nruns, ints->lengths, end);
+	return ints->end;
 }
 
 static const uint8 *
