@@ -15,13 +15,16 @@
 #include "commands/vacuum.h"
 #include "storage/storage.h"
 
-/* ---- tail.c ---- */
+/* ---- lane.c ---- */
 
 /* Called, if set, when a run of a relation has been opened; no lock is held. */
 extern void (*ledger_run_opened) (Relation rel);
 
 extern LedgerSlotNumber ledger_prepare_slot(Relation rel);
 extern uint32 ledger_close_run(Relation rel, int lane, LedgerSlotNumber slot);
+
+/* ---- tail.c ---- */
+
 extern HeapTuple ledger_make_stub(HeapTuple tuple, const LedgerOverflowStub *stub);
 extern void ledger_tail_insert(Relation rel, HeapTuple tuple, uint64 excess,
 							   int options, bool speculative, LedgerRow *row);
