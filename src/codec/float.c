@@ -14,14 +14,14 @@
  *		0	1	way: 0 bit patterns, 1 decimal, 2 differing bits
  *
  *	   bit patterns:
- *			..	a vector of bitpack.c
+ *			..	a vector of bitpack.h
  *
  *	   decimal:
  *			1	digits after the point
  *			..	number of exceptions, varint
- *			..	their places, a vector of bitpack.c, if any
+ *			..	their places, a vector of bitpack.h, if any
  *			8	for each: its bit pattern
- *			..	all values times that power of ten, a vector of bitpack.c
+ *			..	all values times that power of ten, a vector of bitpack.h
  *
  *	   differing bits:
  *			..	bytes that follow, varint

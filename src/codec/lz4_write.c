@@ -22,7 +22,7 @@
  * Bytes of a vector's meta, after the null bitmap:
  *
  *		0	4	raw bytes of a block (the last has what is left)
- *			..	lengths of the stored values, as of bitpack.c; not for types
+ *			..	lengths of the stored values, as of bitpack.h; not for types
  *				of fixed length
  *			8	for each block: LedgerLz4Block
  *

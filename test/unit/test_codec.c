@@ -782,10 +782,40 @@ report_reads(void)
 		   "there are filters of both kinds");
 }
 
+/*
+ * Runs whose values are runs, and so on, are no vector, however deep: nobody may
+ * follow them down to the end of the stack.
+ */
+static void
+check_nested_runs(void)
+{
+	enum
+	{
+		LEVELS = 300000,
+		LEVEL_BYTES = 6			/* RUNS, number of runs, length of the values */
+	};
+	int			len = LEVELS * LEVEL_BYTES;
+	uint8	   *bytes = calloc(1, len + LEDGER_SLACK);
+	LedgerIntegers ints;
+
+	for (int at = 0; at < len; at += LEVEL_BYTES)
+	{
+		uint32		rest = len - at - LEVEL_BYTES;
+
+		bytes[at] = 0x10;
+		bytes[at + 1] = 1;
+		for (int i = 0; i < 4; i++)
+			bytes[at + 2 + i] = ((rest >> 7 * i) & 0x7F) | (i < 3 ? 0x80 : 0);
+	}
+	report(ledger_integers_open(&ints, 2, bytes, bytes + len) == NULL, "nested runs", "refused");
+	free(bytes);
+}
+
 static void
 test_documents(void)
 {
 	check_integer_ranges();
+	check_nested_runs();
 	check_json();
 	check_subcolumns();
 	report_paths();
