@@ -230,7 +230,7 @@ static void
 consider_coded(const uint64 *numbers, int n, Frame *frame)
 {
 	int			counts[CODED_SYMBOLS];
-	uint16		freqs[CODED_SYMBOLS];
+	uint16		freqs[CODED_SYMBOLS] = {0};
 	int			nsymbols;
 	int			table = 0;
 	float		bits = 0;
