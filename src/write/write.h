@@ -140,6 +140,7 @@ extern uint64 ledger_renew_segment(Relation rel, LedgerSlotNumber primary);
 extern const char *ledger_compression_name(LedgerCompression compression);
 extern bool ledger_compression_named(const char *name, LedgerCompression *compression);
 extern Oid	ledger_options_table(void);
+extern Oid	ledger_partition_parent(Oid relid);
 extern LedgerCompression ledger_compression_of(Oid relid);
 extern LedgerCompression ledger_compression(Relation rel);
 extern void ledger_options_init(void);
