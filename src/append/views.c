@@ -16,7 +16,6 @@
 
 #include "access/relation.h"
 #include "access/table.h"
-#include "catalog/partition.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_partitioned_table.h"
@@ -63,7 +62,7 @@ may_see(Oid leaf)
 		if (pg_class_aclcheck(relid, GetUserId(), ACL_SELECT) == ACLCHECK_OK &&
 			check_enable_rls(relid, InvalidOid, true) != RLS_ENABLED)
 			return true;
-		relid = get_rel_relispartition(relid) ? get_partition_parent(relid, true) : InvalidOid;
+		relid = ledger_partition_parent(relid);
 	}
 	return false;
 }

@@ -147,6 +147,7 @@ extern void ledger_free_segment_blocks(Relation rel, const LedgerSlotEntry *entr
 extern const char *ledger_compression_name(LedgerCompression compression);
 extern bool ledger_compression_named(const char *name, LedgerCompression *compression);
 extern Oid	ledger_options_table(void);
+extern Oid	ledger_partition_parent(Oid relid);
 extern LedgerCompression ledger_compression_of(Oid relid);
 extern LedgerCompression ledger_compression(Relation rel);
 extern void ledger_options_init(void);
