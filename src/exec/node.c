@@ -126,6 +126,8 @@ begin_scan(CustomScanState *css, EState *estate, int eflags)
 	/* this also checks the right to execute the operators' functions */
 	state->recheck = ExecInitQual(plan->custom_exprs, &css->ss.ps);
 	state->first.window = state->rest.window = WINDOW_FIRST;
+	if (plan->custom_private != NIL)
+		ledger_order_begin(state);
 }
 
 /* ---- Batches ---- */
@@ -207,6 +209,8 @@ advance(LedgerScanState *state)
 	TupleTableSlot *slot = state->css.ss.ss_ScanTupleSlot;
 	LedgerScan *scan = state->fs.scan;
 
+	if (state->order != NULL)
+		return ledger_order_advance(state);
 	if (!scan->loaded || state->current + 1 >= scan->nvisible)
 	{
 		if (!next_batch(state))
@@ -233,7 +237,9 @@ advance(LedgerScanState *state)
 static void
 complete(LedgerScanState *state)
 {
-	if (state->fs.scan->batch->page == NULL)
+	if (state->order != NULL)
+		ledger_order_complete(state);
+	else if (state->fs.scan->batch->page == NULL)
 		fill(state, &state->rest, state->passed * 8 < state->tried);
 }
 
@@ -296,7 +302,11 @@ exec_scan(CustomScanState *css)
 static void
 end_scan(CustomScanState *css)
 {
-	ledger_filtered_end(&((LedgerScanState *) css)->fs);
+	LedgerScanState *state = (LedgerScanState *) css;
+
+	if (state->order != NULL)
+		ledger_order_forget(state);
+	ledger_filtered_end(&state->fs);
 }
 
 static void
@@ -305,6 +315,8 @@ rescan(CustomScanState *css)
 	LedgerScanState *state = (LedgerScanState *) css;
 
 	state->current = -1;
+	if (state->order != NULL)
+		ledger_order_forget(state);
 	ledger_filtered_rescan(&state->fs);
 	ExecScanReScan(&css->ss);
 }
