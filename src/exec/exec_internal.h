@@ -176,13 +176,14 @@ typedef struct LedgerSize
 
 extern void ledger_scan_cost(PlannerInfo *root, RelOptInfo *rel, const LedgerSize *size,
 							 Path *path, List *pushed, List *others);
+extern double ledger_column_correlation(Oid relid, AttrNumber attnum);
 
 /* ---- plan.c ---- */
 
 extern CustomScanMethods ledger_scan_methods;
 extern void ledger_plan_init(void);
 
-/* ---- node.c ---- */
+/* ---- filtered.c ---- */
 
 /* What EXPLAIN (ANALYZE) tells. */
 typedef struct LedgerScanCounts
@@ -196,7 +197,62 @@ typedef struct LedgerScanCounts
 	int64		vectors_by_bloom;
 	int64		vectors_by_codes;
 	int64		removed;		/* rows that filters removed one by one */
+	int64		vectors_answered;	/* aggregates: taken from metadata */
+	int64		rows_answered;
 } LedgerScanCounts;
+
+/*
+ * Asked of rows of one vector that filters do not exclude together: is what
+ * the node wants of them known without a look at them?
+ */
+typedef bool (*LedgerAnswer) (void *arg, LedgerSegmentReader *reader, int position, int count);
+
+typedef struct LedgerFilteredScan
+{
+	Relation	rel;
+	Snapshot	snapshot;
+	TupleTableSlot *slot;
+	ExprContext *econtext;		/* for constants; its memory is reset by batch */
+	int			nfilters;
+	LedgerFilter **filters;
+	bool		constants_set;
+	bool		never;			/* a filter lets nothing through */
+	MemoryContext constants_context;
+
+	LedgerScan *scan;			/* NULL until the first row is asked for */
+	bool		again;			/* segments that are come to are counted already */
+	LedgerSegmentReader *judged;	/* the filters' truths are of this one, */
+	MemoryContext judged_context;	/* and what they know of its codes is here */
+	LedgerAnswer answer;		/* or NULL */
+	void	   *answer_arg;
+
+	LedgerScanCounts counts;
+	struct LedgerScanShared *shared;	/* of a parallel scan */
+} LedgerFilteredScan;
+
+struct ParallelContext;
+
+extern void ledger_filtered_begin(LedgerFilteredScan *fs, Relation rel, Index relid,
+								  List *clauses, PlanState *node, TupleTableSlot *slot);
+extern bool ledger_filtered_is_ready(LedgerFilteredScan *fs);
+extern bool ledger_filtered_next_batch(LedgerFilteredScan *fs);
+extern int	ledger_filtered_load(LedgerFilteredScan *fs, LedgerRow row, LedgerRow high);
+extern int	ledger_filtered_skip(LedgerFilteredScan *fs, LedgerSegmentReader *reader,
+								 int position, int count);
+extern bool ledger_filtered_passes_all(const LedgerFilteredScan *fs, int vector);
+extern void ledger_filtered_end(LedgerFilteredScan *fs);
+extern void ledger_filtered_rescan(LedgerFilteredScan *fs);
+extern Size ledger_filtered_estimate_dsm(LedgerFilteredScan *fs,
+										 struct ParallelContext *pcxt);
+extern void ledger_filtered_initialize_dsm(LedgerFilteredScan *fs,
+										   struct ParallelContext *pcxt, void *coordinate);
+extern void ledger_filtered_reinitialize_dsm(LedgerFilteredScan *fs, void *coordinate);
+extern void ledger_filtered_attach(LedgerFilteredScan *fs, void *coordinate);
+extern void ledger_filtered_shutdown(LedgerFilteredScan *fs);
+extern LedgerScanCounts *ledger_filtered_counts(LedgerFilteredScan *fs);
+extern void ledger_filtered_sum_counts(LedgerFilteredScan *fs, LedgerScanCounts *sum);
+
+/* ---- node.c ---- */
 
 /* A set of columns, with how far they are decoded in the batch at hand. */
 typedef struct LedgerColumnSet
@@ -211,29 +267,87 @@ typedef struct LedgerColumnSet
 typedef struct LedgerScanState
 {
 	CustomScanState css;
-	int			nfilters;
-	LedgerFilter **filters;
-	bool		constants_set;
-	bool		never;			/* a filter lets nothing through */
-	MemoryContext constants_context;
-
-	LedgerScan *scan;			/* NULL until the first row is asked for */
-	LedgerSegmentReader *judged;	/* the filters' truths are of this one, */
-	MemoryContext judged_context;	/* and what they know of its codes is here */
-	int			current;		/* index in scan->visible[] */
+	LedgerFilteredScan fs;
+	int			current;		/* index in fs.scan->visible[] */
 	bool		values_reset;	/* the slot has no values of a former batch */
 	int64		tried;			/* rows that the plan's qual was asked about, */
 	int64		passed;			/* and that passed it */
 	LedgerColumnSet first;		/* what the plan's qual needs */
 	LedgerColumnSet rest;
+	struct LedgerOrder *order;	/* NULL: rows come as they are stored */
 
 	ExprState  *recheck;		/* the filters as they stand, for EvalPlanQual */
-	LedgerScanCounts counts;
-	struct LedgerScanShared *shared;	/* of a parallel scan */
 } LedgerScanState;
 
 extern Node *ledger_scan_create_state(CustomScan *cscan);
-extern void ledger_scan_sum_counts(LedgerScanState *state, LedgerScanCounts *sum);
+
+/* ---- order.c, order_runs.c: rows in the order of a column ---- */
+
+/* Where a value, or the least that may come, is in the order. */
+typedef struct LedgerPlace
+{
+	int			rank;			/* NULLs lie before or after all others */
+	int64		key;
+} LedgerPlace;
+
+enum
+{
+	LEDGER_RANK_UNKNOWN,		/* before all: nobody knows what will come */
+	LEDGER_RANK_NULLS_FIRST,
+	LEDGER_RANK_VALUE,
+	LEDGER_RANK_NULLS_LAST
+};
+
+static inline bool
+LedgerPlaceBefore(LedgerPlace a, LedgerPlace b)
+{
+	return a.rank != b.rank ? a.rank < b.rank : a.key < b.key;
+}
+
+/* The column, and which way */
+typedef struct LedgerOrderKey
+{
+	AttrNumber	attnum;
+	Oid			typid;
+	bool		descending;
+	bool		nulls_first;
+} LedgerOrderKey;
+
+extern LedgerPlace ledger_place_of(const LedgerOrderKey *key, Datum value, bool isnull);
+extern bool ledger_order_type(Oid typid);
+
+extern void ledger_order_begin(LedgerScanState *state);
+extern bool ledger_order_advance(LedgerScanState *state);
+extern void ledger_order_complete(LedgerScanState *state);
+extern void ledger_order_forget(LedgerScanState *state);
+extern LedgerOrderKey ledger_order_key(const CustomScan *plan);
+extern int64 ledger_order_spilled(const LedgerScanState *state);
+
+/* Rows that are loaded and not returned yet */
+typedef struct LedgerRuns LedgerRuns;
+
+extern LedgerRuns *ledger_runs_create(LedgerScanState *state, const LedgerOrderKey *key);
+extern void ledger_runs_add(LedgerRuns *runs, bool nulls, bool values);
+extern bool ledger_runs_first(LedgerRuns *runs, LedgerPlace *place);
+extern bool ledger_runs_wants_more(LedgerRuns *runs);
+extern void ledger_runs_finish_spill(LedgerRuns *runs);
+extern void ledger_runs_show(LedgerRuns *runs);
+extern void ledger_runs_complete(LedgerRuns *runs);
+extern void ledger_runs_forget(LedgerRuns *runs);
+extern int64 ledger_runs_spilled(const LedgerRuns *runs);
+
+/* ---- order_path.c ---- */
+
+/* An order that a query can use */
+typedef struct LedgerUsefulOrder
+{
+	PathKey    *pathkey;
+	LedgerOrderKey key;
+} LedgerUsefulOrder;
+
+extern List *ledger_useful_orders(PlannerInfo *root, RelOptInfo *rel);
+extern void ledger_order_cost(RelOptInfo *rel, const LedgerSize *size,
+							  const LedgerOrderKey *key, Path *path);
 
 /* ---- explain.c ---- */
 

@@ -10,6 +10,7 @@
 #include "commands/explain.h"
 #include "exec/exec_internal.h"
 #include "nodes/makefuncs.h"
+#include "utils/builtins.h"
 #include "utils/ruleutils.h"
 
 #ifdef LEDGER_EXPLAIN_APART
@@ -64,8 +65,8 @@ explain_columns(LedgerScanState *state, ExplainState *es)
 	List	   *names = NIL;
 	ListCell   *lc;
 
-	for (int i = 0; i < state->nfilters; i++)
-		add_filter_columns(&nodes, state->filters[i], desc);
+	for (int i = 0; i < state->fs.nfilters; i++)
+		add_filter_columns(&nodes, state->fs.filters[i], desc);
 	add_columns(&nodes, &state->first, desc);
 	add_columns(&nodes, &state->rest, desc);
 	foreach(lc, nodes)
@@ -74,6 +75,22 @@ explain_columns(LedgerScanState *state, ExplainState *es)
 		ExplainPropertyText("Columns", "none", es);
 	else
 		ExplainPropertyList("Columns", names, es);
+}
+
+/* Of the column by which the rows come */
+static void
+explain_order(LedgerScanState *state, ExplainState *es)
+{
+	TupleDesc	desc = RelationGetDescr(state->css.ss.ss_currentRelation);
+	LedgerOrderKey key = ledger_order_key((CustomScan *) state->css.ss.ps.plan);
+	const char *name = quote_identifier(NameStr(TupleDescAttr(desc, key.attnum - 1)->attname));
+	const char *nulls = "";
+
+	if (key.nulls_first != key.descending)
+		nulls = key.nulls_first ? " NULLS FIRST" : " NULLS LAST";
+	ExplainPropertyText("Order", psprintf("%s%s%s", name, key.descending ? " DESC" : "", nulls), es);
+	if (es->analyze)
+		ExplainPropertyInteger("Rows Sorted", NULL, ledger_order_spilled(state), es);
 }
 
 static void
@@ -101,14 +118,16 @@ ledger_scan_explain(CustomScanState *css, List *ancestors, ExplainState *es)
 	LedgerScanState *state = (LedgerScanState *) css;
 	LedgerScanCounts counts;
 
+	if (state->order != NULL)
+		explain_order(state, es);
 	explain_filters(css, ancestors, es);
-	if (state->nfilters > 0 && es->analyze)
+	if (state->fs.nfilters > 0 && es->analyze)
 	{
-		ledger_scan_sum_counts(state, &counts);
+		ledger_filtered_sum_counts(&state->fs, &counts);
 		ExplainPropertyInteger("Rows Removed by Pushed Filter", NULL, counts.removed, es);
 	}
 	explain_columns(state, es);
-	if (state->nfilters > 0 && es->analyze)
+	if (state->fs.nfilters > 0 && es->analyze)
 	{
 		explain_part("Segments", counts.segments, counts.segments_by_zone,
 					 counts.segments_by_bloom, counts.segments_by_codes, es);

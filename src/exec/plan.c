@@ -132,16 +132,20 @@ plan_scan(PlannerInfo *root, RelOptInfo *rel, CustomPath *path,
 	scan->scan.scanrelid = rel->relid;
 	scan->flags = path->flags;
 	scan->custom_exprs = order_filters(root, rel, pushed);
+	scan->custom_private = path->custom_private;
 	scan->methods = &ledger_scan_methods;
 	return &scan->scan.plan;
 }
 
 /* ---- Paths ---- */
 
-/* A path for the rows that "outer" relations ask for, by join clauses. */
+/*
+ * A path for the rows that "outer" relations ask for, by join clauses; in an
+ * order, if that is not NULL.
+ */
 static Path *
 make_path(PlannerInfo *root, RelOptInfo *rel, const LedgerSize *size, Relids outer,
-		  int workers)
+		  int workers, const LedgerUsefulOrder *order)
 {
 	CustomPath *path = makeNode(CustomPath);
 	ParamPathInfo *param = get_baserel_parampathinfo(root, rel, outer);
@@ -162,6 +166,13 @@ make_path(PlannerInfo *root, RelOptInfo *rel, const LedgerSize *size, Relids out
 		clauses = list_concat_copy(clauses, param->ppi_clauses);
 	divide_clauses(rel, clauses, &pushed, &others);
 	ledger_scan_cost(root, rel, size, &path->path, pushed, others);
+	if (order != NULL)
+	{
+		path->path.pathkeys = list_make1(order->pathkey);
+		path->custom_private = list_make3_int(order->key.attnum, order->key.descending,
+											  order->key.nulls_first);
+		ledger_order_cost(rel, size, &order->key, &path->path);
+	}
 	if (!enable_seqscan)
 		LedgerDisablePath(&path->path);
 	return &path->path;
@@ -265,17 +276,19 @@ add_paths(PlannerInfo *root, RelOptInfo *rel, const LedgerSize *size)
 
 	rel->pathlist = without_seqscans(rel->pathlist);
 	rel->partial_pathlist = without_seqscans(rel->partial_pathlist);
-	add_path(rel, make_path(root, rel, size, rel->lateral_relids, 0));
+	add_path(rel, make_path(root, rel, size, rel->lateral_relids, 0, NULL));
+	foreach(lc, ledger_useful_orders(root, rel))
+		add_path(rel, make_path(root, rel, size, rel->lateral_relids, 0, lfirst(lc)));
 	if (rel->consider_parallel && bms_is_empty(rel->lateral_relids))
 	{
 		int			workers = compute_parallel_worker(rel, rel->pages, -1,
 													  max_parallel_workers_per_gather);
 
 		if (workers > 0)
-			add_partial_path(rel, make_path(root, rel, size, NULL, workers));
+			add_partial_path(rel, make_path(root, rel, size, NULL, workers, NULL));
 	}
 	foreach(lc, find_outers(root, rel))
-		add_path(rel, make_path(root, rel, size, lfirst(lc), 0));
+		add_path(rel, make_path(root, rel, size, lfirst(lc), 0, NULL));
 }
 
 static void
