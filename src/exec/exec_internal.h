@@ -292,7 +292,7 @@ extern void ledger_scan_cost(PlannerInfo *root, RelOptInfo *rel, const LedgerSiz
 extern CustomScanMethods ledger_scan_methods;
 extern void ledger_plan_init(void);
 
-/* ---- node.c ---- */
+/* ---- filtered.c ---- */
 
 /* What EXPLAIN (ANALYZE) tells. */
 typedef struct LedgerScanCounts
@@ -306,7 +306,58 @@ typedef struct LedgerScanCounts
 	int64		vectors_by_bloom;
 	int64		vectors_by_codes;
 	int64		removed;		/* rows that filters removed one by one */
+	int64		vectors_answered;	/* aggregates: taken from metadata */
+	int64		rows_answered;
 } LedgerScanCounts;
+
+/*
+ * Asked of rows of one vector that filters do not exclude together: is what
+ * the node wants of them known without a look at them?
+ */
+typedef bool (*LedgerAnswer) (void *arg, LedgerSegmentReader *reader, int position, int count);
+
+typedef struct LedgerFilteredScan
+{
+	Relation	rel;
+	Snapshot	snapshot;
+	TupleTableSlot *slot;
+	ExprContext *econtext;		/* for constants; its memory is reset by batch */
+	int			nfilters;
+	LedgerFilter **filters;
+	bool		constants_set;
+	bool		never;			/* a filter lets nothing through */
+	MemoryContext constants_context;
+
+	LedgerScan *scan;			/* NULL until the first row is asked for */
+	LedgerSegmentReader *judged;	/* the filters' truths are of this one, */
+	MemoryContext judged_context;	/* and what they know of its codes is here */
+	LedgerAnswer answer;		/* or NULL */
+	void	   *answer_arg;
+
+	LedgerScanCounts counts;
+	struct LedgerScanShared *shared;	/* of a parallel scan */
+} LedgerFilteredScan;
+
+struct ParallelContext;
+
+extern void ledger_filtered_begin(LedgerFilteredScan *fs, Relation rel, Index relid,
+								  List *clauses, PlanState *node, TupleTableSlot *slot);
+extern bool ledger_filtered_is_ready(LedgerFilteredScan *fs);
+extern bool ledger_filtered_next_batch(LedgerFilteredScan *fs);
+extern bool ledger_filtered_passes_all(const LedgerFilteredScan *fs, int vector);
+extern void ledger_filtered_end(LedgerFilteredScan *fs);
+extern void ledger_filtered_rescan(LedgerFilteredScan *fs);
+extern Size ledger_filtered_estimate_dsm(LedgerFilteredScan *fs,
+										 struct ParallelContext *pcxt);
+extern void ledger_filtered_initialize_dsm(LedgerFilteredScan *fs,
+										   struct ParallelContext *pcxt, void *coordinate);
+extern void ledger_filtered_reinitialize_dsm(LedgerFilteredScan *fs, void *coordinate);
+extern void ledger_filtered_attach(LedgerFilteredScan *fs, void *coordinate);
+extern void ledger_filtered_shutdown(LedgerFilteredScan *fs);
+extern LedgerScanCounts *ledger_filtered_counts(LedgerFilteredScan *fs);
+extern void ledger_filtered_sum_counts(LedgerFilteredScan *fs, LedgerScanCounts *sum);
+
+/* ---- node.c ---- */
 
 /* A set of columns, with how far they are decoded in the batch at hand. */
 typedef struct LedgerColumnSet
@@ -321,16 +372,8 @@ typedef struct LedgerColumnSet
 typedef struct LedgerScanState
 {
 	CustomScanState css;
-	int			nfilters;
-	LedgerFilter **filters;
-	bool		constants_set;
-	bool		never;			/* a filter lets nothing through */
-	MemoryContext constants_context;
-
-	LedgerScan *scan;			/* NULL until the first row is asked for */
-	LedgerSegmentReader *judged;	/* the filters' truths are of this one, */
-	MemoryContext judged_context;	/* and what they know of its codes is here */
-	int			current;		/* index in scan->visible[] */
+	LedgerFilteredScan fs;
+	int			current;		/* index in fs.scan->visible[] */
 	bool		values_reset;	/* the slot has no values of a former batch */
 	int64		tried;			/* rows that the plan's qual was asked about, */
 	int64		passed;			/* and that passed it */
@@ -338,12 +381,9 @@ typedef struct LedgerScanState
 	LedgerColumnSet rest;
 
 	ExprState  *recheck;		/* the filters as they stand, for EvalPlanQual */
-	LedgerScanCounts counts;
-	struct LedgerScanShared *shared;	/* of a parallel scan */
 } LedgerScanState;
 
 extern Node *ledger_scan_create_state(CustomScan *cscan);
-extern void ledger_scan_sum_counts(LedgerScanState *state, LedgerScanCounts *sum);
 
 /* ---- explain.c ---- */
 
