@@ -50,8 +50,9 @@ typedef struct Work
 
 /* ---- How much is read ---- */
 
-static double
-column_correlation(Oid relid, AttrNumber attnum)
+/* 0 to 1: of a column's values with the order of the rows; 0 if nobody knows. */
+double
+ledger_column_correlation(Oid relid, AttrNumber attnum)
 {
 	HeapTuple	tuple = SearchSysCache3(STATRELATTINH, ObjectIdGetDatum(relid),
 										Int16GetDatum(attnum), BoolGetDatum(false));
@@ -93,7 +94,7 @@ touched_part(RelOptInfo *rel, const LedgerSize *size, const LedgerFilter *filter
 		default:
 			break;
 	}
-	correlation = column_correlation(size->relid, filter->input.attnum);
+	correlation = ledger_column_correlation(size->relid, filter->input.attnum);
 	if (filter->method != LEDGER_METHOD_CALL || filter->by_bytes)
 		part = selectivity + (1 - correlation) * (1 - selectivity);
 	if (filter->strategy == BTEqualStrategyNumber)
