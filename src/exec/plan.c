@@ -216,31 +216,25 @@ make_path(PlannerInfo *root, RelOptInfo *rel, const LedgerSize *size, Relids out
 
 /* ---- Joins ---- */
 
-/* Columns that equivalence classes relate to other relations */
-typedef struct JoinColumns
+/* What filters can read, and equivalence classes relate to other relations */
+typedef struct JoinInputs
 {
-	Bitmapset  *found;			/* attribute numbers */
-	AttrNumber	wanted;			/* clauses about this one, or 0 to find out */
-} JoinColumns;
+	List	   *found;			/* expressions */
+	Node	   *wanted;			/* clauses about this one, or NULL to find out */
+} JoinInputs;
 
 static bool
-match_column(PlannerInfo *root, RelOptInfo *rel, EquivalenceClass *ec,
-			 EquivalenceMember *em, void *arg)
+match_input(PlannerInfo *root, RelOptInfo *rel, EquivalenceClass *ec,
+			EquivalenceMember *em, void *arg)
 {
-	JoinColumns *columns = arg;
-	Node	   *node = (Node *) em->em_expr;
-	AttrNumber	attnum;
+	JoinInputs *inputs = arg;
+	LedgerFilterInput input;
 
-	while (node != NULL && IsA(node, RelabelType))
-		node = (Node *) ((RelabelType *) node)->arg;
-	if (node == NULL || !IsA(node, Var) || ((Var *) node)->varno != rel->relid)
-		return false;
-	attnum = ((Var *) node)->varattno;
-	if (attnum <= 0)
-		return false;
-	if (columns->wanted == 0)
-		columns->found = bms_add_member(columns->found, attnum);
-	return attnum == columns->wanted;
+	if (inputs->wanted != NULL)
+		return equal(em->em_expr, inputs->wanted);
+	if (ledger_input_of_expr((Node *) em->em_expr, rel->relid, &input))
+		inputs->found = list_append_unique(inputs->found, em->em_expr);
+	return false;
 }
 
 /* Add what a join clause asks to be given, unless it is there already. */
@@ -266,23 +260,23 @@ add_outer(PlannerInfo *root, RelOptInfo *rel, List *outers, RestrictInfo *rinfo)
 static List *
 find_outers(PlannerInfo *root, RelOptInfo *rel)
 {
-	JoinColumns columns = {NULL, 0};
+	JoinInputs	inputs = {NIL, NULL};
 	List	   *outers = NIL;
 	ListCell   *lc;
-	int			attnum = -1;
+	ListCell   *input;
 
 	foreach(lc, rel->joininfo)
 		outers = add_outer(root, rel, outers, lfirst_node(RestrictInfo, lc));
 	if (!rel->has_eclass_joins)
 		return outers;
 
-	generate_implied_equalities_for_column(root, rel, match_column, &columns, rel->lateral_referencers);
-	while ((attnum = bms_next_member(columns.found, attnum)) >= 0)
+	generate_implied_equalities_for_column(root, rel, match_input, &inputs, rel->lateral_referencers);
+	foreach(input, inputs.found)
 	{
 		List	   *clauses;
 
-		columns.wanted = attnum;
-		clauses = generate_implied_equalities_for_column(root, rel, match_column, &columns,
+		inputs.wanted = lfirst(input);
+		clauses = generate_implied_equalities_for_column(root, rel, match_input, &inputs,
 														 rel->lateral_referencers);
 		foreach(lc, clauses)
 			outers = add_outer(root, rel, outers, lfirst_node(RestrictInfo, lc));
