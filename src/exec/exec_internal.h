@@ -32,6 +32,8 @@ typedef enum LedgerInputKind
  * What a filter reads: a column of the row, or what keys lead to in one of
  * jsonb.  All that depends on where values come from goes through this.
  */
+#define LEDGER_INPUT_KEYS_MAX	16	/* deeper than what is ever taken apart */
+
 typedef struct LedgerFilterInput
 {
 	LedgerInputKind kind;
@@ -42,7 +44,7 @@ typedef struct LedgerFilterInput
 	Oid			cast;			/* CAST: the type whose function it is */
 	int			nkeys;
 	const LedgerPathKey *keys;
-	Expr	   *path;			/* what the keys lead to; of EXISTS, whether they do */
+	Expr	   *path;			/* what the keys lead to; of EXISTS, whether they do; NULL: leaf */
 	struct LedgerInputState *state; /* executor; of paths */
 } LedgerFilterInput;
 
@@ -109,6 +111,7 @@ typedef enum LedgerFilterKind
 	LEDGER_FILTER_ANY,			/* input = ANY (array) */
 	LEDGER_FILTER_NULL,			/* IS NULL; negated: IS NOT NULL */
 	LEDGER_FILTER_BOOL,			/* a boolean; negated: NOT */
+	LEDGER_FILTER_CONTAINS,		/* jsonb @> constant: see contains.c */
 	LEDGER_FILTER_AND,
 	LEDGER_FILTER_OR
 } LedgerFilterKind;
@@ -161,7 +164,7 @@ typedef struct LedgerString
 typedef struct LedgerFilter
 {
 	LedgerFilterKind kind;
-	int			nargs;			/* AND, OR */
+	int			nargs;			/* AND, OR; of CONTAINS, its leaves once they are known */
 	struct LedgerFilter **args;
 
 	LedgerFilterInput input;	/* of the others */
@@ -187,8 +190,10 @@ typedef struct LedgerFilter
 	FunctionCallInfo less_equal;	/* for zone maps; of "=" only */
 	FunctionCallInfo greater_equal;
 	LedgerConstants constants;
+	bool		exact;			/* CONTAINS: if all leaves are there, so is the whole */
 
 	/* of the segment at hand, by vector */
+	bool		by_leaves;		/* CONTAINS: leaves can be asked */
 	uint8		truth[LEDGER_VECTORS_MAX];
 	bool		by_bloom;		/* that none passes is the Bloom filter's word */
 	bool		by_codes;		/* or that of the dictionary's values */
@@ -264,6 +269,14 @@ extern void ledger_filter_set_all(LedgerFilter *filter, LedgerTruth truth);
 
 extern void ledger_filter_judge_path(LedgerFilter *filter, LedgerPath *path,
 									 LedgerSegmentReader *reader, Relation rel);
+
+/* ---- contains.c: jsonb that has what an object has ---- */
+
+extern void ledger_contains_set(LedgerFilter *filter);
+extern void ledger_contains_judge(LedgerFilter *filter, LedgerSegmentReader *reader,
+								  Relation rel);
+extern int	ledger_contains_match(LedgerFilter *filter, const LedgerFilterRows *source,
+								  uint16 *rows, int n);
 
 /* ---- codes.c: codes of dictionaries ---- */
 
