@@ -387,6 +387,10 @@ extern void ledger_filtered_sum_counts(LedgerFilteredScan *fs, LedgerScanCounts 
 
 /* ---- node.c ---- */
 
+/* The first window of rows that are decoded at once, and by what the next is greater. */
+#define LEDGER_WINDOW_FIRST		16
+#define LEDGER_WINDOW_FACTOR	4
+
 /* A set of columns, with how far they are decoded in the batch at hand. */
 typedef struct LedgerColumnSet
 {
@@ -397,6 +401,25 @@ typedef struct LedgerColumnSet
 	int			window;			/* so many are decoded at once */
 } LedgerColumnSet;
 
+/* Paths that are read for a qual or target list, likewise; see project.c. */
+typedef struct LedgerPathSet
+{
+	int			first;			/* column of the slot, from 0 */
+	int			n;
+	LedgerFilterInput *inputs;
+	LedgerInputValues *values;
+	int			next;			/* as in LedgerColumnSet */
+	int			window;
+} LedgerPathSet;
+
+typedef struct LedgerProjection
+{
+	TupleTableSlot *slot;		/* the paths' values */
+	ExprState  *qual;			/* for rows not in doubt */
+	ProjectionInfo *info;
+	LedgerPathSet sets[2];		/* of the qual, and of the target list alone */
+} LedgerProjection;
+
 typedef struct LedgerScanState
 {
 	CustomScanState css;
@@ -406,6 +429,7 @@ typedef struct LedgerScanState
 	int64		tried;			/* rows that the plan's qual was asked about, */
 	int64		passed;			/* and that passed it */
 	ExprState  *sure;			/* the qual but for filters: for rows not in doubt */
+	LedgerProjection *project;	/* for rows of segments; NULL: as for any */
 	LedgerColumnSet first;		/* what that needs */
 	LedgerColumnSet doubted;	/* and what else the plan's qual does */
 	LedgerColumnSet rest;
@@ -483,6 +507,13 @@ typedef struct LedgerUsefulOrder
 extern List *ledger_useful_orders(PlannerInfo *root, RelOptInfo *rel);
 extern void ledger_order_cost(RelOptInfo *rel, const LedgerSize *size,
 							  const LedgerOrderKey *key, Path *path);
+
+/* ---- project.c: paths in target lists ---- */
+
+extern void ledger_project_begin(LedgerScanState *state, List **qual, List **tlist);
+extern void ledger_project_restart(LedgerProjection *project);
+extern void ledger_project_fill(LedgerScanState *state, LedgerPathSet *set, int index,
+								bool few);
 
 /* ---- explain.c ---- */
 
