@@ -134,7 +134,7 @@ prepare_column(LedgerFilter *filter, LedgerSegmentReader *reader, Relation rel,
 	uint32		nvalues;
 
 	/* of the column itself, see skip.c:judge_column() */
-	if (nrows == 0 || column >= root->ncolumns)
+	if (nrows == 0 || column >= root->ncolumns || filter->input.kind != LEDGER_INPUT_COLUMN)
 		return;
 	entry = ledger_reader_column(reader, rel, column);
 	if (entry->length == 0 || entry->attlen != filter->input.typlen ||

@@ -17,6 +17,86 @@
 #include "port/atomics.h"
 #include "read/read_internal.h"
 
+/* ---- input.c: what is read of a row ---- */
+
+typedef enum LedgerInputKind
+{
+	LEDGER_INPUT_COLUMN,
+	LEDGER_INPUT_JSONB,			/* data->'a'->'b' */
+	LEDGER_INPUT_TEXT,			/* data->'a'->>'b' */
+	LEDGER_INPUT_CAST			/* (data->'a'->>'b')::int, by the type's input function */
+} LedgerInputKind;
+
+/*
+ * What a filter reads: a column of the row, or what keys lead to in one of
+ * jsonb.  All that depends on where values come from goes through this.
+ */
+typedef struct LedgerFilterInput
+{
+	LedgerInputKind kind;
+	AttrNumber	attnum;
+	Oid			typid;			/* as the operator takes it */
+	int16		typlen;			/* of the values */
+	bool		typbyval;
+	Oid			cast;			/* CAST: the type whose function it is */
+	int			nkeys;
+	const LedgerPathKey *keys;
+	Expr	   *path;			/* the jsonb or text that the keys lead to */
+	struct LedgerInputState *state; /* executor; of paths */
+} LedgerFilterInput;
+
+typedef struct LedgerInputState LedgerInputState;
+
+/* Values by row of a batch. */
+typedef struct LedgerInputValues
+{
+	const Datum *values;
+	const bool *isnull;
+	const bool *unknown;		/* no value: the cast might be an error; NULL: none is */
+} LedgerInputValues;
+
+extern bool ledger_input_of_expr(Node *expr, Index relid, LedgerFilterInput *input);
+extern void ledger_input_begin(LedgerFilterInput *input, PlanState *parent);
+extern Datum ledger_input_of_slot(const LedgerFilterInput *input, TupleTableSlot *slot,
+								  bool or_fail, bool *isnull, bool *unknown);
+extern bool ledger_input_is_single(const LedgerFilterInput *input, LedgerSegmentReader *reader,
+								   Relation rel, bool or_fail, Datum *value, bool *isnull,
+								   bool *unknown);
+extern void ledger_input_values(const LedgerFilterInput *input, LedgerBatch *batch,
+								TupleDesc desc, const uint16 *rows, int nrows, bool or_fail,
+								LedgerInputValues *values);
+extern LedgerChunk *ledger_input_chunk(const LedgerFilterInput *input,
+									   LedgerSegmentReader *reader, Relation rel);
+extern LedgerPath *ledger_input_path(const LedgerFilterInput *input,
+									 LedgerSegmentReader *reader, Relation rel);
+extern bool ledger_input_distinct(const LedgerFilterInput *input, LedgerSegmentReader *reader,
+								  Relation rel, uint32 *n);
+extern void ledger_input_distinct_values(const LedgerFilterInput *input,
+										 LedgerSegmentReader *reader, Relation rel,
+										 uint32 first, uint32 count,
+										 Datum *values, bool *isnull, bool *unknown);
+extern void ledger_input_codes(const LedgerFilterInput *input, LedgerBatch *batch,
+							   int first, int count, uint32 *codes);
+extern bool ledger_input_may_have_token(const LedgerFilterInput *input,
+										LedgerSegmentReader *reader, Relation rel,
+										const char *token, Size len);
+
+/* ---- cast.c: texts as values of other types ---- */
+
+typedef struct LedgerCast
+{
+	Oid			type;
+	FmgrInfo	function;		/* the type's input function */
+	Oid			ioparam;
+} LedgerCast;
+
+extern bool ledger_cast_is_known(Oid type);
+extern bool ledger_cast_takes_numbers(Oid type);
+extern bool ledger_integer_datum(Oid type, int64 number, Datum *value);
+extern bool ledger_cast_text(const LedgerCast *cast, Datum text, Datum *value);
+extern Datum ledger_cast_text_or_fail(const LedgerCast *cast, Datum text);
+extern bool ledger_cast_number(const LedgerCast *cast, int64 number, int scale, Datum *value);
+
 /* ---- filter.c: what a clause comes to ---- */
 
 typedef enum LedgerFilterKind
@@ -41,18 +121,6 @@ typedef enum LedgerMethod
 /* Beside btree's strategies */
 #define LEDGER_STRATEGY_NONE		0
 #define LEDGER_STRATEGY_NOT_EQUAL	(BTMaxStrategyNumber + 1)
-
-/*
- * What a filter reads: a column of the row.  All that depends on where values
- * come from goes through this.
- */
-typedef struct LedgerFilterInput
-{
-	AttrNumber	attnum;
-	Oid			typid;			/* as the operator takes it */
-	int16		typlen;
-	bool		typbyval;
-} LedgerFilterInput;
 
 /* What can be said of a vector without looking at its rows; AND is the least. */
 typedef enum LedgerTruth

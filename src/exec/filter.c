@@ -32,25 +32,14 @@
 
 /* ---- What is read ---- */
 
-/* Is the expression something a filter can read? */
+/*
+ * Is the expression something a filter can read?  A cast, which can be an
+ * error that another condition would prevent, is not.
+ */
 static bool
 find_input(Node *node, Index relid, LedgerFilterInput *input)
 {
-	Node	   *inner = node;
-	Var		   *var;
-
-	/* binary-compatible types are stored alike */
-	while (inner != NULL && IsA(inner, RelabelType))
-		inner = (Node *) ((RelabelType *) inner)->arg;
-	if (inner == NULL || !IsA(inner, Var))
-		return false;
-	var = (Var *) inner;
-	if (var->varno != relid || var->varlevelsup != 0 || var->varattno <= 0)
-		return false;
-	input->attnum = var->varattno;
-	input->typid = exprType(node);
-	get_typlenbyval(var->vartype, &input->typlen, &input->typbyval);
-	return true;
+	return ledger_input_of_expr(node, relid, input) && input->kind != LEDGER_INPUT_CAST;
 }
 
 static bool
@@ -409,6 +398,8 @@ ledger_filter_begin(LedgerFilter *filter, PlanState *parent)
 {
 	for (int i = 0; i < filter->nargs; i++)
 		ledger_filter_begin(filter->args[i], parent);
+	if (filter->nargs == 0)
+		ledger_input_begin(&filter->input, parent);
 	if (filter->constant == NULL)
 		return;
 	filter->state = ExecInitExpr(filter->constant, parent);

@@ -324,33 +324,30 @@ ledger_filter_match_one(LedgerFilter *filter, Datum value, bool isnull)
 }
 
 static int
-match_column(LedgerFilter *filter, const LedgerFilterRows *source, uint16 *rows, int n)
+match_input(LedgerFilter *filter, const LedgerFilterRows *source, uint16 *rows, int n)
 {
-	AttrNumber	attnum = filter->input.attnum;
+	LedgerFilterInput *input = &filter->input;
+	LedgerInputValues values;
+	Values		in;
 	Datum		value;
 	bool		isnull;
+	bool		unknown;
 
 	if (source->slot != NULL)
 	{
-		value = slot_getattr(source->slot, attnum, &isnull);
+		value = ledger_input_of_slot(input, source->slot, false, &isnull, &unknown);
 		return ledger_filter_match_one(filter, value, isnull) ? n : 0;
 	}
-	if (attnum > ledger_reader_root(source->batch->reader)->ncolumns)
-	{
-		/* the segment is older than the column */
-		value = getmissingattr(source->desc, attnum, &isnull);
-		return ledger_filter_match_one(filter, value, isnull) ? n : 0;
-	}
-	else if (filter->known != NULL)
+	if (filter->known != NULL)
 		return ledger_filter_match_codes(filter, source->batch, rows, n);
-	else
-	{
-		const LedgerBatchColumn *column =
-			ledger_batch_column(source->batch, source->desc, attnum - 1, rows, n);
-		Values		in = {column->values, column->isnull};
+	if (ledger_input_is_single(input, source->batch->reader, source->batch->rel, false,
+							   &value, &isnull, &unknown))
+		return ledger_filter_match_one(filter, value, isnull) ? n : 0;
 
-		return match_values(filter, &in, rows, n);
-	}
+	ledger_input_values(input, source->batch, source->desc, rows, n, false, &values);
+	in.values = values.values;
+	in.isnull = values.isnull;
+	return match_values(filter, &in, rows, n);
 }
 
 /* Rows that one of the arguments lets through; each is tried on what is left. */
@@ -406,6 +403,6 @@ ledger_filter_match(LedgerFilter *filter, const LedgerFilterRows *source,
 		case LEDGER_FILTER_OR:
 			return n > 0 ? match_or(filter, source, rows, n) : 0;
 		default:
-			return n > 0 ? match_column(filter, source, rows, n) : 0;
+			return n > 0 ? match_input(filter, source, rows, n) : 0;
 	}
 }

@@ -409,27 +409,23 @@ judge_column(LedgerFilter *filter, LedgerSegmentReader *reader, Relation rel)
 	const LedgerSegmentRoot *root = ledger_reader_root(reader);
 	int			column = filter->input.attnum - 1;
 	Chunk		chunk;
+	Datum		value;
+	bool		isnull;
+	bool		unknown;
 
 	if (filter->constants.never)
 	{
 		set_all(filter, LEDGER_TRUTH_NONE);
 		return;
 	}
-	if (column >= root->ncolumns)
+	if (ledger_input_is_single(&filter->input, reader, rel, false, &value, &isnull, &unknown))
 	{
-		Datum		value;
-		bool		isnull;
-
-		value = getmissingattr(RelationGetDescr(rel), column + 1, &isnull);
 		judge_single(filter, value, isnull);
 		return;
 	}
-	chunk.entry = ledger_reader_column(reader, rel, column);
-	if (chunk.entry->length == 0)
-	{
-		judge_single(filter, (Datum) 0, true);
+	if (filter->input.kind != LEDGER_INPUT_COLUMN)
 		return;
-	}
+	chunk.entry = ledger_reader_column(reader, rel, column);
 	/* such is an error, for who decodes it */
 	if (chunk.entry->attlen != filter->input.typlen ||
 		(chunk.entry->attbyval != 0) != filter->input.typbyval)
