@@ -218,7 +218,7 @@ sub step
 	elsif ($kind < 0.65) { in_transaction($a, $b); }
 	elsif ($kind < 0.72) { change(RandomTables::drop_column($a)) if @{ $a->{columns} } > 3; }
 	elsif ($kind < 0.82) { change(RandomTables::add_column($a, 'c' . ++$a->{last})); }
-	elsif ($kind < 0.87) { change("CREATE INDEX ON $a->{name} (" . pick('id', pick(grep { $_->{kind} =~ /^(integer|time|boolean)$/ } @{ $a->{columns} }, { name => 'id' })->{name}) . ')'); }
+	elsif ($kind < 0.87) { change("CREATE INDEX ON $a->{name} (" . pick('id', map { $_->{name} } grep { $_->{kind} =~ /^(integer|time|boolean)$/ } @{ $a->{columns} }) . ')'); }
 	else { seal($a); }
 	change("ANALYZE $_->{name}") foreach chance(0.5) ? ($a, $b) : ();
 	change('VACUUM ' . $a->{name}) if chance(0.1);
