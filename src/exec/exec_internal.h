@@ -24,7 +24,8 @@ typedef enum LedgerInputKind
 	LEDGER_INPUT_COLUMN,
 	LEDGER_INPUT_JSONB,			/* data->'a'->'b' */
 	LEDGER_INPUT_TEXT,			/* data->'a'->>'b' */
-	LEDGER_INPUT_CAST			/* (data->'a'->>'b')::int, by the type's input function */
+	LEDGER_INPUT_CAST,			/* (data->'a'->>'b')::int, by the type's input function */
+	LEDGER_INPUT_EXISTS			/* (data->'a') ? 'b' */
 } LedgerInputKind;
 
 /*
@@ -41,7 +42,7 @@ typedef struct LedgerFilterInput
 	Oid			cast;			/* CAST: the type whose function it is */
 	int			nkeys;
 	const LedgerPathKey *keys;
-	Expr	   *path;			/* the jsonb or text that the keys lead to */
+	Expr	   *path;			/* what the keys lead to; of EXISTS, whether they do */
 	struct LedgerInputState *state; /* executor; of paths */
 } LedgerFilterInput;
 
@@ -65,6 +66,9 @@ extern bool ledger_input_is_single(const LedgerFilterInput *input, LedgerSegment
 extern void ledger_input_values(const LedgerFilterInput *input, LedgerBatch *batch,
 								TupleDesc desc, const uint16 *rows, int nrows, bool or_fail,
 								LedgerInputValues *values);
+extern const bool *ledger_input_nulls(const LedgerFilterInput *input, LedgerBatch *batch,
+									  TupleDesc desc, const uint16 *rows, int nrows);
+extern Datum ledger_input_of_text(const LedgerFilterInput *input, Datum text, bool *unknown);
 extern LedgerChunk *ledger_input_chunk(const LedgerFilterInput *input,
 									   LedgerSegmentReader *reader, Relation rel);
 extern LedgerPath *ledger_input_path(const LedgerFilterInput *input,
@@ -145,6 +149,7 @@ typedef struct LedgerConstants
 	Oid			hashed_for;		/* type of the chunks that they are for */
 	const char *prefix;			/* LIKE: what values begin with, or NULL */
 	int			prefix_len;
+	bool		fails;			/* the operator might raise an error for it */
 } LedgerConstants;
 
 typedef struct LedgerString
@@ -172,7 +177,9 @@ typedef struct LedgerFilter
 	bool		by_bytes;		/* equality of the operator is that of bytes */
 	bool		ordered_bytes;	/* and so is order */
 	bool		is_like;		/* the constant is a pattern for LIKE */
+	bool		is_search;		/* that, or one for ILIKE, ~ or ~* */
 	bool		cannot_fail;	/* so it may see values of rows nobody sees */
+	bool		doubts;			/* rows may pass in doubt: see LedgerDoubt */
 
 	/* executor */
 	ExprState  *state;			/* of the constant */
@@ -195,6 +202,7 @@ extern void ledger_filter_begin(LedgerFilter *filter, PlanState *parent);
 
 extern void ledger_filter_set_constants(LedgerFilter *filter, ExprContext *econtext,
 										MemoryContext context);
+extern bool ledger_pattern_is_good(const LedgerFilter *filter, Datum value);
 extern int64 ledger_integer_of(Oid type, Datum value);
 extern int	ledger_integer_compare(const void *a, const void *b);
 extern int	ledger_string_compare(const void *a, const void *b);
@@ -202,18 +210,33 @@ extern LedgerString ledger_string_of(const LedgerFilterInput *input, Datum value
 
 /* ---- match.c: rows ---- */
 
+/*
+ * Rows that a filter lets through as it cannot tell, since to find out might be
+ * an error.  For these, the filters' clauses are to be evaluated as they stand,
+ * in their turn among the plan's.
+ */
+typedef struct LedgerDoubt
+{
+	bool		any;
+	bool		rows[LEDGER_VECTOR_ROWS];	/* of the batch; if "any" */
+} LedgerDoubt;
+
 /* Where rows' values are: those of a segment's batch, or of one row in a slot. */
 typedef struct LedgerFilterRows
 {
 	TupleDesc	desc;
 	LedgerBatch *batch;			/* of a segment, or */
 	TupleTableSlot *slot;
+	LedgerDoubt *doubt;
 } LedgerFilterRows;
 
 extern int	ledger_filter_match(LedgerFilter *filter, const LedgerFilterRows *source,
 								uint16 *rows, int nrows);
-extern int	ledger_filter_match_values(LedgerFilter *filter, const Datum *values,
-									   const bool *isnull, uint16 *rows, int n);
+extern int	ledger_filter_match_values(LedgerFilter *filter, const LedgerInputValues *values,
+									   LedgerDoubt *doubt, uint16 *rows, int n);
+extern int	ledger_filter_match_read(LedgerFilter *filter, const LedgerFilterRows *source,
+									 uint16 *rows, int n);
+extern void ledger_doubt_row(LedgerDoubt *doubt, int row);
 extern bool ledger_filter_match_one(LedgerFilter *filter, Datum value, bool isnull);
 extern bool ledger_operator_holds(FunctionCallInfo call, Datum left, Datum right);
 
@@ -223,13 +246,32 @@ extern void ledger_filter_judge(LedgerFilter *filter, LedgerSegmentReader *reade
 								Relation rel);
 extern void ledger_filter_join_truths(LedgerFilter *filter);
 
+/* A column, or sub-column, of the segment at hand. */
+typedef struct LedgerJudgedChunk
+{
+	LedgerChunk *chunk;
+	Oid			typid;
+	Oid			collation;
+	int			nrows;
+	int			nvectors;
+} LedgerJudgedChunk;
+
+extern void ledger_filter_judge_chunk(LedgerFilter *filter, const LedgerJudgedChunk *chunk);
+extern LedgerTruth ledger_filter_judge_zone(LedgerFilter *filter, const LedgerZone *zone);
+extern void ledger_filter_set_all(LedgerFilter *filter, LedgerTruth truth);
+
+/* ---- skip_path.c: likewise, of paths ---- */
+
+extern void ledger_filter_judge_path(LedgerFilter *filter, LedgerPath *path,
+									 LedgerSegmentReader *reader, Relation rel);
+
 /* ---- codes.c: codes of dictionaries ---- */
 
 extern void ledger_filter_forget_codes(LedgerFilter *filter);
 extern void ledger_filter_prepare_codes(LedgerFilter *filter, LedgerSegmentReader *reader,
 										Relation rel, const bool *wanted,
 										MemoryContext context);
-extern int	ledger_filter_match_codes(LedgerFilter *filter, LedgerBatch *batch,
+extern int	ledger_filter_match_codes(LedgerFilter *filter, const LedgerFilterRows *source,
 									  uint16 *rows, int n);
 
 /* ---- cost.c ---- */
@@ -250,7 +292,7 @@ extern void ledger_scan_cost(PlannerInfo *root, RelOptInfo *rel, const LedgerSiz
 extern CustomScanMethods ledger_scan_methods;
 extern void ledger_plan_init(void);
 
-/* ---- node.c ---- */
+/* ---- filtered.c ---- */
 
 /* What EXPLAIN (ANALYZE) tells. */
 typedef struct LedgerScanCounts
@@ -264,7 +306,58 @@ typedef struct LedgerScanCounts
 	int64		vectors_by_bloom;
 	int64		vectors_by_codes;
 	int64		removed;		/* rows that filters removed one by one */
+	int64		vectors_answered;	/* aggregates: taken from metadata */
+	int64		rows_answered;
 } LedgerScanCounts;
+
+/*
+ * Asked of rows of one vector that filters do not exclude together: is what
+ * the node wants of them known without a look at them?
+ */
+typedef bool (*LedgerAnswer) (void *arg, LedgerSegmentReader *reader, int position, int count);
+
+typedef struct LedgerFilteredScan
+{
+	Relation	rel;
+	Snapshot	snapshot;
+	TupleTableSlot *slot;
+	ExprContext *econtext;		/* for constants; its memory is reset by batch */
+	int			nfilters;
+	LedgerFilter **filters;
+	bool		constants_set;
+	bool		never;			/* a filter lets nothing through */
+	MemoryContext constants_context;
+
+	LedgerScan *scan;			/* NULL until the first row is asked for */
+	LedgerSegmentReader *judged;	/* the filters' truths are of this one, */
+	MemoryContext judged_context;	/* and what they know of its codes is here */
+	LedgerAnswer answer;		/* or NULL */
+	void	   *answer_arg;
+
+	LedgerScanCounts counts;
+	struct LedgerScanShared *shared;	/* of a parallel scan */
+} LedgerFilteredScan;
+
+struct ParallelContext;
+
+extern void ledger_filtered_begin(LedgerFilteredScan *fs, Relation rel, Index relid,
+								  List *clauses, PlanState *node, TupleTableSlot *slot);
+extern bool ledger_filtered_is_ready(LedgerFilteredScan *fs);
+extern bool ledger_filtered_next_batch(LedgerFilteredScan *fs);
+extern bool ledger_filtered_passes_all(const LedgerFilteredScan *fs, int vector);
+extern void ledger_filtered_end(LedgerFilteredScan *fs);
+extern void ledger_filtered_rescan(LedgerFilteredScan *fs);
+extern Size ledger_filtered_estimate_dsm(LedgerFilteredScan *fs,
+										 struct ParallelContext *pcxt);
+extern void ledger_filtered_initialize_dsm(LedgerFilteredScan *fs,
+										   struct ParallelContext *pcxt, void *coordinate);
+extern void ledger_filtered_reinitialize_dsm(LedgerFilteredScan *fs, void *coordinate);
+extern void ledger_filtered_attach(LedgerFilteredScan *fs, void *coordinate);
+extern void ledger_filtered_shutdown(LedgerFilteredScan *fs);
+extern LedgerScanCounts *ledger_filtered_counts(LedgerFilteredScan *fs);
+extern void ledger_filtered_sum_counts(LedgerFilteredScan *fs, LedgerScanCounts *sum);
+
+/* ---- node.c ---- */
 
 /* A set of columns, with how far they are decoded in the batch at hand. */
 typedef struct LedgerColumnSet
@@ -279,16 +372,8 @@ typedef struct LedgerColumnSet
 typedef struct LedgerScanState
 {
 	CustomScanState css;
-	int			nfilters;
-	LedgerFilter **filters;
-	bool		constants_set;
-	bool		never;			/* a filter lets nothing through */
-	MemoryContext constants_context;
-
-	LedgerScan *scan;			/* NULL until the first row is asked for */
-	LedgerSegmentReader *judged;	/* the filters' truths are of this one, */
-	MemoryContext judged_context;	/* and what they know of its codes is here */
-	int			current;		/* index in scan->visible[] */
+	LedgerFilteredScan fs;
+	int			current;		/* index in fs.scan->visible[] */
 	bool		values_reset;	/* the slot has no values of a former batch */
 	int64		tried;			/* rows that the plan's qual was asked about, */
 	int64		passed;			/* and that passed it */
@@ -296,12 +381,9 @@ typedef struct LedgerScanState
 	LedgerColumnSet rest;
 
 	ExprState  *recheck;		/* the filters as they stand, for EvalPlanQual */
-	LedgerScanCounts counts;
-	struct LedgerScanShared *shared;	/* of a parallel scan */
 } LedgerScanState;
 
 extern Node *ledger_scan_create_state(CustomScan *cscan);
-extern void ledger_scan_sum_counts(LedgerScanState *state, LedgerScanCounts *sum);
 
 /* ---- explain.c ---- */
 

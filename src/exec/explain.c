@@ -64,8 +64,8 @@ explain_columns(LedgerScanState *state, ExplainState *es)
 	List	   *names = NIL;
 	ListCell   *lc;
 
-	for (int i = 0; i < state->nfilters; i++)
-		add_filter_columns(&nodes, state->filters[i], desc);
+	for (int i = 0; i < state->fs.nfilters; i++)
+		add_filter_columns(&nodes, state->fs.filters[i], desc);
 	add_columns(&nodes, &state->first, desc);
 	add_columns(&nodes, &state->rest, desc);
 	foreach(lc, nodes)
@@ -102,13 +102,13 @@ ledger_scan_explain(CustomScanState *css, List *ancestors, ExplainState *es)
 	LedgerScanCounts counts;
 
 	explain_filters(css, ancestors, es);
-	if (state->nfilters > 0 && es->analyze)
+	if (state->fs.nfilters > 0 && es->analyze)
 	{
-		ledger_scan_sum_counts(state, &counts);
+		ledger_filtered_sum_counts(&state->fs, &counts);
 		ExplainPropertyInteger("Rows Removed by Pushed Filter", NULL, counts.removed, es);
 	}
 	explain_columns(state, es);
-	if (state->nfilters > 0 && es->analyze)
+	if (state->fs.nfilters > 0 && es->analyze)
 	{
 		explain_part("Segments", counts.segments, counts.segments_by_zone,
 					 counts.segments_by_bloom, counts.segments_by_codes, es);

@@ -79,16 +79,21 @@ typedef struct Chain
 	LedgerPathKey keys[KEYS_MAX];
 } Chain;
 
+static LedgerPathKey
+key_of(Datum text)
+{
+	struct varlena *bytes = PG_DETOAST_DATUM_PACKED(text);
+	LedgerPathKey key = {VARDATA_ANY(bytes), VARSIZE_ANY_EXHDR(bytes)};
+
+	return key;
+}
+
 static bool
 add_key(Chain *chain, Datum text)
 {
-	struct varlena *bytes = PG_DETOAST_DATUM_PACKED(text);
-
 	if (chain->nkeys == KEYS_MAX)
 		return false;
-	chain->keys[chain->nkeys].data = VARDATA_ANY(bytes);
-	chain->keys[chain->nkeys].len = VARSIZE_ANY_EXHDR(bytes);
-	chain->nkeys++;
+	chain->keys[chain->nkeys++] = key_of(text);
 	return true;
 }
 
@@ -222,6 +227,36 @@ find_path(Node *node, Index relid, LedgerFilterInput *input)
 	return true;
 }
 
+/* data ? 'key', as one more key */
+static bool
+find_exists(OpExpr *op, Index relid, LedgerFilterInput *input)
+{
+	Const	   *key;
+	Node	   *left;
+	LedgerPathKey *keys;
+
+	if (get_opcode(op->opno) != F_JSONB_EXISTS || list_length(op->args) != 2)
+		return false;
+	key = constant_of(lsecond(op->args), TEXTOID);
+	left = strip_relabels(linitial(op->args));
+	if (key == NULL || left == NULL)
+		return false;
+	if (is_column(left, relid))
+		input->attnum = ((Var *) left)->varattno;
+	else if (!find_path(left, relid, input) || input->nkeys == KEYS_MAX)
+		return false;
+	keys = palloc((input->nkeys + 1) * sizeof(LedgerPathKey));
+	if (input->nkeys > 0)
+		memcpy(keys, input->keys, input->nkeys * sizeof(LedgerPathKey));
+	keys[input->nkeys] = key_of(key->constvalue);
+	input->keys = keys;
+	input->nkeys++;
+	input->kind = LEDGER_INPUT_EXISTS;
+	input->path = (Expr *) op;
+	get_typlenbyval(BOOLOID, &input->typlen, &input->typbyval);
+	return true;
+}
+
 /*
  * Is the expression something that can be read?  Keys point into it.
  */
@@ -242,6 +277,8 @@ ledger_input_of_expr(Node *expr, Index relid, LedgerFilterInput *input)
 		get_typlenbyval(((Var *) inner)->vartype, &input->typlen, &input->typbyval);
 		return true;
 	}
+	if (IsA(inner, OpExpr) && ((OpExpr *) inner)->opresulttype == BOOLOID)
+		return find_exists((OpExpr *) inner, relid, input);
 	if (IsA(inner, CoerceViaIO))
 	{
 		cast = ((CoerceViaIO *) inner)->resulttype;
@@ -359,6 +396,14 @@ value_of(const LedgerFilterInput *input, Datum column, bool or_fail, bool *isnul
 	if (input->kind == LEDGER_INPUT_CAST && !*isnull)
 		value = cast_text(input, value, or_fail, unknown);
 	return value;
+}
+
+/* The value if this is the text that the path leads to. */
+Datum
+ledger_input_of_text(const LedgerFilterInput *input, Datum text, bool *unknown)
+{
+	*unknown = false;
+	return input->kind == LEDGER_INPUT_CAST ? cast_text(input, text, false, unknown) : text;
 }
 
 /*
@@ -617,6 +662,23 @@ read_form(Reading *r, LedgerPathForm form)
 	}
 }
 
+static void
+read_exists(Reading *r)
+{
+	uint8		states[LEDGER_VECTOR_ROWS];
+
+	ledger_path_exists(r->path, r->batch->position + r->wanted->first, r->wanted->count, states);
+	for (int i = 0; i < r->wanted->count; i++)
+	{
+		if (!r->wanted->rows[i] || states[i] == LEDGER_PATH_EXISTS_DOCUMENT)
+			continue;
+		if (states[i] == LEDGER_PATH_EXISTS_NULL)
+			set_null(r, i);
+		else
+			set_value(r, i, BoolGetDatum(states[i] == LEDGER_PATH_EXISTS_YES));
+	}
+}
+
 static bool
 is_any_left(const Reading *r)
 {
@@ -631,6 +693,9 @@ read_path(Reading *r)
 	{
 		case LEDGER_INPUT_JSONB:
 			read_form(r, LEDGER_PATH_AS_JSONB);
+			return;
+		case LEDGER_INPUT_EXISTS:
+			read_exists(r);
 			return;
 		case LEDGER_INPUT_CAST:
 			if (r->input->cast == NUMERICOID)
@@ -769,6 +834,80 @@ ledger_input_values(const LedgerFilterInput *input, LedgerBatch *batch, TupleDes
 	values->unknown = place->any_unknown && !or_fail ? place->unknown : NULL;
 }
 
+/* ---- NULLs ---- */
+
+/*
+ * Is what the rows' path leads to NULL, as far as their shapes tell?  The rows
+ * of which they do not are left.
+ */
+static void
+read_nulls(Reading *r)
+{
+	bool		as_jsonb = r->input->kind == LEDGER_INPUT_JSONB;
+	uint16		branches[LEDGER_VECTOR_ROWS];
+	uint8		exists[LEDGER_VECTOR_ROWS];
+	int			first = r->batch->position + r->wanted->first;
+
+	ledger_path_info(r->path, &r->info);
+	ledger_path_locate(r->path, first, r->wanted->count, branches, NULL);
+	if (r->info.documents)
+		ledger_path_exists(r->path, first, r->wanted->count, exists);
+	for (int i = 0; i < r->wanted->count; i++)
+	{
+		LedgerPathKind kind = r->info.branches[branches[i]].kind;
+
+		/* the shape may end in a container, or before the path does */
+		if (!r->wanted->rows[i] ||
+			(kind == LEDGER_PATH_DOCUMENT && exists[i] != LEDGER_PATH_EXISTS_YES))
+			continue;
+		r->place->isnull[r->wanted->first + i] = kind == LEDGER_PATH_ABSENT ||
+			(kind == LEDGER_PATH_NULL && !as_jsonb);
+		r->wanted->rows[i] = false;
+	}
+}
+
+/*
+ * Which of the rows, which ascend, have NULL: as ledger_input_values, but no
+ * more is read than that takes.  Not for casts, of which NULL is only known with
+ * the value.
+ */
+const bool *
+ledger_input_nulls(const LedgerFilterInput *input, LedgerBatch *batch, TupleDesc desc,
+				   const uint16 *rows, int nrows)
+{
+	LedgerInputValues values;
+	LedgerPath *path = NULL;
+	uint16		left[LEDGER_VECTOR_ROWS];
+	int			nleft = 0;
+	Wanted		wanted;
+	Reading		r = {input, batch, desc};
+	MemoryContext oldcontext;
+
+	Assert(input->kind != LEDGER_INPUT_CAST);
+	if (input->kind == LEDGER_INPUT_TEXT || input->kind == LEDGER_INPUT_JSONB)
+		path = ledger_input_path(input, batch->reader, batch->rel);
+	if (path == NULL)
+	{
+		ledger_input_values(input, batch, desc, rows, nrows, false, &values);
+		return values.isnull;
+	}
+	oldcontext = MemoryContextSwitchTo(batch->context);
+	r.path = path;
+	r.place = find_place(batch, input);
+	r.wanted = &wanted;
+	find_wanted(r.place->null_done, rows, nrows, &wanted);
+	if (wanted.count > 0)
+		read_nulls(&r);
+	for (int i = 0; i < wanted.count; i++)
+		if (wanted.rows[i])
+			left[nleft++] = wanted.first + i;
+	read_rows(r.place, input, batch, desc, left, nleft);
+	for (int i = 0; i < nrows; i++)
+		r.place->null_done[rows[i]] = true;
+	MemoryContextSwitchTo(oldcontext);
+	return r.place->isnull;
+}
+
 /* ---- Codes ---- */
 
 /*
@@ -788,7 +927,8 @@ ledger_input_distinct(const LedgerFilterInput *input, LedgerSegmentReader *reade
 	path = ledger_input_path(input, reader, rel);
 	if (path == NULL)
 		return ledger_chunk_distinct(chunk, n);
-	return input->kind != LEDGER_INPUT_JSONB && ledger_path_distinct(path, n);
+	return (input->kind == LEDGER_INPUT_TEXT || input->kind == LEDGER_INPUT_CAST) &&
+		ledger_path_distinct(path, n);
 }
 
 /*

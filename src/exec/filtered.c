@@ -1,0 +1,404 @@
+/*-------------------------------------------------------------------------
+ *
+ * filtered.c
+ *	  The rows of a ledger that filters let through, batch by batch.
+ *
+ * What is visible is decided by the scan of src/read below.  Of a segment's
+ * rows, those in vectors that cannot have any that passes are stepped over;
+ * the filters then shorten the list of visible rows of a batch, decoding their
+ * columns only.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/parallel.h"
+#include "exec/exec_internal.h"
+#include "executor/executor.h"
+#include "utils/memutils.h"
+
+/* In a parallel scan, what EXPLAIN tells is counted by process. */
+typedef struct LedgerScanShared
+{
+	int			nprocesses;		/* the leader's counts are the first */
+	LedgerScanCounts counts[FLEXIBLE_ARRAY_MEMBER];
+} LedgerScanShared;
+
+/*
+ * Get ready to scan "rel", relation "relid" of the clauses that were pushed,
+ * for a node.  "slot" is one of ledgers, to show rows of tail pages.
+ */
+void
+ledger_filtered_begin(LedgerFilteredScan *fs, Relation rel, Index relid, List *clauses,
+					  PlanState *node, TupleTableSlot *slot)
+{
+	ListCell   *lc;
+
+	fs->rel = rel;
+	fs->slot = slot;
+	fs->econtext = node->ps_ExprContext;
+	fs->snapshot = node->state->es_snapshot;
+	fs->filters = palloc(list_length(clauses) * sizeof(LedgerFilter *));
+	foreach(lc, clauses)
+	{
+		LedgerFilter *filter = ledger_filter_of_clause(lfirst(lc), relid);
+
+		if (filter == NULL)
+			elog(ERROR, "a clause that was pushed into a ledger's scan is no filter");
+		ledger_filter_begin(filter, node);
+		fs->filters[fs->nfilters++] = filter;
+	}
+	fs->constants_context = AllocSetContextCreate(CurrentMemoryContext, "ledger constants",
+												  ALLOCSET_SMALL_SIZES);
+	fs->judged_context = AllocSetContextCreate(CurrentMemoryContext, "ledger codes",
+											   ALLOCSET_DEFAULT_SIZES);
+}
+
+/* ---- What need not be looked at ---- */
+
+LedgerScanCounts *
+ledger_filtered_counts(LedgerFilteredScan *fs)
+{
+	if (fs->shared == NULL)
+		return &fs->counts;
+	return &fs->shared->counts[IsParallelWorker() ? ParallelWorkerNumber + 1 : 0];
+}
+
+static void
+set_constants(LedgerFilteredScan *fs)
+{
+	MemoryContextReset(fs->constants_context);
+	fs->never = false;
+	for (int i = 0; i < fs->nfilters; i++)
+	{
+		LedgerFilter *filter = fs->filters[i];
+
+		ledger_filter_set_constants(filter, fs->econtext, fs->constants_context);
+		fs->never |= filter->constants.never;
+	}
+	fs->constants_set = true;
+}
+
+static void
+forget_segment(LedgerFilteredScan *fs)
+{
+	if (fs->judged != NULL)
+		ledger_reader_release(fs->judged);
+	fs->judged = NULL;
+	for (int i = 0; i < fs->nfilters; i++)
+		ledger_filter_forget_codes(fs->filters[i]);
+	MemoryContextReset(fs->judged_context);
+}
+
+/* Does a filter say that no row of a vector passes? */
+static LedgerFilter *
+who_excludes(LedgerFilteredScan *fs, int vector)
+{
+	for (int i = 0; i < fs->nfilters; i++)
+		if (fs->filters[i]->truth[vector] == LEDGER_TRUTH_NONE)
+			return fs->filters[i];
+	return NULL;
+}
+
+static bool
+excludes_all(LedgerFilteredScan *fs, int nvectors)
+{
+	for (int v = 0; v < nvectors; v++)
+		if (who_excludes(fs, v) == NULL)
+			return false;
+	return true;
+}
+
+/* Look at what is in dictionaries; true if no row of the segment passes. */
+static bool
+prepare_codes(LedgerFilteredScan *fs, LedgerSegmentReader *reader, int nvectors)
+{
+	bool		wanted[LEDGER_VECTORS_MAX];
+
+	for (int i = 0; i < fs->nfilters; i++)
+	{
+		LedgerFilter *filter = fs->filters[i];
+
+		for (int v = 0; v < nvectors; v++)
+			wanted[v] = who_excludes(fs, v) == NULL;
+		ledger_filter_prepare_codes(filter, reader, fs->rel, wanted, fs->judged_context);
+		if (filter->by_codes && excludes_all(fs, nvectors))
+			return true;
+	}
+	return false;
+}
+
+/* Come to a segment. */
+static void
+judge_segment(LedgerFilteredScan *fs, LedgerSegmentReader *reader)
+{
+	const LedgerSegmentRoot *root = ledger_reader_root(reader);
+	int			nvectors = (root->nrows + LEDGER_VECTOR_ROWS - 1) / LEDGER_VECTOR_ROWS;
+	LedgerScanCounts *counts = ledger_filtered_counts(fs);
+	bool		excluded = false;
+	bool		by_bloom = false;
+	bool		by_codes = false;
+	MemoryContext oldcontext;
+
+	forget_segment(fs);
+	oldcontext = MemoryContextSwitchTo(fs->econtext->ecxt_per_tuple_memory);
+	for (int i = 0; i < fs->nfilters; i++)
+		memset(fs->filters[i]->truth, LEDGER_TRUTH_SOME, sizeof(fs->filters[i]->truth));
+	for (int i = 0; i < fs->nfilters && !excluded; i++)
+	{
+		ledger_filter_judge(fs->filters[i], reader, fs->rel);
+		by_bloom |= fs->filters[i]->by_bloom;
+		excluded = excludes_all(fs, nvectors);
+	}
+	if (!excluded)
+		excluded = by_codes = prepare_codes(fs, reader, nvectors);
+	MemoryContextSwitchTo(oldcontext);
+	fs->judged = ledger_reader_share(reader);
+	if (!excluded)
+		counts->segments++;
+	else if (by_codes)
+		counts->segments_by_codes++;
+	else if (by_bloom)
+		counts->segments_by_bloom++;
+	else
+		counts->segments_by_zone++;
+}
+
+/* A LedgerSkip */
+static int
+skip_rows(void *arg, LedgerSegmentReader *reader, int position, int count)
+{
+	LedgerFilteredScan *fs = arg;
+	LedgerScanCounts *counts = ledger_filtered_counts(fs);
+	int			next = position;
+
+	if (fs->judged != reader)
+		judge_segment(fs, reader);
+	while (next < position + count)
+	{
+		int			vector = next / LEDGER_VECTOR_ROWS;
+		int			end = Min((vector + 1) * LEDGER_VECTOR_ROWS, position + count);
+		LedgerFilter *filter = who_excludes(fs, vector);
+
+		if (filter == NULL)
+		{
+			if (fs->answer == NULL || !fs->answer(fs->answer_arg, reader, next, end - next))
+				break;
+		}
+		else if (filter->by_codes)
+			counts->vectors_by_codes++;
+		else if (filter->by_bloom)
+			counts->vectors_by_bloom++;
+		else
+			counts->vectors_by_zone++;
+		next = end;
+	}
+	return next - position;
+}
+
+/* Do the filters let all rows of a vector of the segment at hand through? */
+bool
+ledger_filtered_passes_all(const LedgerFilteredScan *fs, int vector)
+{
+	for (int i = 0; i < fs->nfilters; i++)
+		if (fs->filters[i]->truth[vector] != LEDGER_TRUTH_ALL)
+			return false;
+	return true;
+}
+
+/* ---- Batches ---- */
+
+/* Begin, if this is the first row; false if no row can pass. */
+bool
+ledger_filtered_is_ready(LedgerFilteredScan *fs)
+{
+	if (fs->scan == NULL)
+		fs->scan = (LedgerScan *) table_beginscan(fs->rel, fs->snapshot, 0, NULL);
+	if (!fs->constants_set)
+	{
+		set_constants(fs);
+		forget_segment(fs);
+		if (fs->nfilters > 0 || fs->answer != NULL)
+		{
+			fs->scan->skip = skip_rows;
+			fs->scan->skip_arg = fs;
+		}
+	}
+	return !fs->never;
+}
+
+/* Rows of a tail page, one by one */
+static int
+filter_page(LedgerFilteredScan *fs)
+{
+	LedgerScan *scan = fs->scan;
+	LedgerFilterRows source = {RelationGetDescr(fs->rel), NULL, fs->slot};
+	int			kept = 0;
+
+	if (fs->nfilters == 0)
+		return scan->nvisible;
+	for (int k = 0; k < scan->nvisible; k++)
+	{
+		uint16		row = scan->visible[k];
+		uint16		list = 0;
+		int			n = 1;
+
+		ledger_slot_show_row(fs->slot, scan->batch, row);
+		for (int i = 0; i < fs->nfilters && n > 0; i++)
+			n = ledger_filter_match(fs->filters[i], &source, &list, n);
+		scan->visible[kept] = row;
+		kept += n;
+	}
+	ExecClearTuple(fs->slot);
+	return kept;
+}
+
+static int
+filter_vector(LedgerFilteredScan *fs)
+{
+	LedgerScan *scan = fs->scan;
+	LedgerFilterRows source = {RelationGetDescr(fs->rel), scan->batch, NULL};
+	int			n = scan->nvisible;
+
+	ledger_filtered_counts(fs)->vectors++;
+	for (int i = 0; i < fs->nfilters && n > 0; i++)
+		n = ledger_filter_match(fs->filters[i], &source, scan->visible, n);
+	return n;
+}
+
+/* Let the filters see the batch at hand; what they allocate goes with the row's. */
+static void
+filter_batch(LedgerFilteredScan *fs)
+{
+	LedgerScan *scan = fs->scan;
+	MemoryContext oldcontext = MemoryContextSwitchTo(fs->econtext->ecxt_per_tuple_memory);
+	int			before = scan->nvisible;
+
+	scan->nvisible = scan->batch->page != NULL ? filter_page(fs) : filter_vector(fs);
+	ledger_filtered_counts(fs)->removed += before - scan->nvisible;
+	MemoryContextSwitchTo(oldcontext);
+	ResetExprContext(fs->econtext);
+}
+
+/*
+ * Go to the next batch that has a row that passes: it is fs->scan->batch, and
+ * the rows are fs->scan->visible.  False if there is none.
+ */
+bool
+ledger_filtered_next_batch(LedgerFilteredScan *fs)
+{
+	ExecClearTuple(fs->slot);
+	while (ledger_scan_next_batch(fs->scan, true))
+	{
+		if (fs->scan->nvisible == 0)
+			continue;
+		filter_batch(fs);
+		if (fs->scan->nvisible > 0)
+			return true;
+	}
+	return false;
+}
+
+/* ---- End, rescan ---- */
+
+void
+ledger_filtered_end(LedgerFilteredScan *fs)
+{
+	ExecClearTuple(fs->slot);
+	forget_segment(fs);
+	if (fs->scan != NULL)
+		table_endscan(&fs->scan->base);
+	fs->scan = NULL;
+}
+
+void
+ledger_filtered_rescan(LedgerFilteredScan *fs)
+{
+	ExecClearTuple(fs->slot);
+	fs->constants_set = false;
+	if (fs->scan != NULL)
+		table_rescan(&fs->scan->base, NULL);
+}
+
+/* ---- Parallel scans ---- */
+
+static Size
+shared_size(int nprocesses)
+{
+	return MAXALIGN(offsetof(LedgerScanShared, counts) + nprocesses * sizeof(LedgerScanCounts));
+}
+
+static ParallelTableScanDesc
+shared_scan(LedgerScanShared *shared)
+{
+	return (ParallelTableScanDesc) ((char *) shared + shared_size(shared->nprocesses));
+}
+
+Size
+ledger_filtered_estimate_dsm(LedgerFilteredScan *fs, ParallelContext *pcxt)
+{
+	return shared_size(pcxt->nworkers + 1) +
+		table_parallelscan_estimate(fs->rel, fs->snapshot);
+}
+
+/* Take part in a parallel scan. */
+void
+ledger_filtered_attach(LedgerFilteredScan *fs, void *coordinate)
+{
+	fs->shared = coordinate;
+	fs->scan = (LedgerScan *) table_beginscan_parallel(fs->rel, shared_scan(fs->shared));
+}
+
+void
+ledger_filtered_initialize_dsm(LedgerFilteredScan *fs, ParallelContext *pcxt, void *coordinate)
+{
+	LedgerScanShared *shared = coordinate;
+
+	shared->nprocesses = pcxt->nworkers + 1;
+	memset(shared->counts, 0, shared->nprocesses * sizeof(LedgerScanCounts));
+	table_parallelscan_initialize(fs->rel, shared_scan(shared), fs->snapshot);
+	ledger_filtered_attach(fs, shared);
+}
+
+void
+ledger_filtered_reinitialize_dsm(LedgerFilteredScan *fs, void *coordinate)
+{
+	table_parallelscan_reinitialize(fs->rel, shared_scan(coordinate));
+}
+
+static void
+add_counts(LedgerScanCounts *sum, const LedgerScanCounts *counts)
+{
+	sum->segments += counts->segments;
+	sum->segments_by_zone += counts->segments_by_zone;
+	sum->segments_by_bloom += counts->segments_by_bloom;
+	sum->segments_by_codes += counts->segments_by_codes;
+	sum->vectors += counts->vectors;
+	sum->vectors_by_zone += counts->vectors_by_zone;
+	sum->vectors_by_bloom += counts->vectors_by_bloom;
+	sum->vectors_by_codes += counts->vectors_by_codes;
+	sum->removed += counts->removed;
+	sum->vectors_answered += counts->vectors_answered;
+	sum->rows_answered += counts->rows_answered;
+}
+
+/* What all processes have counted so far. */
+void
+ledger_filtered_sum_counts(LedgerFilteredScan *fs, LedgerScanCounts *sum)
+{
+	*sum = fs->counts;
+	if (fs->shared != NULL)
+		for (int i = 0; i < fs->shared->nprocesses; i++)
+			add_counts(sum, &fs->shared->counts[i]);
+}
+
+/* The shared memory is about to go, which the scan uses, too. */
+void
+ledger_filtered_shutdown(LedgerFilteredScan *fs)
+{
+	if (fs->shared == NULL || IsParallelWorker())
+		return;
+	ledger_filtered_sum_counts(fs, &fs->counts);
+	fs->shared = NULL;
+	ledger_filtered_end(fs);
+}
