@@ -212,7 +212,7 @@ extern LedgerString ledger_string_of(const LedgerFilterInput *input, Datum value
 
 /*
  * Rows that a filter lets through as it cannot tell, since to find out might be
- * an error.  For these, the filters' clauses are to be evaluated as they stand,
+ * an error.  Of these, the filters' clauses are to be evaluated as they stand,
  * in their turn among the plan's.
  */
 typedef struct LedgerDoubt
@@ -331,6 +331,9 @@ typedef struct LedgerFilteredScan
 	LedgerScan *scan;			/* NULL until the first row is asked for */
 	LedgerSegmentReader *judged;	/* the filters' truths are of this one, */
 	MemoryContext judged_context;	/* and what they know of its codes is here */
+	bool		leave_doubt;	/* rows in doubt are the node's business */
+	LedgerDoubt doubt;			/* of the batch at hand */
+	ExprState  *doubted;		/* the clauses that rows in doubt are asked */
 	LedgerAnswer answer;		/* or NULL */
 	void	   *answer_arg;
 
@@ -377,7 +380,9 @@ typedef struct LedgerScanState
 	bool		values_reset;	/* the slot has no values of a former batch */
 	int64		tried;			/* rows that the plan's qual was asked about, */
 	int64		passed;			/* and that passed it */
-	LedgerColumnSet first;		/* what the plan's qual needs */
+	ExprState  *sure;			/* the qual but for filters: for rows not in doubt */
+	LedgerColumnSet first;		/* what that needs */
+	LedgerColumnSet doubted;	/* and what else the plan's qual does */
 	LedgerColumnSet rest;
 
 	ExprState  *recheck;		/* the filters as they stand, for EvalPlanQual */

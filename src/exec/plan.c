@@ -17,6 +17,7 @@
 #include "access/table.h"
 #include "exec/exec_internal.h"
 #include "nodes/makefuncs.h"
+#include "optimizer/clauses.h"
 #include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
 #include "optimizer/pathnode.h"
@@ -55,22 +56,50 @@ may_be_pushed(RelOptInfo *rel, RestrictInfo *rinfo)
 	return ledger_filter_of_clause((Node *) rinfo->clause, rel->relid) != NULL;
 }
 
-static void
-divide_clauses(RelOptInfo *rel, List *clauses, List **pushed, List **others)
+/*
+ * What clauses come to: filters, and others.  Filters that may leave rows in
+ * doubt are to be evaluated as they stand, for these rows, among the others in
+ * core's order; so if there are others, "again" has what is evaluated above the
+ * filters: these, and all others.
+ *
+ * That makes two states of what the others have; subplans bear only one.
+ */
+typedef struct Division
 {
+	List	   *pushed;
+	List	   *others;
+	List	   *again;
+} Division;
+
+static Division
+divide_clauses(RelOptInfo *rel, List *clauses)
+{
+	Division	division = {NIL, NIL, NIL};
+	List	   *doubtful = NIL;
 	ListCell   *lc;
 
-	*pushed = NIL;
-	*others = NIL;
 	foreach(lc, clauses)
 	{
 		RestrictInfo *rinfo = lfirst_node(RestrictInfo, lc);
 
-		if (may_be_pushed(rel, rinfo))
-			*pushed = lappend(*pushed, rinfo);
+		if (!may_be_pushed(rel, rinfo))
+			division.others = lappend(division.others, rinfo);
+		else if (ledger_filter_of_clause((Node *) rinfo->clause, rel->relid)->doubts)
+			doubtful = lappend(doubtful, rinfo);
 		else
-			*others = lappend(*others, rinfo);
+			division.pushed = lappend(division.pushed, rinfo);
 	}
+	if (doubtful == NIL || division.others == NIL)
+		division.again = division.others;
+	else
+		foreach(lc, clauses)
+			if (!list_member_ptr(division.pushed, lfirst(lc)))
+				division.again = lappend(division.again, lfirst(lc));
+	if (contain_subplans((Node *) extract_actual_clauses(division.others, false)))
+		division.others = division.again;
+	else
+		division.pushed = list_concat(division.pushed, doubtful);
+	return division;
 }
 
 /* ---- Plan ---- */
@@ -92,7 +121,7 @@ compare_ranks(const void *a, const void *b)
 
 /*
  * The most selective and cheapest first: by how many rows each removes for
- * what it costs.
+ * what it costs.  Those that may leave rows in doubt come last, in core's order.
  */
 static List *
 order_filters(PlannerInfo *root, RelOptInfo *rel, List *filters)
@@ -111,6 +140,8 @@ order_filters(PlannerInfo *root, RelOptInfo *rel, List *filters)
 		cost_qual_eval_node(&cost, (Node *) rinfo->clause, root);
 		ranked[i].rinfo = rinfo;
 		ranked[i].rank = (selectivity - 1) / (cost.per_tuple + cpu_operator_cost);
+		if (ledger_filter_of_clause((Node *) rinfo->clause, rel->relid)->doubts)
+			ranked[i].rank = i + 1;
 	}
 	qsort(ranked, n, sizeof(Ranked), compare_ranks);
 	for (int i = 0; i < n; i++)
@@ -123,15 +154,19 @@ plan_scan(PlannerInfo *root, RelOptInfo *rel, CustomPath *path,
 		  List *tlist, List *clauses, List *custom_plans)
 {
 	CustomScan *scan = makeNode(CustomScan);
-	List	   *pushed;
-	List	   *others;
+	Division	division = divide_clauses(rel, clauses);
+	ListCell   *lc;
 
-	divide_clauses(rel, clauses, &pushed, &others);
 	scan->scan.plan.targetlist = tlist;
-	scan->scan.plan.qual = extract_actual_clauses(others, false);
+	scan->scan.plan.qual = extract_actual_clauses(division.again, false);
 	scan->scan.scanrelid = rel->relid;
 	scan->flags = path->flags;
-	scan->custom_exprs = order_filters(root, rel, pushed);
+	scan->custom_exprs = order_filters(root, rel, division.pushed);
+	/* of each clause of the qual, whether it is a filter, too */
+	foreach(lc, division.again)
+		if (!lfirst_node(RestrictInfo, lc)->pseudoconstant)
+			scan->custom_private = lappend_int(scan->custom_private,
+											   list_member_ptr(division.pushed, lfirst(lc)));
 	scan->methods = &ledger_scan_methods;
 	return &scan->scan.plan;
 }
@@ -146,8 +181,7 @@ make_path(PlannerInfo *root, RelOptInfo *rel, const LedgerSize *size, Relids out
 	CustomPath *path = makeNode(CustomPath);
 	ParamPathInfo *param = get_baserel_parampathinfo(root, rel, outer);
 	List	   *clauses = rel->baserestrictinfo;
-	List	   *pushed;
-	List	   *others;
+	Division	division;
 
 	path->path.pathtype = T_CustomScan;
 	path->path.parent = rel;
@@ -160,8 +194,8 @@ make_path(PlannerInfo *root, RelOptInfo *rel, const LedgerSize *size, Relids out
 	path->methods = &path_methods;
 	if (param != NULL)
 		clauses = list_concat_copy(clauses, param->ppi_clauses);
-	divide_clauses(rel, clauses, &pushed, &others);
-	ledger_scan_cost(root, rel, size, &path->path, pushed, others);
+	division = divide_clauses(rel, clauses);
+	ledger_scan_cost(root, rel, size, &path->path, division.pushed, division.others);
 	if (!enable_seqscan)
 		LedgerDisablePath(&path->path);
 	return &path->path;
