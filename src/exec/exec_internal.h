@@ -306,8 +306,16 @@ typedef struct LedgerSize
 
 extern void ledger_scan_cost(PlannerInfo *root, RelOptInfo *rel, const LedgerSize *size,
 							 Path *path, List *pushed, List *others);
+extern double ledger_column_correlation(Oid relid, AttrNumber attnum);
 
 /* ---- plan.c ---- */
+
+/*
+ * custom_private of a plan: the column that it is ordered by, and how, or NIL;
+ * and of each clause of the qual, whether it is also pushed.
+ */
+#define LedgerPlanOrder(plan)	((List *) linitial((plan)->custom_private))
+#define LedgerPlanAgain(plan)	((List *) lsecond((plan)->custom_private))
 
 extern CustomScanMethods ledger_scan_methods;
 extern void ledger_plan_init(void);
@@ -349,6 +357,7 @@ typedef struct LedgerFilteredScan
 	MemoryContext constants_context;
 
 	LedgerScan *scan;			/* NULL until the first row is asked for */
+	bool		again;			/* segments that are come to are counted already */
 	LedgerSegmentReader *judged;	/* the filters' truths are of this one, */
 	MemoryContext judged_context;	/* and what they know of its codes is here */
 	bool		leave_doubt;	/* rows in doubt are the node's business */
@@ -367,6 +376,9 @@ extern void ledger_filtered_begin(LedgerFilteredScan *fs, Relation rel, Index re
 								  List *clauses, PlanState *node, TupleTableSlot *slot);
 extern bool ledger_filtered_is_ready(LedgerFilteredScan *fs);
 extern bool ledger_filtered_next_batch(LedgerFilteredScan *fs);
+extern int	ledger_filtered_load(LedgerFilteredScan *fs, LedgerRow row, LedgerRow high);
+extern int	ledger_filtered_skip(LedgerFilteredScan *fs, LedgerSegmentReader *reader,
+								 int position, int count);
 extern bool ledger_filtered_passes_all(const LedgerFilteredScan *fs, int vector);
 extern void ledger_filtered_end(LedgerFilteredScan *fs);
 extern void ledger_filtered_rescan(LedgerFilteredScan *fs);
@@ -404,11 +416,80 @@ typedef struct LedgerScanState
 	LedgerColumnSet first;		/* what that needs */
 	LedgerColumnSet doubted;	/* and what else the plan's qual does */
 	LedgerColumnSet rest;
+	struct LedgerOrder *order;	/* NULL: rows come as they are stored */
 
 	ExprState  *recheck;		/* the filters as they stand, for EvalPlanQual */
 } LedgerScanState;
 
 extern Node *ledger_scan_create_state(CustomScan *cscan);
+
+/* ---- order.c, order_runs.c: rows in the order of a column ---- */
+
+/* Where a value, or the least that may come, is in the order. */
+typedef struct LedgerPlace
+{
+	int			rank;			/* NULLs lie before or after all others */
+	int64		key;
+} LedgerPlace;
+
+enum
+{
+	LEDGER_RANK_UNKNOWN,		/* before all: nobody knows what will come */
+	LEDGER_RANK_NULLS_FIRST,
+	LEDGER_RANK_VALUE,
+	LEDGER_RANK_NULLS_LAST
+};
+
+static inline bool
+LedgerPlaceBefore(LedgerPlace a, LedgerPlace b)
+{
+	return a.rank != b.rank ? a.rank < b.rank : a.key < b.key;
+}
+
+/* The column, and which way */
+typedef struct LedgerOrderKey
+{
+	AttrNumber	attnum;
+	Oid			typid;
+	bool		descending;
+	bool		nulls_first;
+} LedgerOrderKey;
+
+extern LedgerPlace ledger_place_of(const LedgerOrderKey *key, Datum value, bool isnull);
+extern bool ledger_order_type(Oid typid);
+
+extern void ledger_order_begin(LedgerScanState *state);
+extern bool ledger_order_advance(LedgerScanState *state);
+extern void ledger_order_complete(LedgerScanState *state);
+extern void ledger_order_forget(LedgerScanState *state);
+extern LedgerOrderKey ledger_order_key(const CustomScan *plan);
+extern int64 ledger_order_spilled(const LedgerScanState *state);
+
+/* Rows that are loaded and not returned yet */
+typedef struct LedgerRuns LedgerRuns;
+
+extern LedgerRuns *ledger_runs_create(LedgerScanState *state, const LedgerOrderKey *key);
+extern void ledger_runs_add(LedgerRuns *runs, bool nulls, bool values);
+extern bool ledger_runs_first(LedgerRuns *runs, LedgerPlace *place);
+extern bool ledger_runs_wants_more(LedgerRuns *runs);
+extern void ledger_runs_finish_spill(LedgerRuns *runs);
+extern void ledger_runs_show(LedgerRuns *runs);
+extern void ledger_runs_complete(LedgerRuns *runs);
+extern void ledger_runs_forget(LedgerRuns *runs);
+extern int64 ledger_runs_spilled(const LedgerRuns *runs);
+
+/* ---- order_path.c ---- */
+
+/* An order that a query can use */
+typedef struct LedgerUsefulOrder
+{
+	PathKey    *pathkey;
+	LedgerOrderKey key;
+} LedgerUsefulOrder;
+
+extern List *ledger_useful_orders(PlannerInfo *root, RelOptInfo *rel);
+extern void ledger_order_cost(RelOptInfo *rel, const LedgerSize *size,
+							  const LedgerOrderKey *key, Path *path);
 
 /* ---- explain.c ---- */
 

@@ -158,6 +158,8 @@ judge_segment(LedgerFilteredScan *fs, LedgerSegmentReader *reader)
 		excluded = by_codes = prepare_codes(fs, reader, nvectors);
 	MemoryContextSwitchTo(oldcontext);
 	fs->judged = ledger_reader_share(reader);
+	if (fs->again)
+		return;
 	if (!excluded)
 		counts->segments++;
 	else if (by_codes)
@@ -198,6 +200,16 @@ skip_rows(void *arg, LedgerSegmentReader *reader, int position, int count)
 		next = end;
 	}
 	return next - position;
+}
+
+/*
+ * Of the "count" rows of the segment from "position" on, how many, the first
+ * ones, need not be looked at?
+ */
+int
+ledger_filtered_skip(LedgerFilteredScan *fs, LedgerSegmentReader *reader, int position, int count)
+{
+	return fs->nfilters > 0 ? skip_rows(fs, reader, position, count) : 0;
 }
 
 /* Do the filters let all rows of a vector of the segment at hand through? */
@@ -331,6 +343,20 @@ ledger_filtered_next_batch(LedgerFilteredScan *fs)
 			return true;
 	}
 	return false;
+}
+
+/*
+ * Load the batch that begins with a row, of rows up to "high"; returns how many
+ * rows of it pass.  It reaches to fs->scan->high.
+ */
+int
+ledger_filtered_load(LedgerFilteredScan *fs, LedgerRow row, LedgerRow high)
+{
+	ExecClearTuple(fs->slot);
+	ledger_scan_load(fs->scan, row, row, high);
+	if (fs->scan->nvisible > 0)
+		filter_batch(fs);
+	return fs->scan->nvisible;
 }
 
 /* ---- End, rescan ---- */

@@ -90,7 +90,7 @@ sure_clauses(const CustomScan *plan)
 	ListCell   *clause;
 	ListCell   *is_filter;
 
-	forboth(clause, plan->scan.plan.qual, is_filter, plan->custom_private)
+	forboth(clause, plan->scan.plan.qual, is_filter, LedgerPlanAgain(plan))
 	{
 		if (!lfirst_int(is_filter))
 			sure = lappend(sure, lfirst(clause));
@@ -165,6 +165,8 @@ begin_scan(CustomScanState *css, EState *estate, int eflags)
 	state->recheck = ExecInitQual(plan->custom_exprs, &css->ss.ps);
 	set_quals(state);
 	state->first.window = state->rest.window = WINDOW_FIRST;
+	if (LedgerPlanOrder(plan) != NIL)
+		ledger_order_begin(state);
 }
 
 /* ---- Batches ---- */
@@ -247,6 +249,8 @@ advance(LedgerScanState *state)
 	TupleTableSlot *slot = state->css.ss.ss_ScanTupleSlot;
 	LedgerScan *scan = state->fs.scan;
 
+	if (state->order != NULL)
+		return ledger_order_advance(state);
 	if (!scan->loaded || state->current + 1 >= scan->nvisible)
 	{
 		if (!next_batch(state))
@@ -273,7 +277,9 @@ advance(LedgerScanState *state)
 static void
 complete(LedgerScanState *state)
 {
-	if (state->fs.scan->batch->page == NULL)
+	if (state->order != NULL)
+		ledger_order_complete(state);
+	else if (state->fs.scan->batch->page == NULL)
 		fill(state, &state->rest, state->passed * 8 < state->tried);
 }
 
@@ -365,7 +371,11 @@ exec_scan(CustomScanState *css)
 static void
 end_scan(CustomScanState *css)
 {
-	ledger_filtered_end(&((LedgerScanState *) css)->fs);
+	LedgerScanState *state = (LedgerScanState *) css;
+
+	if (state->order != NULL)
+		ledger_order_forget(state);
+	ledger_filtered_end(&state->fs);
 }
 
 static void
@@ -374,6 +384,8 @@ rescan(CustomScanState *css)
 	LedgerScanState *state = (LedgerScanState *) css;
 
 	state->current = -1;
+	if (state->order != NULL)
+		ledger_order_forget(state);
 	ledger_filtered_rescan(&state->fs);
 	ExecScanReScan(&css->ss);
 }

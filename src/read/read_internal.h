@@ -27,12 +27,29 @@
 #include "write/packed.h"
 #include "write/write.h"
 
+/* ---- cache.c ---- */
+
+/* Bytes that are compared as they are: no padding that is not set. */
+typedef struct LedgerCacheKey
+{
+	Oid			relid;
+	LedgerFile	file;
+	uint64		segment;
+	BlockNumber home;
+	LedgerSlotNumber primary;
+} LedgerCacheKey;
+
+extern uint64 ledger_cache_age(void);
+extern void *ledger_cache_take(const LedgerCacheKey *key, MemoryContext parent);
+extern bool ledger_cache_give(const LedgerCacheKey *key, void *item, MemoryContext context);
+
 /* ---- segread.c ---- */
 
 /*
  * A segment opened for reading.  Column directory, gaps, chunks and xmins are
  * read when they are first asked for, and kept.  Reference counted: by the
- * batches on it, and by who opened it.
+ * batches on it, and by who opened it.  It is in the memory of who opened it;
+ * with the last reference released, it goes to the backend's cache.
  */
 typedef struct LedgerSegmentReader LedgerSegmentReader;
 

@@ -15,6 +15,10 @@
 #include "read/read_internal.h"
 #include "utils/memutils.h"
 
+/* The first memory of a reader: most cached ones have little. */
+#define READER_INIT_SIZE	4096
+#define READER_BLOCK_SIZE	(64 * 1024)
+
 /* More than any chunk of LEDGER_SEGMENT_ROWS int4 can need. */
 #define XMIN_BYTES_MAX	(1024 * 1024)
 
@@ -41,6 +45,8 @@ struct LedgerSegmentReader
 {
 	int			refs;
 	MemoryContext context;
+	LedgerCacheKey key;
+	uint64		age;			/* the cache's when it was opened */
 	Relation	rel;			/* valid during calls only */
 	LedgerSlotNumber slot;		/* it was opened for this one */
 	LedgerSlotEntry entry;		/* whose entry was this */
@@ -54,17 +60,22 @@ struct LedgerSegmentReader
 	LedgerChunk *xids;
 };
 
-/*
- * Open the segment that a slot's entry names, in a child of "parent"; NULL if
- * it is not there any more, and the entry must be read again.  The caller
- * holds the one reference.
- */
-LedgerSegmentReader *
-ledger_reader_open(Relation rel, LedgerSlotNumber slot, const LedgerSlotEntry *entry,
-				   MemoryContext parent)
+static void
+set_key(LedgerCacheKey *key, Relation rel, const LedgerSlotEntry *entry)
+{
+	memset(key, 0, sizeof(*key));
+	key->relid = RelationGetRelid(rel);
+	key->file = LedgerFileOf(rel);
+	key->segment = entry->segment;
+	key->home = entry->home;
+	key->primary = entry->primary;
+}
+
+static LedgerSegmentReader *
+open_anew(Relation rel, const LedgerSlotEntry *entry, MemoryContext parent)
 {
 	MemoryContext context = AllocSetContextCreate(parent, "ledger segment",
-												  ALLOCSET_DEFAULT_SIZES);
+												  0, READER_INIT_SIZE, READER_BLOCK_SIZE);
 	MemoryContext oldcontext = MemoryContextSwitchTo(context);
 	LedgerSegmentReader *reader = palloc0(sizeof(LedgerSegmentReader));
 	const LedgerSegmentRoot *root;
@@ -80,9 +91,32 @@ ledger_reader_open(Relation rel, LedgerSlotNumber slot, const LedgerSlotEntry *e
 	if (root->nrows > LEDGER_SEGMENT_ROWS || root->ncolumns > MaxHeapAttributeNumber)
 		ledger_corrupt(rel, entry->home, "segment " UINT64_FORMAT " claims %u rows of %u columns",
 					   entry->segment, root->nrows, root->ncolumns);
-
-	reader->refs = 1;
 	reader->context = context;
+	return reader;
+}
+
+/*
+ * Open the segment that a slot's entry names, in a child of "parent"; NULL if
+ * it is not there any more, and the entry must be read again.  The caller
+ * holds the one reference.
+ */
+LedgerSegmentReader *
+ledger_reader_open(Relation rel, LedgerSlotNumber slot, const LedgerSlotEntry *entry,
+				   MemoryContext parent)
+{
+	LedgerCacheKey key;
+	uint64		age = ledger_cache_age();
+	LedgerSegmentReader *reader;
+
+	set_key(&key, rel, entry);
+	reader = ledger_cache_take(&key, parent);
+	if (reader == NULL)
+		reader = open_anew(rel, entry, parent);
+	if (reader == NULL)
+		return NULL;
+	reader->refs = 1;
+	reader->key = key;
+	reader->age = age;
 	reader->slot = slot;
 	reader->entry = *entry;
 	return reader;
@@ -99,7 +133,11 @@ void
 ledger_reader_release(LedgerSegmentReader *reader)
 {
 	Assert(reader->refs > 0);
-	if (--reader->refs == 0)
+	if (--reader->refs > 0)
+		return;
+	reader->rel = NULL;
+	if (reader->age != ledger_cache_age() ||
+		!ledger_cache_give(&reader->key, reader, reader->context))
 		MemoryContextDelete(reader->context);
 }
 
