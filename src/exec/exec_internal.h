@@ -176,11 +176,18 @@ typedef struct LedgerSize
 
 extern void ledger_scan_cost(PlannerInfo *root, RelOptInfo *rel, const LedgerSize *size,
 							 Path *path, List *pushed, List *others);
+extern void ledger_read_cost(PlannerInfo *root, RelOptInfo *rel, const LedgerSize *size,
+							 List *exprs, List *pushed, Cost *disk, Cost *tail, Cost *sealed);
+extern double ledger_parallel_divisor(int workers);
 
 /* ---- plan.c ---- */
 
 extern CustomScanMethods ledger_scan_methods;
-extern void ledger_plan_init(void);
+extern bool ledger_scan_is_enabled(void);
+extern bool ledger_is_scannable(PlannerInfo *root, RelOptInfo *rel, LedgerSize *size);
+extern void ledger_divide_clauses(RelOptInfo *rel, List *clauses, List **pushed,
+								  List **others);
+extern List *ledger_order_filters(PlannerInfo *root, RelOptInfo *rel, List *filters);
 
 /* ---- filtered.c ---- */
 
@@ -277,6 +284,8 @@ extern Node *ledger_scan_create_state(CustomScan *cscan);
 
 /* ---- explain.c ---- */
 
+extern void ledger_explain_part(const char *what, int64 read, int64 by_zone, int64 by_bloom,
+								int64 by_codes, struct ExplainState *es);
 extern void ledger_scan_explain(CustomScanState *css, List *ancestors,
 								struct ExplainState *es);
 

@@ -15,7 +15,7 @@
 #include "postgres.h"
 
 #include "access/table.h"
-#include "exec/exec_internal.h"
+#include "exec/aggregate.h"
 #include "nodes/makefuncs.h"
 #include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
@@ -55,8 +55,9 @@ may_be_pushed(RelOptInfo *rel, RestrictInfo *rinfo)
 	return ledger_filter_of_clause((Node *) rinfo->clause, rel->relid) != NULL;
 }
 
-static void
-divide_clauses(RelOptInfo *rel, List *clauses, List **pushed, List **others)
+/* Those that are to be pushed, and those that are not. */
+void
+ledger_divide_clauses(RelOptInfo *rel, List *clauses, List **pushed, List **others)
 {
 	ListCell   *lc;
 
@@ -94,8 +95,8 @@ compare_ranks(const void *a, const void *b)
  * The most selective and cheapest first: by how many rows each removes for
  * what it costs.
  */
-static List *
-order_filters(PlannerInfo *root, RelOptInfo *rel, List *filters)
+List *
+ledger_order_filters(PlannerInfo *root, RelOptInfo *rel, List *filters)
 {
 	int			n = list_length(filters);
 	Ranked	   *ranked = palloc(Max(n, 1) * sizeof(Ranked));
@@ -126,12 +127,12 @@ plan_scan(PlannerInfo *root, RelOptInfo *rel, CustomPath *path,
 	List	   *pushed;
 	List	   *others;
 
-	divide_clauses(rel, clauses, &pushed, &others);
+	ledger_divide_clauses(rel, clauses, &pushed, &others);
 	scan->scan.plan.targetlist = tlist;
 	scan->scan.plan.qual = extract_actual_clauses(others, false);
 	scan->scan.scanrelid = rel->relid;
 	scan->flags = path->flags;
-	scan->custom_exprs = order_filters(root, rel, pushed);
+	scan->custom_exprs = ledger_order_filters(root, rel, pushed);
 	scan->methods = &ledger_scan_methods;
 	return &scan->scan.plan;
 }
@@ -160,7 +161,7 @@ make_path(PlannerInfo *root, RelOptInfo *rel, const LedgerSize *size, Relids out
 	path->methods = &path_methods;
 	if (param != NULL)
 		clauses = list_concat_copy(clauses, param->ppi_clauses);
-	divide_clauses(rel, clauses, &pushed, &others);
+	ledger_divide_clauses(rel, clauses, &pushed, &others);
 	ledger_scan_cost(root, rel, size, &path->path, pushed, others);
 	if (!enable_seqscan)
 		LedgerDisablePath(&path->path);
@@ -304,23 +305,39 @@ is_plain(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte)
 		!bms_is_member(rel->relid, root->all_result_relids);
 }
 
+bool
+ledger_scan_is_enabled(void)
+{
+	return enable_scan;
+}
+
+/* Is it a ledger that we may scan?  If so, the planner is told its size. */
+bool
+ledger_is_scannable(PlannerInfo *root, RelOptInfo *rel, LedgerSize *size)
+{
+	RangeTblEntry *rte = planner_rt_fetch(rel->relid, root);
+	Relation	relation;
+	bool		is_ledger;
+
+	if (!enable_scan || !is_plain(root, rel, rte))
+		return false;
+	relation = table_open(rte->relid, NoLock);
+	is_ledger = relation->rd_tableam == ledger_routine();
+	if (is_ledger)
+		find_size(rel, relation, size);
+	table_close(relation, NoLock);
+	return is_ledger;
+}
+
 static void
 set_rel_pathlist(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte)
 {
-	Relation	relation;
 	LedgerSize	size;
 
 	if (prev_set_rel_pathlist)
 		prev_set_rel_pathlist(root, rel, rti, rte);
-	if (!enable_scan || !is_plain(root, rel, rte))
-		return;
-	relation = table_open(rte->relid, NoLock);
-	if (relation->rd_tableam == ledger_routine())
-	{
-		find_size(rel, relation, &size);
+	if (ledger_is_scannable(root, rel, &size))
 		add_paths(root, rel, &size);
-	}
-	table_close(relation, NoLock);
 }
 
 void
@@ -332,4 +349,5 @@ ledger_exec_init(void)
 	RegisterCustomScanMethods(&ledger_scan_methods);
 	prev_set_rel_pathlist = set_rel_pathlist_hook;
 	set_rel_pathlist_hook = set_rel_pathlist;
+	ledger_aggregate_plan_init();
 }
