@@ -67,13 +67,13 @@ INSERT INTO aggs VALUES
 	('count(*) FILTER (WHERE i4 > 0), sum(i4) FILTER (WHERE t = ''a'' OR c IS NULL), sum(1 / (i8 % 5)) FILTER (WHERE i8 % 5 <> 0), max(t) FILTER (WHERE length(t) = 1), count(t) FILTER (WHERE false), count(*) FILTER (WHERE t LIKE ''a%'')'),
 	('string_agg(t, ''-''), array_agg(i2), md5(json_agg(c)::text), bool_and(b), bool_or(b), bit_or(i2), every(i4 > 0)'),
 	('sum(i4 + 1), sum(i8 + 1), avg(length(t)), max(upper(t)), count(CASE WHEN b THEN 1 END)'),
-	('stddev(i4), variance(i8), stddev_samp(n), regr_slope(i2, i4), count(j), max((j->>''k'')::int), min(j->>''s'')'),
+	('stddev(i4), variance(i8), stddev_samp(n), regr_slope(i2, i4), count(j), max((j->>''k'')::int), avg((j->>''k'')::int), min(j->>''s''), count(j->>''s'')'),
 	('sum(1000 / (i8 % 5))'), ('sum(f8 * 1e8)'), ('avg(f8)'), ('sum(i4::int8 * i8)'),
 	('NULL'), ('1');
 CREATE TABLE keys (k text) USING heap;
 INSERT INTO keys VALUES
 	(''), ('t'), ('c'), ('ci'), ('v'), ('b'), ('b, t'), ('c, t, b'), ('d'), ('i8 % 5'), ('id % 7, t'), ('void, b'), ('void'),
-	('n'), ('round(f4::numeric, 1)'), ('f8'), ('f4'), ('o'), ('u'), ('y'), ('iv'), ('upper(t), u'), ('tm'), ('j->>''s'''), ('j'),
+	('n'), ('round(f4::numeric, 1)'), ('f8'), ('f4'), ('o'), ('u'), ('y'), ('iv'), ('upper(t), u'), ('tm'), ('j->>''s'''), ('(j->>''k'')::int, t'), ('j'),
 	('date_trunc(''minute'', tz)'), ('date_trunc(''hour'', tz)'), ('date_trunc(''day'', tz), t'), ('date_trunc(''month'', tz)'),
 	('date_trunc(''hour'', ts)'), ('date_trunc(''day'', tz, ''Asia/Kathmandu'')'), ('date_bin(''17 minutes'', tz, timestamptz ''2024-05-01'')'),
 	('date_bin(''17 minutes'', ts, timestamp ''2001-01-01'')'), ('id');
@@ -81,17 +81,24 @@ CREATE TABLE filters (w text) USING heap;
 INSERT INTO filters VALUES ('true'), ('id BETWEEN 700 AND 5200'), ('t = ''a'''), ('c IN (''a'', ''B'') AND b'),
 	('tz < timestamptz ''2024-03-31 03:00'''), ('t IS NULL'), ('id < 0'), ('i4 > 0 OR t = ''b''');
 CREATE FUNCTION check_all(what text, aggregates text DEFAULT '%', exact bool DEFAULT true) RETURNS TABLE (queries bigint, in_node bigint, different bigint) LANGUAGE plpgsql AS $f$
-DECLARE q text; r record; expected text; found text; tab text := 'l'; BEGIN
+DECLARE q text; r record; expected text; found text; BEGIN
 	queries := 0; in_node := 0; different := 0;
 	FOR r IN SELECT * FROM aggs, keys, filters WHERE a LIKE aggregates
 		AND (hashtext(a || k || w) % 24 = 0 OR k IN ('', 't', 'b, t') AND w = 'true') LOOP
 		q := format('SELECT %s%s FROM # WHERE %s%s', CASE WHEN r.k <> '' THEN r.k || ', ' ELSE '' END, r.a, r.w,
 			CASE WHEN r.k <> '' THEN ' GROUP BY ' || r.k ELSE '' END);
 		CONTINUE WHEN r.k = '' AND r.a IN ('NULL', '1') OR NOT exact AND r.k IN ('ci', 'n', 'f4', 'f8', 'round(f4::numeric, 1)');
-		expected := result(replace(q, '#', 'h'));
-		found := result(replace(q, '#', tab));
+		-- heap may have put rows elsewhere than where they were inserted
+		IF r.a ~ 'string_agg|f8|f4' THEN
+			SET LOCAL ledger.enable_scan = off;
+			expected := result(replace(q, '#', 'l'));
+			SET LOCAL ledger.enable_scan = on;
+		ELSE
+			expected := result(replace(q, '#', 'h'));
+		END IF;
+		found := result(replace(q, '#', 'l'));
 		queries := queries + 1;
-		in_node := in_node + (plan(replace(q, '#', tab)) LIKE '%LedgerAggregate%')::int;
+		in_node := in_node + (plan(replace(q, '#', 'l')) LIKE '%LedgerAggregate%')::int;
 		IF expected IS DISTINCT FROM found THEN
 			different := different + 1;
 			RAISE WARNING '% %: heap %, ledger %', what, q, expected, found;

@@ -336,6 +336,29 @@ typedef struct LedgerVacuumCutoffs
 #endif
 
 /*
+ * 16: what makes a column NULL is told by its Var.  18: a path key names its
+ * comparison, and not btree's strategy.
+ */
+#if PG_VERSION_NUM >= 160000
+#define LedgerColumnPathKey(root, var, opno, relids) \
+	build_expression_pathkey(root, (Expr *) (var), opno, relids, false)
+#else
+#define LedgerColumnPathKey(root, var, opno, relids) \
+	build_expression_pathkey(root, (Expr *) (var), NULL, opno, relids, false)
+#endif
+#if PG_VERSION_NUM >= 180000
+#define LedgerPathKeyDescends(pathkey)	((pathkey)->pk_cmptype == COMPARE_GT)
+#define LedgerDescendingPathKey(root, ascending) \
+	make_canonical_pathkey(root, (ascending)->pk_eclass, (ascending)->pk_opfamily, \
+						   COMPARE_GT, true)
+#else
+#define LedgerPathKeyDescends(pathkey)	((pathkey)->pk_strategy == BTGreaterStrategyNumber)
+#define LedgerDescendingPathKey(root, ascending) \
+	make_canonical_pathkey(root, (ascending)->pk_eclass, (ascending)->pk_opfamily, \
+						   BTGreaterStrategyNumber, true)
+#endif
+
+/*
  * 16 adds several blocks to a file at once.  The caller holds the extension
  * lock; what comes is n buffers of consecutive zero pages, or fewer, pinned.
  */

@@ -16,6 +16,7 @@
 #include "catalog/storage.h"
 #include "catalog/storage_xlog.h"
 #include "miscadmin.h"
+#include "read/read.h"
 #include "storage/smgr.h"
 #include "utils/snapmgr.h"
 #include "write/packed.h"
@@ -55,6 +56,7 @@ ledger_relation_nontransactional_truncate(Relation rel)
 	ledger_bulk_forget(rel);
 	ledger_forget_directory(rel);
 	ledger_forget_dictionaries(rel);
+	ledger_cache_forget(RelationGetRelid(rel));
 	RelationTruncate(rel, 0);
 }
 

@@ -191,7 +191,7 @@ ledger_groups_new_segment(LedgerAggregateState *state)
 static inline bool
 equal_bytes(const LedgerKey *key, Datum a, Datum b)
 {
-	LedgerFilterInput input = {0, InvalidOid, key->typlen, key->typbyval};
+	LedgerFilterInput input = {.typlen = key->typlen, .typbyval = key->typbyval};
 	LedgerString x;
 	LedgerString y;
 
@@ -243,7 +243,7 @@ hash_word(uint64 word)
 static inline uint32
 hash_value(LedgerKey *key, Datum value)
 {
-	LedgerFilterInput input = {0, InvalidOid, key->typlen, key->typbyval};
+	LedgerFilterInput input = {.typlen = key->typlen, .typbyval = key->typbyval};
 	LedgerString string;
 
 	switch (key->kind)
@@ -314,6 +314,10 @@ count_codes(LedgerAggregateState *state, LedgerKey *key)
 	const LedgerColumnEntry *entry;
 	uint32		n;
 
+	key->path = input->path;
+	if (input->path != NULL)
+		return ledger_input_distinct(input->path, reader, state->fs.rel, &n) &&
+			n <= COMBINATIONS_MAX ? n + 1 : 0;
 	if (input->attnum == 0 || input->attnum > ledger_reader_root(reader)->ncolumns)
 		return 0;
 	entry = ledger_reader_column(reader, state->fs.rel, input->attnum - 1);
@@ -343,66 +347,6 @@ make_map(LedgerAggregateState *state)
 	}
 	state->groups->map = MemoryContextAllocZero(state->segment_context,
 												combinations * sizeof(LedgerGroup *));
-}
-
-/* The group of a combination of codes that has not been met in the segment. */
-static LedgerGroup *
-find_combination(LedgerAggregateState *state, uint32 combination)
-{
-	LedgerGroup *probe = state->groups->probe;
-	MemoryContext oldcontext = MemoryContextSwitchTo(state->batch_context);
-	LedgerGroup *group;
-	uint32		rest = combination;
-
-	for (int k = state->nkeys - 1; k >= 0; k--)
-	{
-		LedgerKey  *key = &state->keys[k];
-		uint32		code = rest % key->ncodes;
-		bool		isnull = code == key->ncodes - 1;
-
-		rest /= key->ncodes;
-		nulls_of(state, probe)[k] = isnull;
-		keys_of(probe)[k] = 0;
-		if (!isnull)
-			ledger_chunk_distinct_values(key->chunk, code, 1, &keys_of(probe)[k]);
-	}
-	group = find_group(state);
-	state->groups->map[combination] = group;
-	MemoryContextSwitchTo(oldcontext);
-	return group;
-}
-
-static void
-find_by_codes(LedgerAggregateState *state, const uint16 *rows, int n)
-{
-	LedgerGroup **map = state->groups->map;
-	LedgerBatch *batch = state->fs.scan->batch;
-	uint32		combined[LEDGER_VECTOR_ROWS];
-	uint32		codes[LEDGER_VECTOR_ROWS];
-	int			first = rows[0];
-	int			count = rows[n - 1] - first + 1;
-
-	for (int k = 0; k < state->nkeys; k++)
-	{
-		LedgerKey  *key = &state->keys[k];
-		uint32		last = key->ncodes - 1;
-
-		ledger_chunk_codes(key->chunk, batch->position + first, count, codes);
-		/* NULL's is greater than all */
-		if (k == 0)
-			for (int i = 0; i < count; i++)
-				combined[i] = Min(codes[i], last);
-		else
-			for (int i = 0; i < count; i++)
-				combined[i] = combined[i] * key->ncodes + Min(codes[i], last);
-	}
-	for (int i = 0; i < n; i++)
-	{
-		uint32		combination = combined[rows[i] - first];
-		LedgerGroup *group = map[combination];
-
-		state->of_row[rows[i]] = group != NULL ? group : find_combination(state, combination);
-	}
 }
 
 /* ---- Values ---- */
@@ -444,6 +388,117 @@ find_by_values(LedgerAggregateState *state, const uint16 *rows, int n)
 		state->of_row[rows[i]] = group;
 	}
 	MemoryContextSwitchTo(oldcontext);
+}
+
+/* ---- Rows by codes ---- */
+
+/* The value of a code; false if it might be an error to have it. */
+static bool
+get_value(LedgerAggregateState *state, LedgerKey *key, uint32 code, Datum *value, bool *isnull)
+{
+	bool		unknown = false;
+
+	*value = (Datum) 0;
+	*isnull = code == key->ncodes - 1;
+	if (*isnull)
+		return true;
+	if (key->path != NULL)
+		ledger_input_distinct_values(key->path, state->segment, state->fs.rel, code, 1,
+									 value, isnull, &unknown);
+	else
+		ledger_chunk_distinct_values(key->chunk, code, 1, value);
+	if (*isnull)
+		*value = (Datum) 0;
+	return !unknown;
+}
+
+/*
+ * The group of a combination of codes that has not been met in the segment; NULL
+ * if that is to be found by the row's values.
+ */
+static LedgerGroup *
+find_combination(LedgerAggregateState *state, uint32 combination)
+{
+	LedgerGroup *probe = state->groups->probe;
+	MemoryContext oldcontext = MemoryContextSwitchTo(state->batch_context);
+	LedgerGroup *group = NULL;
+	bool		known = true;
+	uint32		rest = combination;
+
+	for (int k = state->nkeys - 1; k >= 0; k--)
+	{
+		LedgerKey  *key = &state->keys[k];
+
+		known &= get_value(state, key, rest % key->ncodes, &keys_of(probe)[k],
+						   &nulls_of(state, probe)[k]);
+		rest /= key->ncodes;
+	}
+	if (known)
+		group = state->groups->map[combination] = find_group(state);
+	MemoryContextSwitchTo(oldcontext);
+	return group;
+}
+
+/* The codes of a key, NULL's being the last; "other" is set for rows that have none. */
+static void
+read_codes(LedgerAggregateState *state, LedgerKey *key, int first, int count, uint32 *codes,
+		   bool *other)
+{
+	LedgerBatch *batch = state->fs.scan->batch;
+	uint32		last = key->ncodes - 1;
+
+	if (key->path == NULL)
+		ledger_chunk_codes(key->chunk, batch->position + first, count, codes);
+	else
+	{
+		ledger_input_codes(key->path, batch, first, count, codes);
+		for (int i = 0; i < count; i++)
+			other[i] |= codes[i] == LEDGER_CODE_OTHER;
+	}
+	for (int i = 0; i < count; i++)
+		codes[i] = Min(codes[i], last);
+}
+
+static void
+find_by_codes(LedgerAggregateState *state, const uint16 *rows, int n)
+{
+	LedgerGroup **map = state->groups->map;
+	uint32		combined[LEDGER_VECTOR_ROWS];
+	uint32		codes[LEDGER_VECTOR_ROWS];
+	bool		other[LEDGER_VECTOR_ROWS];
+	uint16		left[LEDGER_VECTOR_ROWS];
+	int			nleft = 0;
+	int			first = rows[0];
+	int			count = rows[n - 1] - first + 1;
+
+	memset(other, false, count);
+	read_codes(state, &state->keys[0], first, count, combined, other);
+	for (int k = 1; k < state->nkeys; k++)
+	{
+		uint32		ncodes = state->keys[k].ncodes;
+
+		read_codes(state, &state->keys[k], first, count, codes, other);
+		for (int i = 0; i < count; i++)
+			combined[i] = combined[i] * ncodes + codes[i];
+	}
+	for (int i = 0; i < n; i++)
+	{
+		int			row = rows[i] - first;
+		LedgerGroup *group = other[row] ? NULL : map[combined[row]];
+
+		if (group == NULL && !other[row])
+			group = find_combination(state, combined[row]);
+		if (group == NULL)
+			left[nleft++] = rows[i];
+		state->of_row[rows[i]] = group;
+	}
+	if (nleft > 0)
+	{
+		/* others than these rows may be asked for, later */
+		for (int k = 0; k < state->nkeys; k++)
+			(void) ledger_aggregate_load(state, state->keys[k].input, rows, n);
+		find_by_values(state, left, nleft);
+	}
 }
 
 /*

@@ -3,8 +3,9 @@
  * agg_input.c
  *	  The values that keys and arguments have in the rows of a batch.
  *
- * Columns of a segment are the batch's own arrays.  Everything else is put
- * into arrays here: columns of tail rows, and what expressions come to.
+ * Columns of a segment, and what paths in its jsonb columns lead to, are the
+ * batch's own arrays.  Everything else is put into arrays here: columns of tail
+ * rows, and what expressions come to.
  * Expressions are compiled without a parent node, as their rows are not of
  * the kind that the node's scan slot has.
  *
@@ -22,6 +23,19 @@
 #include "utils/lsyscache.h"
 
 /* ---- Begin ---- */
+
+/* An expression that is a path: its values are read as those of filters are. */
+static LedgerFilterInput *
+path_of(LedgerAggregateState *state, Expr *expr)
+{
+	LedgerFilterInput *path = palloc0(sizeof(LedgerFilterInput));
+
+	if (!ledger_input_of_expr((Node *) expr, ((Scan *) state->css.ss.ps.plan)->scanrelid, path) ||
+		path->kind == LEDGER_INPUT_COLUMN)
+		return NULL;
+	ledger_input_begin(path, &state->css.ss.ps);
+	return path;
+}
 
 /* The number of an expression's input; "filter" is the FILTER it is under, or -1. */
 int
@@ -47,7 +61,10 @@ ledger_aggregate_add_input(LedgerAggregateState *state, Expr *expr, int filter)
 	if (IsA(inner, Var))
 		input->attnum = ((Var *) inner)->varattno;
 	else
+	{
 		input->state = ExecInitExpr(expr, NULL);
+		input->path = path_of(state, expr);
+	}
 	return state->ninputs++;
 }
 
@@ -222,6 +239,17 @@ load_expression(LedgerAggregateState *state, LedgerAggregateInput *input,
 											  &input->own_isnull[rows[i]]);
 }
 
+static void
+load_path(LedgerAggregateState *state, LedgerAggregateInput *input, const uint16 *rows, int n)
+{
+	LedgerInputValues values;
+
+	ledger_input_values(input->path, state->fs.scan->batch, RelationGetDescr(state->fs.rel),
+						rows, n, true, &values);
+	input->values = values.values;
+	input->isnull = values.isnull;
+}
+
 /* As an expression, but the function is called once for a piece of time. */
 static void
 load_bucket(LedgerAggregateState *state, LedgerAggregateInput *input, const uint16 *rows, int n)
@@ -278,6 +306,8 @@ ledger_aggregate_load(LedgerAggregateState *state, int number, const uint16 *row
 	oldcontext = MemoryContextSwitchTo(state->batch_context);
 	if (input->attnum != 0)
 		load_column(state, input, rows, n);
+	else if (input->path != NULL && state->fs.scan->batch->page == NULL)
+		load_path(state, input, rows, n);
 	else if (input->bucket != NULL)
 		load_bucket(state, input, rows, n);
 	else

@@ -81,7 +81,7 @@ add_filter(LedgerAggregateState *state, Expr *expr)
 	filter->filter = ledger_filter_of_clause((Node *) expr,
 											 ((Scan *) state->css.ss.ps.plan)->scanrelid);
 	if (filter->filter != NULL)
-		ledger_filter_begin(filter->filter, NULL);
+		ledger_filter_begin(filter->filter, &state->css.ss.ps);
 	return state->nfilters++;
 }
 
@@ -207,6 +207,23 @@ enter_segment(LedgerAggregateState *state, LedgerSegmentReader *reader)
 
 /* ---- Batches ---- */
 
+/* Evaluate a FILTER as it stands, for the rows of which it could not tell. */
+static void
+settle_doubt(LedgerAggregateState *state, LedgerAggregateFilter *filter,
+			 const LedgerDoubt *doubt)
+{
+	int			kept = 0;
+
+	for (int i = 0; i < filter->nrows; i++)
+	{
+		uint16		row = filter->rows[i];
+
+		filter->rows[kept] = row;
+		kept += !doubt->rows[row] || ledger_aggregate_match(state, filter->qual, &row, 1) == 1;
+	}
+	filter->nrows = kept;
+}
+
 /* Those of the rows that pass a FILTER; evaluated once a batch. */
 static LedgerAggregateFilter *
 match_filter(LedgerAggregateState *state, int number, const uint16 *rows, int n)
@@ -217,13 +234,17 @@ match_filter(LedgerAggregateState *state, int number, const uint16 *rows, int n)
 	if (filter->loaded)
 		return filter;
 	memcpy(filter->rows, rows, n * sizeof(uint16));
-	if (filter->filter != NULL && scan->batch->page == NULL)
+	if (filter->filter != NULL && scan->batch->page == NULL && n > 0)
 	{
-		LedgerFilterRows source = {RelationGetDescr(state->fs.rel), scan->batch, NULL};
+		LedgerDoubt doubt;
+		LedgerFilterRows source = {RelationGetDescr(state->fs.rel), scan->batch, NULL, &doubt};
 		MemoryContext oldcontext = MemoryContextSwitchTo(state->batch_context);
 
-		filter->nrows = n > 0 ? ledger_filter_match(filter->filter, &source, filter->rows, n) : 0;
+		doubt.any = false;
+		filter->nrows = ledger_filter_match(filter->filter, &source, filter->rows, n);
 		MemoryContextSwitchTo(oldcontext);
+		if (doubt.any)
+			settle_doubt(state, filter, &doubt);
 	}
 	else
 		filter->nrows = ledger_aggregate_match(state, filter->qual, filter->rows, n);

@@ -208,14 +208,13 @@ plan_aggregate(PlannerInfo *root, RelOptInfo *rel, CustomPath *path,
 	CustomScan *scan = makeNode(CustomScan);
 	LedgerAggregation aggregation;
 	List	   *pushed;
-	List	   *others;
 
 	aggregation.keys = linitial(path->custom_private);
 	aggregation.operators = lsecond(path->custom_private);
 	aggregation.aggs = lthird(path->custom_private);
 	aggregation.split = intVal(lfourth(path->custom_private));
-	ledger_divide_clauses(rel, clauses, &pushed, &others);
-	Assert(others == NIL);
+	if (!ledger_pushes_all(rel, clauses, &pushed))
+		elog(ERROR, "a clause of a LedgerAggregate is no filter");
 
 	scan->scan.plan.targetlist = tlist;
 	scan->scan.plan.qual = list_nth(path->custom_private, 4);
@@ -283,12 +282,10 @@ ledger_aggregate_path(const LedgerGrouping *grouping, RelOptInfo *rel, PathTarge
 	CustomPath *path;
 	double		ngroups = grouping->ngroups;
 	List	   *pushed;
-	List	   *others;
 
 	if (!ledger_is_scannable(root, rel, &size) || rel->lateral_relids != NULL)
 		return NULL;
-	ledger_divide_clauses(rel, rel->baserestrictinfo, &pushed, &others);
-	if (others != NIL ||
+	if (!ledger_pushes_all(rel, rel->baserestrictinfo, &pushed) ||
 		!ledger_aggregation_of(grouping, rel, target, having, split, &aggregation))
 		return NULL;
 

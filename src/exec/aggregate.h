@@ -77,6 +77,7 @@ typedef struct LedgerAggregateInput
 	Expr	   *expr;
 	AttrNumber	attnum;			/* of a plain column, else 0 */
 	ExprState  *state;			/* of others */
+	LedgerFilterInput *path;	/* of those that are paths of jsonb, in segments */
 	struct LedgerBucket *bucket;	/* of those that cut time into pieces, or NULL */
 	int16		typlen;
 	bool		typbyval;
@@ -210,7 +211,8 @@ typedef struct LedgerKey
 	FunctionCallInfo equal;
 	FunctionCallInfo hash;
 	uint32		ncodes;			/* in the segment at hand; the last is NULL's */
-	LedgerChunk *chunk;
+	const LedgerFilterInput *path;	/* whose codes these are, or */
+	LedgerChunk *chunk;			/* of a column */
 } LedgerKey;
 
 typedef struct LedgerGroups LedgerGroups;

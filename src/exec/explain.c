@@ -10,6 +10,7 @@
 #include "commands/explain.h"
 #include "exec/exec_internal.h"
 #include "nodes/makefuncs.h"
+#include "utils/builtins.h"
 #include "utils/ruleutils.h"
 
 #ifdef LEDGER_EXPLAIN_APART
@@ -76,6 +77,22 @@ explain_columns(LedgerScanState *state, ExplainState *es)
 		ExplainPropertyList("Columns", names, es);
 }
 
+/* Of the column by which the rows come */
+static void
+explain_order(LedgerScanState *state, ExplainState *es)
+{
+	TupleDesc	desc = RelationGetDescr(state->css.ss.ss_currentRelation);
+	LedgerOrderKey key = ledger_order_key((CustomScan *) state->css.ss.ps.plan);
+	const char *name = quote_identifier(NameStr(TupleDescAttr(desc, key.attnum - 1)->attname));
+	const char *nulls = "";
+
+	if (key.nulls_first != key.descending)
+		nulls = key.nulls_first ? " NULLS FIRST" : " NULLS LAST";
+	ExplainPropertyText("Order", psprintf("%s%s%s", name, key.descending ? " DESC" : "", nulls), es);
+	if (es->analyze)
+		ExplainPropertyInteger("Rows Sorted", NULL, ledger_order_spilled(state), es);
+}
+
 /* What was read of segments or vectors, and what was not, and why */
 void
 ledger_explain_part(const char *what, int64 read, int64 by_zone, int64 by_bloom, int64 by_codes,
@@ -102,6 +119,8 @@ ledger_scan_explain(CustomScanState *css, List *ancestors, ExplainState *es)
 	LedgerScanState *state = (LedgerScanState *) css;
 	LedgerScanCounts counts;
 
+	if (state->order != NULL)
+		explain_order(state, es);
 	explain_filters(css, ancestors, es);
 	if (state->fs.nfilters > 0 && es->analyze)
 	{

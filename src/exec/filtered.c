@@ -32,6 +32,7 @@ void
 ledger_filtered_begin(LedgerFilteredScan *fs, Relation rel, Index relid, List *clauses,
 					  PlanState *node, TupleTableSlot *slot)
 {
+	List	   *doubted = NIL;
 	ListCell   *lc;
 
 	fs->rel = rel;
@@ -47,7 +48,11 @@ ledger_filtered_begin(LedgerFilteredScan *fs, Relation rel, Index relid, List *c
 			elog(ERROR, "a clause that was pushed into a ledger's scan is no filter");
 		ledger_filter_begin(filter, node);
 		fs->filters[fs->nfilters++] = filter;
+		if (filter->doubts)
+			doubted = lappend(doubted, lfirst(lc));
 	}
+	/* without a parent, whose scan slot may be of another kind */
+	fs->doubted = ExecInitQual(doubted, NULL);
 	fs->constants_context = AllocSetContextCreate(CurrentMemoryContext, "ledger constants",
 												  ALLOCSET_SMALL_SIZES);
 	fs->judged_context = AllocSetContextCreate(CurrentMemoryContext, "ledger codes",
@@ -154,6 +159,8 @@ judge_segment(LedgerFilteredScan *fs, LedgerSegmentReader *reader)
 		excluded = by_codes = prepare_codes(fs, reader, nvectors);
 	MemoryContextSwitchTo(oldcontext);
 	fs->judged = ledger_reader_share(reader);
+	if (fs->again)
+		return;
 	if (!excluded)
 		counts->segments++;
 	else if (by_codes)
@@ -196,6 +203,16 @@ skip_rows(void *arg, LedgerSegmentReader *reader, int position, int count)
 	return next - position;
 }
 
+/*
+ * Of the "count" rows of the segment from "position" on, how many, the first
+ * ones, need not be looked at?
+ */
+int
+ledger_filtered_skip(LedgerFilteredScan *fs, LedgerSegmentReader *reader, int position, int count)
+{
+	return fs->nfilters > 0 ? skip_rows(fs, reader, position, count) : 0;
+}
+
 /* Do the filters let all rows of a vector of the segment at hand through? */
 bool
 ledger_filtered_passes_all(const LedgerFilteredScan *fs, int vector)
@@ -232,7 +249,7 @@ static int
 filter_page(LedgerFilteredScan *fs)
 {
 	LedgerScan *scan = fs->scan;
-	LedgerFilterRows source = {RelationGetDescr(fs->rel), NULL, fs->slot};
+	LedgerFilterRows source = {RelationGetDescr(fs->rel), NULL, fs->slot, &fs->doubt};
 	int			kept = 0;
 
 	if (fs->nfilters == 0)
@@ -240,12 +257,11 @@ filter_page(LedgerFilteredScan *fs)
 	for (int k = 0; k < scan->nvisible; k++)
 	{
 		uint16		row = scan->visible[k];
-		uint16		list = 0;
 		int			n = 1;
 
 		ledger_slot_show_row(fs->slot, scan->batch, row);
 		for (int i = 0; i < fs->nfilters && n > 0; i++)
-			n = ledger_filter_match(fs->filters[i], &source, &list, n);
+			n = ledger_filter_match(fs->filters[i], &source, &row, n);
 		scan->visible[kept] = row;
 		kept += n;
 	}
@@ -257,13 +273,41 @@ static int
 filter_vector(LedgerFilteredScan *fs)
 {
 	LedgerScan *scan = fs->scan;
-	LedgerFilterRows source = {RelationGetDescr(fs->rel), scan->batch, NULL};
+	LedgerFilterRows source = {RelationGetDescr(fs->rel), scan->batch, NULL, &fs->doubt};
 	int			n = scan->nvisible;
 
 	ledger_filtered_counts(fs)->vectors++;
 	for (int i = 0; i < fs->nfilters && n > 0; i++)
 		n = ledger_filter_match(fs->filters[i], &source, scan->visible, n);
 	return n;
+}
+
+/*
+ * Evaluate the clauses of filters that could not tell, on the rows in doubt.
+ * All other filters have let these through, and no clause that is not a filter
+ * is to come before: this is when heap would raise an error, if there is one.
+ */
+static int
+settle_doubt(LedgerFilteredScan *fs, int n)
+{
+	LedgerScan *scan = fs->scan;
+	int			kept = 0;
+
+	fs->econtext->ecxt_scantuple = fs->slot;
+	for (int k = 0; k < n; k++)
+	{
+		uint16		row = scan->visible[k];
+
+		if (fs->doubt.rows[row])
+		{
+			ledger_slot_show_row(fs->slot, scan->batch, row);
+			if (!ExecQual(fs->doubted, fs->econtext))
+				continue;
+		}
+		scan->visible[kept++] = row;
+	}
+	ExecClearTuple(fs->slot);
+	return kept;
 }
 
 /* Let the filters see the batch at hand; what they allocate goes with the row's. */
@@ -274,7 +318,10 @@ filter_batch(LedgerFilteredScan *fs)
 	MemoryContext oldcontext = MemoryContextSwitchTo(fs->econtext->ecxt_per_tuple_memory);
 	int			before = scan->nvisible;
 
+	fs->doubt.any = false;
 	scan->nvisible = scan->batch->page != NULL ? filter_page(fs) : filter_vector(fs);
+	if (fs->doubt.any && !fs->leave_doubt)
+		scan->nvisible = settle_doubt(fs, scan->nvisible);
 	ledger_filtered_counts(fs)->removed += before - scan->nvisible;
 	MemoryContextSwitchTo(oldcontext);
 	ResetExprContext(fs->econtext);
@@ -297,6 +344,20 @@ ledger_filtered_next_batch(LedgerFilteredScan *fs)
 			return true;
 	}
 	return false;
+}
+
+/*
+ * Load the batch that begins with a row, of rows up to "high"; returns how many
+ * rows of it pass.  It reaches to fs->scan->high.
+ */
+int
+ledger_filtered_load(LedgerFilteredScan *fs, LedgerRow row, LedgerRow high)
+{
+	ExecClearTuple(fs->slot);
+	ledger_scan_load(fs->scan, row, row, high);
+	if (fs->scan->nvisible > 0)
+		filter_batch(fs);
+	return fs->scan->nvisible;
 }
 
 /* ---- End, rescan ---- */

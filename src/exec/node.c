@@ -82,18 +82,56 @@ make_set(LedgerColumnSet *set, Bitmapset *attributes, Bitmapset *without, int na
 	}
 }
 
+/* The plan's qual without the clauses that are filters, too: see plan.c. */
+static List *
+sure_clauses(const CustomScan *plan)
+{
+	List	   *sure = NIL;
+	ListCell   *clause;
+	ListCell   *is_filter;
+
+	forboth(clause, plan->scan.plan.qual, is_filter, LedgerPlanAgain(plan))
+	{
+		if (!lfirst_int(is_filter))
+			sure = lappend(sure, lfirst(clause));
+	}
+	return sure;
+}
+
 static void
 find_columns(LedgerScanState *state)
 {
 	CustomScan *plan = (CustomScan *) state->css.ss.ps.plan;
 	int			natts = RelationGetDescr(state->css.ss.ss_currentRelation)->natts;
+	Bitmapset  *sure = NULL;
 	Bitmapset  *qual = NULL;
 	Bitmapset  *all = NULL;
 
+	pull_varattnos((Node *) sure_clauses(plan), plan->scan.scanrelid, &sure);
 	pull_varattnos((Node *) plan->scan.plan.qual, plan->scan.scanrelid, &qual);
+	pull_varattnos((Node *) plan->custom_exprs, plan->scan.scanrelid, &qual);
 	pull_varattnos((Node *) plan->scan.plan.targetlist, plan->scan.scanrelid, &all);
-	make_set(&state->first, qual, NULL, natts);
-	make_set(&state->rest, all, qual, natts);
+	make_set(&state->first, sure, NULL, natts);
+	make_set(&state->doubted, qual, sure, natts);
+	make_set(&state->rest, all, sure, natts);
+}
+
+/*
+ * Of rows in doubt, the qual asks again what filters have asked; if there is
+ * none, these clauses alone are.  It is only asked of a row in its turn: who
+ * wants but a few rows may never come to one that is an error.
+ */
+static void
+set_quals(LedgerScanState *state)
+{
+	PlanState  *ps = &state->css.ss.ps;
+	List	   *sure = sure_clauses((CustomScan *) ps->plan);
+
+	if (list_length(sure) == list_length(ps->plan->qual))
+		state->sure = ps->qual;
+	else
+		state->sure = ExecInitQual(sure, ps);
+	state->fs.leave_doubt = true;
 }
 
 /*
@@ -125,7 +163,10 @@ begin_scan(CustomScanState *css, EState *estate, int eflags)
 						  plan->custom_exprs, &css->ss.ps, css->ss.ss_ScanTupleSlot);
 	/* this also checks the right to execute the operators' functions */
 	state->recheck = ExecInitQual(plan->custom_exprs, &css->ss.ps);
+	set_quals(state);
 	state->first.window = state->rest.window = WINDOW_FIRST;
+	if (LedgerPlanOrder(plan) != NIL)
+		ledger_order_begin(state);
 }
 
 /* ---- Batches ---- */
@@ -146,6 +187,7 @@ next_batch(LedgerScanState *state)
 	state->current = -1;
 	state->values_reset = false;
 	restart_set(&state->first);
+	restart_set(&state->doubted);
 	restart_set(&state->rest);
 	return true;
 }
@@ -207,6 +249,8 @@ advance(LedgerScanState *state)
 	TupleTableSlot *slot = state->css.ss.ss_ScanTupleSlot;
 	LedgerScan *scan = state->fs.scan;
 
+	if (state->order != NULL)
+		return ledger_order_advance(state);
 	if (!scan->loaded || state->current + 1 >= scan->nvisible)
 	{
 		if (!next_batch(state))
@@ -233,8 +277,36 @@ advance(LedgerScanState *state)
 static void
 complete(LedgerScanState *state)
 {
-	if (state->fs.scan->batch->page == NULL)
+	if (state->order != NULL)
+		ledger_order_complete(state);
+	else if (state->fs.scan->batch->page == NULL)
 		fill(state, &state->rest, state->passed * 8 < state->tried);
+}
+
+static bool
+in_doubt(const LedgerScanState *state)
+{
+	const LedgerDoubt *doubt = &state->fs.doubt;
+
+	return doubt->any && doubt->rows[state->fs.scan->visible[state->current]];
+}
+
+/* What the qual asks of a row in doubt is put into the slot. */
+static void
+show_doubted(LedgerScanState *state)
+{
+	if (state->fs.scan->batch->page == NULL)
+		fill(state, &state->doubted, true);
+}
+
+/* The qual that the row must pass. */
+static ExprState *
+qual_of_row(LedgerScanState *state)
+{
+	if (!in_doubt(state))
+		return state->sure;
+	show_doubted(state);
+	return state->css.ss.ps.qual != NULL ? state->css.ss.ps.qual : state->fs.doubted;
 }
 
 /* For EvalPlanQual: the next row without the plan's qual. */
@@ -245,6 +317,7 @@ access_row(ScanState *ss)
 
 	if (!ledger_filtered_is_ready(&state->fs) || !advance(state))
 		return ExecClearTuple(ss->ss_ScanTupleSlot);
+	show_doubted(state);
 	complete(state);
 	return ss->ss_ScanTupleSlot;
 }
@@ -266,7 +339,6 @@ exec_scan(CustomScanState *css)
 	LedgerScanState *state = (LedgerScanState *) css;
 	ProjectionInfo *projection = css->ss.ps.ps_ProjInfo;
 	ExprContext *econtext = css->ss.ps.ps_ExprContext;
-	ExprState  *qual = css->ss.ps.qual;
 	TupleTableSlot *slot = css->ss.ss_ScanTupleSlot;
 
 	if (unlikely(css->ss.ps.state->es_epq_active != NULL))
@@ -279,13 +351,16 @@ exec_scan(CustomScanState *css)
 	{
 		econtext->ecxt_scantuple = slot;
 		state->tried++;
-		if (qual == NULL || ExecQual(qual, econtext))
+		if (ExecQual(qual_of_row(state), econtext))
 		{
 			state->passed++;
 			complete(state);
 			return projection != NULL ? ExecProject(projection) : slot;
 		}
-		InstrCountFiltered1(css, 1);
+		if (css->ss.ps.qual != NULL)
+			InstrCountFiltered1(css, 1);
+		else
+			ledger_filtered_counts(&state->fs)->removed++;
 		ResetExprContext(econtext);
 	}
 	return NULL;
@@ -296,7 +371,11 @@ exec_scan(CustomScanState *css)
 static void
 end_scan(CustomScanState *css)
 {
-	ledger_filtered_end(&((LedgerScanState *) css)->fs);
+	LedgerScanState *state = (LedgerScanState *) css;
+
+	if (state->order != NULL)
+		ledger_order_forget(state);
+	ledger_filtered_end(&state->fs);
 }
 
 static void
@@ -305,6 +384,8 @@ rescan(CustomScanState *css)
 	LedgerScanState *state = (LedgerScanState *) css;
 
 	state->current = -1;
+	if (state->order != NULL)
+		ledger_order_forget(state);
 	ledger_filtered_rescan(&state->fs);
 	ExecScanReScan(&css->ss);
 }

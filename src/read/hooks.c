@@ -159,4 +159,5 @@ ledger_read_init(void)
 	prev_get_relation_info = get_relation_info_hook;
 	get_relation_info_hook = avoid_bitmap_scans;
 #endif
+	ledger_cache_init();
 }

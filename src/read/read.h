@@ -47,6 +47,11 @@ extern void ledger_index_validate_scan(Relation rel, Relation index,
 									   struct IndexInfo *info, Snapshot snapshot,
 									   struct ValidateIndexState *state);
 
+/* ---- cache.c ---- */
+
+extern void ledger_cache_init(void);
+extern void ledger_cache_forget(Oid relid);
+
 /* ---- fetch.c ---- */
 
 extern struct IndexFetchTableData *ledger_index_fetch_begin(Relation rel);

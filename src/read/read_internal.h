@@ -27,12 +27,29 @@
 #include "write/packed.h"
 #include "write/write.h"
 
+/* ---- cache.c ---- */
+
+/* Bytes that are compared as they are: no padding that is not set. */
+typedef struct LedgerCacheKey
+{
+	Oid			relid;
+	LedgerFile	file;
+	uint64		segment;
+	BlockNumber home;
+	LedgerSlotNumber primary;
+} LedgerCacheKey;
+
+extern uint64 ledger_cache_age(void);
+extern void *ledger_cache_take(const LedgerCacheKey *key, MemoryContext parent);
+extern bool ledger_cache_give(const LedgerCacheKey *key, void *item, MemoryContext context);
+
 /* ---- segread.c ---- */
 
 /*
  * A segment opened for reading.  Column directory, gaps, chunks and xmins are
  * read when they are first asked for, and kept.  Reference counted: by the
- * batches on it, and by who opened it.
+ * batches on it, and by who opened it.  It is in the memory of who opened it;
+ * with the last reference released, it goes to the backend's cache.
  */
 typedef struct LedgerSegmentReader LedgerSegmentReader;
 
@@ -55,6 +72,8 @@ extern void ledger_reader_decode(LedgerSegmentReader *reader, Relation rel, int 
 								 int first, int count, const LedgerDecoded *references,
 								 Datum *values, bool *isnull);
 extern LedgerChunk *ledger_reader_chunk(LedgerSegmentReader *reader, Relation rel, int column);
+extern LedgerPath *ledger_reader_path(LedgerSegmentReader *reader, Relation rel, int column,
+									  const LedgerPathKey *keys, int nkeys);
 extern void ledger_reader_zone(LedgerSegmentReader *reader, Relation rel, int column,
 							   LedgerZone *zone);
 extern BlockNumber ledger_reader_block(const LedgerSegmentReader *reader);
@@ -98,6 +117,7 @@ typedef struct LedgerBatch
 	bool		has_cids;		/* bulk-written, not settled */
 	int			ndecoded;		/* columns before this one are at hand */
 	LedgerBatchColumn *columns;
+	struct LedgerBatchInput *inputs;	/* src/exec: values of paths */
 } LedgerBatch;
 
 extern LedgerBatch *ledger_batch_renew(LedgerBatch *batch, MemoryContext parent,

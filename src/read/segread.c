@@ -15,6 +15,10 @@
 #include "read/read_internal.h"
 #include "utils/memutils.h"
 
+/* The first memory of a reader: most cached ones have little. */
+#define READER_INIT_SIZE	4096
+#define READER_BLOCK_SIZE	(64 * 1024)
+
 /* More than any chunk of LEDGER_SEGMENT_ROWS int4 can need. */
 #define XMIN_BYTES_MAX	(1024 * 1024)
 
@@ -27,10 +31,22 @@ typedef struct ColumnSource
 	size_t		len;
 } ColumnSource;
 
+/* A path that was asked of a column of shredded documents. */
+typedef struct OpenPath
+{
+	struct OpenPath *next;
+	int			column;
+	int			nkeys;
+	LedgerPathKey *keys;
+	LedgerPath *path;			/* NULL: the column is not shredded */
+} OpenPath;
+
 struct LedgerSegmentReader
 {
 	int			refs;
 	MemoryContext context;
+	LedgerCacheKey key;
+	uint64		age;			/* the cache's when it was opened */
 	Relation	rel;			/* valid during calls only */
 	LedgerSlotNumber slot;		/* it was opened for this one */
 	LedgerSlotEntry entry;		/* whose entry was this */
@@ -38,22 +54,28 @@ struct LedgerSegmentReader
 	LedgerColumnEntry *columns; /* NULL until read */
 	ColumnSource *sources;
 	LedgerChunk **chunks;
+	OpenPath   *paths;
 	uint8	   *gaps;			/* likewise; NULL if there are none */
 	char	   *xid_bytes;		/* the xmin stream; NULL until read */
 	LedgerChunk *xids;
 };
 
-/*
- * Open the segment that a slot's entry names, in a child of "parent"; NULL if
- * it is not there any more, and the entry must be read again.  The caller
- * holds the one reference.
- */
-LedgerSegmentReader *
-ledger_reader_open(Relation rel, LedgerSlotNumber slot, const LedgerSlotEntry *entry,
-				   MemoryContext parent)
+static void
+set_key(LedgerCacheKey *key, Relation rel, const LedgerSlotEntry *entry)
+{
+	memset(key, 0, sizeof(*key));
+	key->relid = RelationGetRelid(rel);
+	key->file = LedgerFileOf(rel);
+	key->segment = entry->segment;
+	key->home = entry->home;
+	key->primary = entry->primary;
+}
+
+static LedgerSegmentReader *
+open_anew(Relation rel, const LedgerSlotEntry *entry, MemoryContext parent)
 {
 	MemoryContext context = AllocSetContextCreate(parent, "ledger segment",
-												  ALLOCSET_DEFAULT_SIZES);
+												  0, READER_INIT_SIZE, READER_BLOCK_SIZE);
 	MemoryContext oldcontext = MemoryContextSwitchTo(context);
 	LedgerSegmentReader *reader = palloc0(sizeof(LedgerSegmentReader));
 	const LedgerSegmentRoot *root;
@@ -69,9 +91,32 @@ ledger_reader_open(Relation rel, LedgerSlotNumber slot, const LedgerSlotEntry *e
 	if (root->nrows > LEDGER_SEGMENT_ROWS || root->ncolumns > MaxHeapAttributeNumber)
 		ledger_corrupt(rel, entry->home, "segment " UINT64_FORMAT " claims %u rows of %u columns",
 					   entry->segment, root->nrows, root->ncolumns);
-
-	reader->refs = 1;
 	reader->context = context;
+	return reader;
+}
+
+/*
+ * Open the segment that a slot's entry names, in a child of "parent"; NULL if
+ * it is not there any more, and the entry must be read again.  The caller
+ * holds the one reference.
+ */
+LedgerSegmentReader *
+ledger_reader_open(Relation rel, LedgerSlotNumber slot, const LedgerSlotEntry *entry,
+				   MemoryContext parent)
+{
+	LedgerCacheKey key;
+	uint64		age = ledger_cache_age();
+	LedgerSegmentReader *reader;
+
+	set_key(&key, rel, entry);
+	reader = ledger_cache_take(&key, parent);
+	if (reader == NULL)
+		reader = open_anew(rel, entry, parent);
+	if (reader == NULL)
+		return NULL;
+	reader->refs = 1;
+	reader->key = key;
+	reader->age = age;
 	reader->slot = slot;
 	reader->entry = *entry;
 	return reader;
@@ -88,7 +133,11 @@ void
 ledger_reader_release(LedgerSegmentReader *reader)
 {
 	Assert(reader->refs > 0);
-	if (--reader->refs == 0)
+	if (--reader->refs > 0)
+		return;
+	reader->rel = NULL;
+	if (reader->age != ledger_cache_age() ||
+		!ledger_cache_give(&reader->key, reader, reader->context))
 		MemoryContextDelete(reader->context);
 }
 
@@ -284,6 +333,60 @@ ledger_reader_chunk(LedgerSegmentReader *reader, Relation rel, int column)
 											   reader->segment->root.nrows,
 											   reader->context);
 	return reader->chunks[column];
+}
+
+static bool
+keys_are(const OpenPath *open, const LedgerPathKey *keys, int nkeys)
+{
+	if (open->nkeys != nkeys)
+		return false;
+	for (int i = 0; i < nkeys; i++)
+		if (open->keys[i].len != keys[i].len ||
+			memcmp(open->keys[i].data, keys[i].data, keys[i].len) != 0)
+			return false;
+	return true;
+}
+
+static void
+copy_keys(OpenPath *open, const LedgerPathKey *keys, int nkeys)
+{
+	open->nkeys = nkeys;
+	open->keys = palloc(nkeys * sizeof(LedgerPathKey));
+	for (int i = 0; i < nkeys; i++)
+	{
+		char	   *bytes = palloc(Max(keys[i].len, 1));
+
+		memcpy(bytes, keys[i].data, keys[i].len);
+		open->keys[i].data = bytes;
+		open->keys[i].len = keys[i].len;
+	}
+}
+
+/*
+ * A path in a column's documents, opened once; NULL if these are not shredded.
+ * The column must not be all NULL.  As with the chunk, what is asked of it may
+ * read with the relation given last.
+ */
+LedgerPath *
+ledger_reader_path(LedgerSegmentReader *reader, Relation rel, int column,
+				   const LedgerPathKey *keys, int nkeys)
+{
+	LedgerChunk *chunk = ledger_reader_chunk(reader, rel, column);
+	MemoryContext oldcontext;
+	OpenPath   *open;
+
+	for (open = reader->paths; open != NULL; open = open->next)
+		if (open->column == column && keys_are(open, keys, nkeys))
+			return open->path;
+	oldcontext = MemoryContextSwitchTo(reader->context);
+	open = palloc(sizeof(OpenPath));
+	open->column = column;
+	copy_keys(open, keys, nkeys);
+	open->path = ledger_chunk_path_open(chunk, open->keys, nkeys, reader->context);
+	open->next = reader->paths;
+	reader->paths = open;
+	MemoryContextSwitchTo(oldcontext);
+	return open->path;
 }
 
 /*
