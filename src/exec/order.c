@@ -285,15 +285,6 @@ first_place(const LedgerOrder *order, const Bounds *bounds)
 
 /* ---- Segments ---- */
 
-static bool
-is_open(const LedgerOrder *order, const LedgerSegmentReader *reader)
-{
-	for (int i = 0; i < OPEN_MAX; i++)
-		if (order->open[i] == reader)
-			return true;
-	return false;
-}
-
 /*
  * Have the scan use the reader that we have of the segment that holds a slot, so
  * that it need not open it again, nor judge it once more.
@@ -334,13 +325,15 @@ close_all(LedgerOrder *order)
 	order->next_open = 0;
 }
 
-/* Keep a reader open, whose reference is ours. */
+/*
+ * Keep a reader open, whose reference is ours.  Batches will share it, so its
+ * memory is that of the scan.
+ */
 static void
 keep_open(LedgerOrder *order, LedgerSegmentReader *reader)
 {
 	LedgerSegmentReader *old = order->open[order->next_open];
 
-	Assert(!is_open(order, reader));
 	if (old != NULL)
 		ledger_reader_release(old);
 	order->open[order->next_open] = reader;
@@ -424,7 +417,7 @@ divide(LedgerOrder *order, LedgerFilteredScan *fs, const Unit *unit)
 		if (reader == NULL &&
 			(entry.state == LEDGER_SLOT_SEALED || entry.state == LEDGER_SLOT_BULK_WRITTEN))
 		{
-			reader = ledger_reader_open(fs->rel, slot, &entry, order->context);
+			reader = ledger_reader_open(fs->rel, slot, &entry, fs->scan->context);
 			if (reader != NULL)
 			{
 				const LedgerSegmentRoot *root = ledger_reader_root(reader);
@@ -469,7 +462,7 @@ static void
 begin_pending(LedgerOrder *order, LedgerFilteredScan *fs, Pending *pending,
 			  LedgerSlotNumber slot, const LedgerSlotEntry *entry)
 {
-	LedgerSegmentReader *reader = ledger_reader_open(fs->rel, slot, entry, order->context);
+	LedgerSegmentReader *reader = ledger_reader_open(fs->rel, slot, entry, fs->scan->context);
 
 	pending->segment = entry->segment;
 	pending->first = slot;
