@@ -202,6 +202,12 @@ SELECT q, compare(q) FROM unnest(ARRAY['SELECT count(*) FROM TAB WHERE (data->>'
 SELECT outcome('SELECT count(*) > 0 FROM l WHERE id < 900 AND (data->>''dirty'')::int >= 0'), outcome('SELECT count(*) FROM (SELECT 1 FROM l WHERE (data->>''dirty'')::int >= 0 LIMIT 10) x'),
 	outcome('SELECT count(*) FROM l WHERE (data->>''dirty'')::int >= 0');
 
+-- what documents contain
+SELECT q, compare('SELECT count(*), sum(id) FROM TAB WHERE ' || q) FROM unnest(ARRAY['data @> ''{"kind": "http"}''', '''{"kind": "say"}'' <@ data', 'data @> ''{"o": {"a": 3}, "kind": "http"}''', 'data->''o'' @> ''{"b": {"c": true}}''', 'data @> ''{"flag": true}''', 'data @> ''{"flag": "yes"}''',
+	'data @> ''{"num": 3}''', 'data @> ''{"dirty": 500}''', 'data @> ''{"dirty": "500"}''', 'data @> ''{"text": null}''', 'data @> ''{"text": "true"}''', 'data @> ''{"text": ""}''', 'data @> ''{"o": {}}''', 'data @> ''{"o": {"list": [7], "a": 3}}''', 'data @> ''[]''', 'data @> ''"a"''', 'data @> ''{}''',
+	'NOT data @> ''{"kind": "http"}''', 'data @> ''{"kind": "http", "nowhere": 1}''', 'data @> ''{"o": {"b": {"c": true, "d": "abc7"}}, "same": "the same"}''', 'few @> ''{"b": {"c": 2}}''', 'few @> ''{"a": "1"}''', 'whole @> ''{"a": 1}''', 'data @> ''{"int": 500}'' OR data @> ''{"text": "abc"}''',
+	'data @> (SELECT jsonb_build_object(''text'', ''abc''))', 'data @> NULL', 'data->''o'' @> ''3''', 'data @> jsonb_build_object(''ref'', ref)', 'data @> ''{"": 2, "a.b": "dot"}''']) q;
+
 -- parallel
 SET parallel_setup_cost = 0;
 SET parallel_tuple_cost = 0;

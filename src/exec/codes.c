@@ -175,7 +175,9 @@ ledger_filter_prepare_codes(LedgerFilter *filter, LedgerSegmentReader *reader, R
 							const bool *wanted, MemoryContext context)
 {
 	check_stack_depth();
-	if (filter->kind != LEDGER_FILTER_AND && filter->kind != LEDGER_FILTER_OR)
+	if (filter->kind == LEDGER_FILTER_CONTAINS && !filter->by_leaves)
+		return;
+	if (filter->nargs == 0)
 	{
 		prepare_input(filter, reader, rel, wanted, context);
 		return;

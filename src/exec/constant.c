@@ -240,6 +240,8 @@ ledger_filter_set_constants(LedgerFilter *filter, ExprContext *econtext,
 	Datum		value;
 	bool		isnull;
 
+	if (filter->kind == LEDGER_FILTER_CONTAINS)
+		filter->nargs = 0;
 	for (int i = 0; i < filter->nargs; i++)
 		ledger_filter_set_constants(filter->args[i], econtext, context);
 	memset(&filter->constants, 0, sizeof(filter->constants));
@@ -258,6 +260,8 @@ ledger_filter_set_constants(LedgerFilter *filter, ExprContext *econtext,
 	else
 		take_value(filter, value);
 	convert(filter);
+	if (filter->kind == LEDGER_FILTER_CONTAINS)
+		ledger_contains_set(filter);
 	if (filter->is_search)
 		filter->constants.fails = !ledger_pattern_is_good(filter, filter->constants.values[0]);
 	if (filter->is_like && filter->by_bytes)

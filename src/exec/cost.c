@@ -191,7 +191,7 @@ find_filter_columns(const LedgerFilter *filter, Bitmapset **columns, Bitmapset *
 		find_filter_columns(filter->args[i], columns, parts);
 	if (filter->nargs > 0)
 		return;
-	if (filter->input.kind == LEDGER_INPUT_COLUMN)
+	if (filter->input.kind == LEDGER_INPUT_COLUMN && filter->kind != LEDGER_FILTER_CONTAINS)
 		*columns = bms_add_member(*columns, member);
 	else
 		*parts = bms_add_member(*parts, member);

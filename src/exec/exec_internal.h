@@ -32,6 +32,8 @@ typedef enum LedgerInputKind
  * What a filter reads: a column of the row, or what keys lead to in one of
  * jsonb.  All that depends on where values come from goes through this.
  */
+#define LEDGER_INPUT_KEYS_MAX	16	/* deeper than what is ever taken apart */
+
 typedef struct LedgerFilterInput
 {
 	LedgerInputKind kind;
@@ -42,7 +44,7 @@ typedef struct LedgerFilterInput
 	Oid			cast;			/* CAST: the type whose function it is */
 	int			nkeys;
 	const LedgerPathKey *keys;
-	Expr	   *path;			/* what the keys lead to; of EXISTS, whether they do */
+	Expr	   *path;			/* what the keys lead to; of EXISTS, whether they do; NULL: leaf */
 	struct LedgerInputState *state; /* executor; of paths */
 } LedgerFilterInput;
 
@@ -109,6 +111,7 @@ typedef enum LedgerFilterKind
 	LEDGER_FILTER_ANY,			/* input = ANY (array) */
 	LEDGER_FILTER_NULL,			/* IS NULL; negated: IS NOT NULL */
 	LEDGER_FILTER_BOOL,			/* a boolean; negated: NOT */
+	LEDGER_FILTER_CONTAINS,		/* jsonb @> constant: see contains.c */
 	LEDGER_FILTER_AND,
 	LEDGER_FILTER_OR
 } LedgerFilterKind;
@@ -161,7 +164,7 @@ typedef struct LedgerString
 typedef struct LedgerFilter
 {
 	LedgerFilterKind kind;
-	int			nargs;			/* AND, OR */
+	int			nargs;			/* AND, OR; of CONTAINS, its leaves once they are known */
 	struct LedgerFilter **args;
 
 	LedgerFilterInput input;	/* of the others */
@@ -187,8 +190,10 @@ typedef struct LedgerFilter
 	FunctionCallInfo less_equal;	/* for zone maps; of "=" only */
 	FunctionCallInfo greater_equal;
 	LedgerConstants constants;
+	bool		exact;			/* CONTAINS: if all leaves are there, so is the whole */
 
 	/* of the segment at hand, by vector */
+	bool		by_leaves;		/* CONTAINS: leaves can be asked */
 	uint8		truth[LEDGER_VECTORS_MAX];
 	bool		by_bloom;		/* that none passes is the Bloom filter's word */
 	bool		by_codes;		/* or that of the dictionary's values */
@@ -264,6 +269,14 @@ extern void ledger_filter_set_all(LedgerFilter *filter, LedgerTruth truth);
 
 extern void ledger_filter_judge_path(LedgerFilter *filter, LedgerPath *path,
 									 LedgerSegmentReader *reader, Relation rel);
+
+/* ---- contains.c: jsonb that has what an object has ---- */
+
+extern void ledger_contains_set(LedgerFilter *filter);
+extern void ledger_contains_judge(LedgerFilter *filter, LedgerSegmentReader *reader,
+								  Relation rel);
+extern int	ledger_contains_match(LedgerFilter *filter, const LedgerFilterRows *source,
+								  uint16 *rows, int n);
 
 /* ---- codes.c: codes of dictionaries ---- */
 
@@ -380,6 +393,10 @@ extern void ledger_filtered_sum_counts(LedgerFilteredScan *fs, LedgerScanCounts 
 
 /* ---- node.c ---- */
 
+/* The first window of rows that are decoded at once, and by what the next is greater. */
+#define LEDGER_WINDOW_FIRST		16
+#define LEDGER_WINDOW_FACTOR	4
+
 /* A set of columns, with how far they are decoded in the batch at hand. */
 typedef struct LedgerColumnSet
 {
@@ -390,6 +407,25 @@ typedef struct LedgerColumnSet
 	int			window;			/* so many are decoded at once */
 } LedgerColumnSet;
 
+/* Paths that are read for a qual or target list, likewise; see project.c. */
+typedef struct LedgerPathSet
+{
+	int			first;			/* column of the slot, from 0 */
+	int			n;
+	LedgerFilterInput *inputs;
+	LedgerInputValues *values;
+	int			next;			/* as in LedgerColumnSet */
+	int			window;
+} LedgerPathSet;
+
+typedef struct LedgerProjection
+{
+	TupleTableSlot *slot;		/* the paths' values */
+	ExprState  *qual;			/* for rows not in doubt */
+	ProjectionInfo *info;
+	LedgerPathSet sets[2];		/* of the qual, and of the target list alone */
+} LedgerProjection;
+
 typedef struct LedgerScanState
 {
 	CustomScanState css;
@@ -399,6 +435,7 @@ typedef struct LedgerScanState
 	int64		tried;			/* rows that the plan's qual was asked about, */
 	int64		passed;			/* and that passed it */
 	ExprState  *sure;			/* the qual but for filters: for rows not in doubt */
+	LedgerProjection *project;	/* for rows of segments; NULL: as for any */
 	LedgerColumnSet first;		/* what that needs */
 	LedgerColumnSet doubted;	/* and what else the plan's qual does */
 	LedgerColumnSet rest;
@@ -476,6 +513,13 @@ typedef struct LedgerUsefulOrder
 extern List *ledger_useful_orders(PlannerInfo *root, RelOptInfo *rel);
 extern void ledger_order_cost(RelOptInfo *rel, const LedgerSize *size,
 							  const LedgerOrderKey *key, Path *path);
+
+/* ---- project.c: paths in target lists ---- */
+
+extern void ledger_project_begin(LedgerScanState *state, List **qual, List **tlist);
+extern void ledger_project_restart(LedgerProjection *project);
+extern void ledger_project_fill(LedgerScanState *state, LedgerPathSet *set, int index,
+								bool few);
 
 /* ---- explain.c ---- */
 

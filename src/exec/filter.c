@@ -26,6 +26,7 @@
 #include "optimizer/clauses.h"
 #include "optimizer/optimizer.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 #include "utils/typcache.h"
@@ -273,6 +274,30 @@ make_comparison(LedgerFilter *filter, OpExpr *op, Index relid)
 	return true;
 }
 
+/* jsonb @> constant */
+static bool
+make_contains(LedgerFilter *filter, OpExpr *op, Index relid)
+{
+	RegProcedure function = get_opcode(op->opno);
+	Node	   *left;
+	Node	   *right;
+
+	if (list_length(op->args) != 2 ||
+		(function != F_JSONB_CONTAINS && function != F_JSONB_CONTAINED))
+		return false;
+	left = list_nth(op->args, function == F_JSONB_CONTAINS ? 0 : 1);
+	right = list_nth(op->args, function == F_JSONB_CONTAINS ? 1 : 0);
+	if (!ledger_input_of_expr(left, relid, &filter->input) || !is_constant(right, relid))
+		return false;
+	filter->kind = LEDGER_FILTER_CONTAINS;
+	filter->opno = function == F_JSONB_CONTAINS ? op->opno : get_commutator(op->opno);
+	filter->constant = (Expr *) right;
+	filter->righttype = JSONBOID;
+	filter->method = LEDGER_METHOD_CALL;
+	filter->cannot_fail = true;
+	return OidIsValid(filter->opno);
+}
+
 static bool
 make_any(LedgerFilter *filter, ScalarArrayOpExpr *op, Index relid)
 {
@@ -356,6 +381,7 @@ ledger_filter_of_clause(Node *clause, Index relid)
 	filter->clause = (Expr *) clause;
 	if (IsA(clause, OpExpr))
 		ok = make_comparison(filter, (OpExpr *) clause, relid) ||
+			make_contains(filter, (OpExpr *) clause, relid) ||
 			make_boolean(filter, clause, false, relid);
 	else if (IsA(clause, ScalarArrayOpExpr))
 		ok = make_any(filter, (ScalarArrayOpExpr *) clause, relid);

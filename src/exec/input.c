@@ -28,9 +28,6 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
-/* Longer chains than what is ever taken apart are left to the server. */
-#define KEYS_MAX	16
-
 /* Of a path, in the executor */
 struct LedgerInputState
 {
@@ -76,7 +73,7 @@ is_column(Node *node, Index relid)
 typedef struct Chain
 {
 	int			nkeys;
-	LedgerPathKey keys[KEYS_MAX];
+	LedgerPathKey keys[LEDGER_INPUT_KEYS_MAX];
 } Chain;
 
 static LedgerPathKey
@@ -91,7 +88,7 @@ key_of(Datum text)
 static bool
 add_key(Chain *chain, Datum text)
 {
-	if (chain->nkeys == KEYS_MAX)
+	if (chain->nkeys == LEDGER_INPUT_KEYS_MAX)
 		return false;
 	chain->keys[chain->nkeys++] = key_of(text);
 	return true;
@@ -243,7 +240,7 @@ find_exists(OpExpr *op, Index relid, LedgerFilterInput *input)
 		return false;
 	if (is_column(left, relid))
 		input->attnum = ((Var *) left)->varattno;
-	else if (!find_path(left, relid, input) || input->nkeys == KEYS_MAX)
+	else if (!find_path(left, relid, input) || input->nkeys == LEDGER_INPUT_KEYS_MAX)
 		return false;
 	keys = palloc((input->nkeys + 1) * sizeof(LedgerPathKey));
 	if (input->nkeys > 0)
@@ -307,7 +304,7 @@ is_same(const LedgerFilterInput *a, const LedgerFilterInput *b)
 {
 	if (a == b)
 		return true;
-	if (a->kind != b->kind || a->attnum != b->attnum || a->cast != b->cast || a->nkeys != b->nkeys)
+	if (a->kind != b->kind || (a->path == NULL) != (b->path == NULL) || a->attnum != b->attnum || a->cast != b->cast || a->nkeys != b->nkeys)
 		return false;
 	for (int i = 0; i < a->nkeys; i++)
 		if (a->keys[i].len != b->keys[i].len ||
@@ -721,6 +718,14 @@ read_documents(Reading *r)
 	for (int i = 0; i < r->wanted->count; i++)
 		if (r->wanted->rows[i])
 			rows[nrows++] = r->wanted->first + i;
+	if (r->input->path == NULL)
+	{
+		/* a leaf of contains.c, who asks the documents in its own way */
+		for (int i = 0; i < nrows; i++)
+			r->place->unknown[rows[i]] = true;
+		r->place->any_unknown = true;
+		return;
+	}
 	documents = ledger_batch_column(r->batch, r->desc, r->input->attnum - 1, rows, nrows);
 	for (int i = 0; i < nrows; i++)
 	{

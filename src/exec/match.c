@@ -483,6 +483,10 @@ ledger_filter_match(LedgerFilter *filter, const LedgerFilterRows *source,
 			return n;
 		case LEDGER_FILTER_OR:
 			return n > 0 ? match_or(filter, source, rows, n) : 0;
+		case LEDGER_FILTER_CONTAINS:
+			if (source->slot == NULL && !filter->constants.never)
+				return n > 0 ? ledger_contains_match(filter, source, rows, n) : 0;
+			/* FALLTHROUGH */
 		default:
 			return n > 0 ? match_input(filter, source, rows, n) : 0;
 	}

@@ -23,10 +23,6 @@
 #include "optimizer/optimizer.h"
 #include "pgstat.h"
 
-/* The first window of a batch, and by what the next one is greater. */
-#define WINDOW_FIRST	16
-#define WINDOW_FACTOR	4
-
 static void begin_scan(CustomScanState *css, EState *estate, int eflags);
 static TupleTableSlot *exec_scan(CustomScanState *css);
 static void end_scan(CustomScanState *css);
@@ -103,14 +99,17 @@ find_columns(LedgerScanState *state)
 {
 	CustomScan *plan = (CustomScan *) state->css.ss.ps.plan;
 	int			natts = RelationGetDescr(state->css.ss.ss_currentRelation)->natts;
+	List	   *clauses = sure_clauses(plan);
+	List	   *tlist = plan->scan.plan.targetlist;
 	Bitmapset  *sure = NULL;
 	Bitmapset  *qual = NULL;
 	Bitmapset  *all = NULL;
 
-	pull_varattnos((Node *) sure_clauses(plan), plan->scan.scanrelid, &sure);
+	ledger_project_begin(state, &clauses, &tlist);
+	pull_varattnos((Node *) clauses, plan->scan.scanrelid, &sure);
 	pull_varattnos((Node *) plan->scan.plan.qual, plan->scan.scanrelid, &qual);
 	pull_varattnos((Node *) plan->custom_exprs, plan->scan.scanrelid, &qual);
-	pull_varattnos((Node *) plan->scan.plan.targetlist, plan->scan.scanrelid, &all);
+	pull_varattnos((Node *) tlist, plan->scan.scanrelid, &all);
 	make_set(&state->first, sure, NULL, natts);
 	make_set(&state->doubted, qual, sure, natts);
 	make_set(&state->rest, all, sure, natts);
@@ -164,7 +163,7 @@ begin_scan(CustomScanState *css, EState *estate, int eflags)
 	/* this also checks the right to execute the operators' functions */
 	state->recheck = ExecInitQual(plan->custom_exprs, &css->ss.ps);
 	set_quals(state);
-	state->first.window = state->rest.window = WINDOW_FIRST;
+	state->first.window = state->rest.window = LEDGER_WINDOW_FIRST;
 	if (LedgerPlanOrder(plan) != NIL)
 		ledger_order_begin(state);
 }
@@ -189,6 +188,8 @@ next_batch(LedgerScanState *state)
 	restart_set(&state->first);
 	restart_set(&state->doubted);
 	restart_set(&state->rest);
+	if (state->project != NULL)
+		ledger_project_restart(state->project);
 	return true;
 }
 
@@ -207,7 +208,7 @@ decode_window(LedgerScanState *state, LedgerColumnSet *set, int index, bool few)
 	int			n = few ? 1 : Min(set->window, scan->nvisible - index);
 
 	if (!few)
-		set->window = Min(set->window * WINDOW_FACTOR, LEDGER_VECTOR_ROWS);
+		set->window = Min(set->window * LEDGER_WINDOW_FACTOR, LEDGER_VECTOR_ROWS);
 	for (int i = 0; i < set->ncolumns; i++)
 		set->decoded[i] = set->columns[i] >= ncolumns ? NULL :
 			ledger_batch_column(batch, RelationGetDescr(scan->base.rs_rd), set->columns[i],
@@ -268,6 +269,8 @@ advance(LedgerScanState *state)
 		memset(slot->tts_isnull, true, slot->tts_tupleDescriptor->natts * sizeof(bool));
 		state->values_reset = true;
 	}
+	if (state->project != NULL)
+		ledger_project_fill(state, &state->project->sets[0], state->current, false);
 	fill(state, &state->first, false);
 	slot->tts_nvalid = slot->tts_tupleDescriptor->natts;
 	return true;
@@ -280,7 +283,20 @@ complete(LedgerScanState *state)
 	if (state->order != NULL)
 		ledger_order_complete(state);
 	else if (state->fs.scan->batch->page == NULL)
-		fill(state, &state->rest, state->passed * 8 < state->tried);
+	{
+		bool		few = state->passed * 8 < state->tried;
+
+		if (state->project != NULL)
+			ledger_project_fill(state, &state->project->sets[1], state->current, few);
+		fill(state, &state->rest, few);
+	}
+}
+
+/* Are the row's paths in a slot of their own? */
+static bool
+has_paths(const LedgerScanState *state)
+{
+	return state->project != NULL && state->fs.scan->batch->page == NULL;
 }
 
 static bool
@@ -304,7 +320,7 @@ static ExprState *
 qual_of_row(LedgerScanState *state)
 {
 	if (!in_doubt(state))
-		return state->sure;
+		return has_paths(state) ? state->project->qual : state->sure;
 	show_doubted(state);
 	return state->css.ss.ps.qual != NULL ? state->css.ss.ps.qual : state->fs.doubted;
 }
@@ -317,7 +333,8 @@ access_row(ScanState *ss)
 
 	if (!ledger_filtered_is_ready(&state->fs) || !advance(state))
 		return ExecClearTuple(ss->ss_ScanTupleSlot);
-	show_doubted(state);
+	if (state->order == NULL)
+		show_doubted(state);
 	complete(state);
 	return ss->ss_ScanTupleSlot;
 }
@@ -355,6 +372,8 @@ exec_scan(CustomScanState *css)
 		{
 			state->passed++;
 			complete(state);
+			if (has_paths(state))
+				return ExecProject(state->project->info);
 			return projection != NULL ? ExecProject(projection) : slot;
 		}
 		if (css->ss.ps.qual != NULL)

@@ -443,7 +443,7 @@ judge_input(LedgerFilter *filter, LedgerSegmentReader *reader, Relation rel)
 void
 ledger_filter_join_truths(LedgerFilter *filter)
 {
-	bool		is_and = filter->kind == LEDGER_FILTER_AND;
+	bool		is_and = filter->kind != LEDGER_FILTER_OR;
 
 	ledger_filter_set_all(filter, is_and ? LEDGER_TRUTH_ALL : LEDGER_TRUTH_NONE);
 	for (int i = 0; i < filter->nargs; i++)
@@ -478,6 +478,11 @@ ledger_filter_judge(LedgerFilter *filter, LedgerSegmentReader *reader, Relation 
 	if (filter->kind == LEDGER_FILTER_AND || filter->kind == LEDGER_FILTER_OR)
 	{
 		judge_arguments(filter, reader, rel);
+		return;
+	}
+	if (filter->kind == LEDGER_FILTER_CONTAINS && !filter->constants.never)
+	{
+		ledger_contains_judge(filter, reader, rel);
 		return;
 	}
 	ledger_filter_set_all(filter, LEDGER_TRUTH_SOME);
