@@ -87,4 +87,32 @@ low_bits(int width)
 	return width == 64 ? ~UINT64CONST(0) : (UINT64CONST(1) << width) - 1;
 }
 
+/* Bits one after the other, low ones first; float.c writes such, too. */
+typedef struct BitWriter
+{
+	StringInfo	out;
+	uint64		word;
+	int			used;
+} BitWriter;
+
+static inline void
+put_bits(BitWriter *writer, uint64 bits, int n)
+{
+	while (n > 0)
+	{
+		int			some = Min(n, 8 - writer->used);
+
+		writer->word |= (bits & ((1u << some) - 1)) << writer->used;
+		bits >>= some;
+		n -= some;
+		writer->used += some;
+		if (writer->used == 8)
+		{
+			appendStringInfoCharMacro(writer->out, (char) writer->word);
+			writer->word = 0;
+			writer->used = 0;
+		}
+	}
+}
+
 #endif							/* LEDGER_BITPACK_H */

@@ -433,29 +433,6 @@ write_exceptions(const uint64 *numbers, int n, const Frame *frame, StringInfo ou
 	pack(rest, count, frame->full_width - frame->width, out);
 }
 
-/* Bits one after the other, low ones first. */
-typedef struct BitWriter
-{
-	StringInfo	out;
-	uint32		bits;
-	int			used;
-} BitWriter;
-
-static void
-put_bits(BitWriter *writer, uint32 bits, int n)
-{
-	for (int i = 0; i < n; i++)
-	{
-		writer->bits |= ((bits >> i) & 1) << writer->used;
-		if (++writer->used == 8)
-		{
-			appendStringInfoCharMacro(writer->out, (char) writer->bits);
-			writer->bits = 0;
-			writer->used = 0;
-		}
-	}
-}
-
 /* As many zeros as there are bits after the first, a one, and these bits. */
 static void
 put_gamma(BitWriter *writer, uint32 number)
@@ -475,7 +452,7 @@ write_table(const uint16 *freqs, int nsymbols, StringInfo out)
 	for (int s = 0; s < nsymbols; s++)
 		put_gamma(&writer, freqs[s] + 1);
 	if (writer.used > 0)
-		appendStringInfoCharMacro(out, (char) writer.bits);
+		put_bits(&writer, 0, 8 - writer.used);
 }
 
 /*

@@ -37,7 +37,7 @@
 
 #include <math.h>
 
-#include "codec/codec_internal.h"
+#include "codec/bitpack.h"
 #include "port/pg_bitutils.h"
 
 #define WAY_PATTERNS	0
@@ -159,33 +159,6 @@ write_decimal(int width, const uint64 *patterns, int n, StringInfo out)
 		appendBinaryStringInfo(out, (const char *) &patterns[places[i]], sizeof(uint64));
 	ledger_integers_write(numbers, n, out);
 	return true;
-}
-
-typedef struct BitWriter
-{
-	StringInfo	out;
-	uint64		word;
-	int			used;
-} BitWriter;
-
-static void
-put_bits(BitWriter *writer, uint64 bits, int n)
-{
-	while (n > 0)
-	{
-		int			some = Min(n, 8 - writer->used);
-
-		writer->word |= (bits & ((1u << some) - 1)) << writer->used;
-		bits >>= some;
-		n -= some;
-		writer->used += some;
-		if (writer->used == 8)
-		{
-			appendStringInfoCharMacro(writer->out, (char) writer->word);
-			writer->word = 0;
-			writer->used = 0;
-		}
-	}
 }
 
 static void
