@@ -204,6 +204,11 @@ SELECT q, compare(q) FROM unnest(ARRAY['SELECT count(*) FROM TAB WHERE (data->>'
 SELECT outcome('SELECT count(*) > 0 FROM l WHERE id < 900 AND (data->>''dirty'')::int >= 0'), outcome('SELECT count(*) FROM (SELECT 1 FROM l WHERE (data->>''dirty'')::int >= 0 LIMIT 10) x'),
 	outcome('SELECT count(*) FROM l WHERE (data->>''dirty'')::int >= 0');
 
+-- each value is as the server has it
+SELECT c, compare(format('SELECT count(*), sum(id) FROM TAB WHERE (%1$s)::%2$s = ANY (ARRAY(SELECT (%1$s)::%2$s FROM h))', c[1], c[2])), (SELECT count(*) FROM (SELECT outcome(format('SELECT count(*) FROM l WHERE (%1$s)::%2$s = ANY (ARRAY(SELECT (%1$s)::%2$s FROM h))', c[1], c[2])) AS l, outcome(format('SELECT count((%1$s)::%2$s) FROM h', c[1], c[2])) AS h) x WHERE l = h) AS all
+FROM (SELECT ARRAY[c, t] AS c FROM (VALUES ('data->>''cents''', 'float8'), ('data->>''cents''', 'float4'), ('data->>''num''', 'float8'), ('data->>''num''', 'float4'), ('data->>''num''', 'numeric'), ('data->>''big''', 'int8'), ('data->>''big''', 'float8'), ('data->>''big''', 'float4'), ('data->>''int''', 'int2'),
+	('data->>''at''', 'timestamptz'), ('data->>''at''', 'timestamp'), ('data->>''at''', 'date'), ('data->>''u''', 'uuid'), ('data->>''flag''', 'bool'), ('data->>''text''', 'varchar')) x (c, t)) x;
+
 -- what documents contain
 SELECT q, compare('SELECT count(*), sum(id) FROM TAB WHERE ' || q) FROM unnest(ARRAY['data @> ''{"kind": "http"}''', '''{"kind": "say"}'' <@ data', 'data @> ''{"o": {"a": 3}, "kind": "http"}''', 'data->''o'' @> ''{"b": {"c": true}}''', 'data @> ''{"flag": true}''', 'data @> ''{"flag": "yes"}''',
 	'data @> ''{"num": 3}''', 'data @> ''{"dirty": 500}''', 'data @> ''{"dirty": "500"}''', 'data @> ''{"text": null}''', 'data @> ''{"text": "true"}''', 'data @> ''{"text": ""}''', 'data @> ''{"o": {}}''', 'data @> ''{"o": {"list": [7], "a": 3}}''', 'data @> ''[]''', 'data @> ''"a"''', 'data @> ''{}''',
