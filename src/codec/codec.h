@@ -383,6 +383,9 @@ extern void ledger_path_distinct_values(LedgerPath *path, uint32 first, uint32 c
 										Datum *values);
 extern void ledger_path_codes(LedgerPath *path, int first, int count, uint32 *codes);
 
+/* Can there be rows that are LEDGER_CODE_OTHER? */
+extern bool ledger_path_has_other(LedgerPath *path);
+
 /*
  * Whether the last key is there: what (data->...) ? 'key' says.  states has
  * these; it costs the unpacking of shapes' numbers.
@@ -396,6 +399,9 @@ typedef enum LedgerPathExists
 } LedgerPathExists;
 
 extern void ledger_path_exists(LedgerPath *path, int first, int count, uint8 *states);
+
+/* False if no row is YES or DOCUMENT. */
+extern bool ledger_path_may_exist(const LedgerPath *path);
 
 /* Can a value of the path, as text, have the token?  Reads filters. */
 extern bool ledger_path_may_have_token(LedgerPath *path, const char *token, Size len);

@@ -173,6 +173,21 @@ ledger_path_distinct(LedgerPath *path, uint32 *n)
 	return path->ncodes > 0;
 }
 
+bool
+ledger_path_has_other(LedgerPath *path)
+{
+	if (!path->numbered)
+		number_codes(path);
+	for (int b = 0; b < path->info.nbranches; b++)
+	{
+		LedgerPathKind kind = path->branches[b].kind;
+
+		if (kind != LEDGER_PATH_ABSENT && kind != LEDGER_PATH_NULL && path->branch_codes[b] == 0)
+			return true;
+	}
+	return false;
+}
+
 /* The texts of a branch's codes "first" to first + count - 1. */
 static void
 branch_values(LedgerPath *path, int b, uint32 first, uint32 count, LedgerArena *arena,

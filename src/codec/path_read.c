@@ -151,6 +151,18 @@ ledger_path_exists(LedgerPath *path, int first, int count, uint8 *states)
 		states[rows[i]] = path->shape_exists[shapes[dense + i]];
 }
 
+bool
+ledger_path_may_exist(const LedgerPath *path)
+{
+	int			nshapes = ledger_shred_catalog(path->chunk->shred)->nshapes;
+
+	for (int i = 0; i < nshapes; i++)
+		if (path->shape_exists[i] == LEDGER_PATH_EXISTS_YES ||
+			path->shape_exists[i] == LEDGER_PATH_EXISTS_DOCUMENT)
+			return true;
+	return false;
+}
+
 /* The rows of a branch that are wanted. */
 int
 ledger_path_rows(int branch, int count, const uint16 *branches, const bool *wanted, int *rows)

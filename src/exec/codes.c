@@ -5,7 +5,7 @@
  *
  * Where a chunk keeps each distinct value once, a filter is tried on each of
  * these once a segment, and rows are told apart by their codes: no value is
- * decoded for it.
+ * decoded for it.  Rows of a path that have no code are asked for their values.
  *
  * A dictionary may have values that only rows have which nobody is to see, as
  * those of gaps.  On these no function may be run that can fail.  So a value is
@@ -37,7 +37,8 @@ enum
 {
 	NOT_TRIED,
 	FAILS,
-	PASSES
+	PASSES,
+	DOUBTED
 };
 
 /* No code of a segment before counts any more. */
@@ -64,24 +65,28 @@ rows_left(const LedgerFilter *filter, const bool *wanted, int nrows)
 	return n;
 }
 
-/* Try values first .. first + count - 1; returns how many pass. */
+/* Try values first .. first + count - 1; returns how many pass, or may. */
 static int
-try_values(LedgerFilter *filter, LedgerChunk *chunk, uint32 first, int count)
+try_values(LedgerFilter *filter, LedgerSegmentReader *reader, Relation rel, uint32 first,
+		   int count)
 {
 	Datum		values[PIECE];
 	bool		isnull[PIECE];
+	bool		unknown[PIECE];
+	LedgerInputValues in = {values, isnull, unknown};
+	LedgerDoubt doubt;
 	uint16		rows[PIECE];
 	int			n;
 
 	Assert(count <= PIECE);
-	ledger_chunk_distinct_values(chunk, first, count, values);
-	memset(isnull, false, sizeof(isnull));
+	ledger_input_distinct_values(&filter->input, reader, rel, first, count, values, isnull, unknown);
 	for (int i = 0; i < count; i++)
 		rows[i] = i;
-	n = ledger_filter_match_values(filter, values, isnull, rows, count);
+	doubt.any = false;
+	n = ledger_filter_match_values(filter, &in, &doubt, rows, count);
 	memset(filter->known + first, FAILS, count);
 	for (int i = 0; i < n; i++)
-		filter->known[first + rows[i]] = PASSES;
+		filter->known[first + rows[i]] = doubt.any && doubt.rows[rows[i]] ? DOUBTED : PASSES;
 	return n;
 }
 
@@ -90,7 +95,7 @@ static bool
 is_single(const LedgerFilter *filter)
 {
 	return filter->kind == LEDGER_FILTER_COMPARE && filter->method == LEDGER_METHOD_BYTES &&
-		filter->strategy == BTEqualStrategyNumber;
+		filter->strategy == BTEqualStrategyNumber && filter->input.kind == LEDGER_INPUT_COLUMN;
 }
 
 /*
@@ -98,7 +103,7 @@ is_single(const LedgerFilter *filter)
  * that has enough with a few rows should not wait for more.
  */
 static bool
-any_passes(LedgerFilter *filter, LedgerChunk *chunk, uint32 nvalues)
+any_passes(LedgerFilter *filter, LedgerSegmentReader *reader, Relation rel, uint32 nvalues)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "ledger distinct values",
 												  ALLOCSET_DEFAULT_SIZES);
@@ -111,7 +116,7 @@ any_passes(LedgerFilter *filter, LedgerChunk *chunk, uint32 nvalues)
 		int			count = Min(nvalues - next, PIECE);
 
 		CHECK_FOR_INTERRUPTS();
-		passed = try_values(filter, chunk, next, count);
+		passed = try_values(filter, reader, rel, next, count);
 		next += count;
 		MemoryContextReset(context);
 	}
@@ -122,33 +127,38 @@ any_passes(LedgerFilter *filter, LedgerChunk *chunk, uint32 nvalues)
 	return passed > 0;
 }
 
-static void
-prepare_column(LedgerFilter *filter, LedgerSegmentReader *reader, Relation rel,
-			   const bool *wanted, MemoryContext context)
+/* Is a row surely not NULL if it has a code? */
+static bool
+codes_are_values(const LedgerFilterInput *input, LedgerPath *path)
 {
-	const LedgerSegmentRoot *root = ledger_reader_root(reader);
-	int			column = filter->input.attnum - 1;
-	int			nrows = rows_left(filter, wanted, root->nrows);
-	const LedgerColumnEntry *entry;
-	LedgerChunk *chunk;
+	return input->kind == LEDGER_INPUT_COLUMN ||
+		(path != NULL && input->kind == LEDGER_INPUT_TEXT);
+}
+
+static void
+prepare_input(LedgerFilter *filter, LedgerSegmentReader *reader, Relation rel,
+			  const bool *wanted, MemoryContext context)
+{
+	int			nrows = rows_left(filter, wanted, ledger_reader_root(reader)->nrows);
+	LedgerPath *path;
 	uint32		nvalues;
 
-	/* of the column itself, see skip.c:judge_column() */
-	if (nrows == 0 || column >= root->ncolumns)
-		return;
-	entry = ledger_reader_column(reader, rel, column);
-	if (entry->length == 0 || entry->attlen != filter->input.typlen ||
-		(entry->attbyval != 0) != filter->input.typbyval)
-		return;
-	chunk = ledger_reader_chunk(reader, rel, column);
-	if (!ledger_chunk_distinct(chunk, &nvalues) ||
+	if (nrows == 0 || filter->constants.never || filter->constants.fails ||
+		!ledger_input_distinct(&filter->input, reader, rel, &nvalues) ||
 		(uint64) nvalues * ROWS_PER_VALUE > (uint64) nrows)
 		return;
+	path = ledger_input_path(&filter->input, reader, rel);
+	if (filter->kind == LEDGER_FILTER_NULL && path != NULL)
+		return;					/* shapes tell that at once */
 
 	filter->known = MemoryContextAllocZero(context, Max(nvalues, 1));
 	if (filter->kind == LEDGER_FILTER_NULL)
-		memset(filter->known, filter->negate ? PASSES : FAILS, nvalues);
-	else if (filter->cannot_fail && !any_passes(filter, chunk, nvalues))
+	{
+		if (codes_are_values(&filter->input, path))
+			memset(filter->known, filter->negate ? PASSES : FAILS, nvalues);
+	}
+	else if (filter->cannot_fail && !any_passes(filter, reader, rel, nvalues) &&
+			 !(path != NULL && ledger_path_has_other(path)))
 	{
 		memset(filter->truth, LEDGER_TRUTH_NONE, sizeof(filter->truth));
 		filter->by_codes = true;
@@ -165,9 +175,11 @@ ledger_filter_prepare_codes(LedgerFilter *filter, LedgerSegmentReader *reader, R
 							const bool *wanted, MemoryContext context)
 {
 	check_stack_depth();
-	if (filter->kind != LEDGER_FILTER_AND && filter->kind != LEDGER_FILTER_OR)
+	if (filter->kind == LEDGER_FILTER_CONTAINS && !filter->by_leaves)
+		return;
+	if (filter->nargs == 0)
 	{
-		prepare_column(filter, reader, rel, wanted, context);
+		prepare_input(filter, reader, rel, wanted, context);
 		return;
 	}
 	for (int i = 0; i < filter->nargs; i++)
@@ -181,33 +193,57 @@ ledger_filter_prepare_codes(LedgerFilter *filter, LedgerSegmentReader *reader, R
 
 /* ---- Of rows ---- */
 
-static bool
-passes(LedgerFilter *filter, LedgerChunk *chunk, uint32 code)
+static int
+look_up(LedgerFilter *filter, const LedgerBatch *batch, uint32 code)
 {
 	if (code == LEDGER_CODE_NULL)
-		return filter->kind == LEDGER_FILTER_NULL && !filter->negate;
+		return filter->kind == LEDGER_FILTER_NULL && !filter->negate ? PASSES : FAILS;
 	if (filter->known[code] == NOT_TRIED)
-		try_values(filter, chunk, code, 1);
-	return filter->known[code] == PASSES;
+		try_values(filter, batch->reader, batch->rel, code, 1);
+	return filter->known[code];
+}
+
+/* Add rows to a list; both ascend. */
+static int
+merge(uint16 *rows, int n, const uint16 *others, int nothers)
+{
+	int			total = n + nothers;
+
+	for (int i = total - 1; nothers > 0; i--)
+		rows[i] = n > 0 && rows[n - 1] > others[nothers - 1] ? rows[--n] : others[--nothers];
+	return total;
 }
 
 /* Shorten a list of a batch's rows; as ledger_filter_match does. */
 int
-ledger_filter_match_codes(LedgerFilter *filter, LedgerBatch *batch, uint16 *rows, int n)
+ledger_filter_match_codes(LedgerFilter *filter, const LedgerFilterRows *source,
+						  uint16 *rows, int n)
 {
 	uint32		codes[LEDGER_VECTOR_ROWS];
-	LedgerChunk *chunk = ledger_reader_chunk(batch->reader, batch->rel,
-											 filter->input.attnum - 1);
+	uint16		others[LEDGER_VECTOR_ROWS];
 	int			first = rows[0];
+	int			nothers = 0;
 	int			kept = 0;
 
-	ledger_chunk_codes(chunk, batch->position + first, rows[n - 1] - first + 1, codes);
+	ledger_input_codes(&filter->input, source->batch, first, rows[n - 1] - first + 1, codes);
 	for (int i = 0; i < n; i++)
 	{
 		uint16		row = rows[i];
+		uint32		code = codes[row - first];
+		int			known;
 
+		if (code == LEDGER_CODE_OTHER)
+		{
+			others[nothers++] = row;
+			continue;
+		}
+		known = look_up(filter, source->batch, code);
+		if (known == DOUBTED)
+			ledger_doubt_row(source->doubt, row);
 		rows[kept] = row;
-		kept += passes(filter, chunk, codes[row - first]);
+		kept += known != FAILS;
 	}
-	return kept;
+	if (nothers > 0)
+		nothers = ledger_filter_match_read(filter, source, others, nothers);
+	return merge(rows, kept, others, nothers);
 }

@@ -9,9 +9,12 @@
 #include "postgres.h"
 
 #include "access/stratnum.h"
+#include "catalog/pg_operator_d.h"
 #include "catalog/pg_type_d.h"
 #include "exec/exec_internal.h"
 #include "executor/executor.h"
+#include "mb/pg_wchar.h"
+#include "regex/regex.h"
 #include "utils/array.h"
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
@@ -173,6 +176,58 @@ find_prefix(LedgerFilter *filter)
 	filter->constants.prefix_len = n;
 }
 
+/* ---- Patterns ---- */
+
+/* A pattern for LIKE must not end with a backslash that stands for itself. */
+static bool
+ends_well(LedgerString pattern)
+{
+	Size		n = 0;
+
+	while (n < pattern.len && pattern.data[pattern.len - 1 - n] == '\\')
+		n++;
+	return n % 2 == 0;
+}
+
+static bool
+is_regex(LedgerString pattern, Oid opno, Oid collation)
+{
+	int			flags = opno == OID_TEXT_ICREGEXEQ_OP ? REG_ADVANCED | REG_ICASE : REG_ADVANCED;
+	pg_wchar   *wide;
+	int			len;
+	regex_t		regex;
+	bool		good = true;
+
+	for (Size i = 0; i < pattern.len && good; i++)
+		good = isalnum((unsigned char) pattern.data[i]) || strchr(" _-:/^$.", pattern.data[i]);
+	if (good)
+		return true;			/* without anything that could be wrong */
+	wide = palloc((pattern.len + 1) * sizeof(pg_wchar));
+	len = pg_mb2wchar_with_len(pattern.data, wide, pattern.len);
+	good = pg_regcomp(&regex, wide, len, flags, collation) == REG_OKAY;
+	if (good)
+		pg_regfree(&regex);
+	pfree(wide);
+	return good;
+}
+
+/*
+ * Is the pattern one that the operator surely takes?  What else could be an
+ * error of it does not depend on the values.
+ */
+bool
+ledger_pattern_is_good(const LedgerFilter *filter, Datum value)
+{
+	LedgerString pattern = ledger_string_of(&filter->input, value);
+
+	if (!OidIsValid(filter->collation) || !get_collation_isdeterministic(filter->collation) ||
+		memchr(pattern.data, '\0', pattern.len) != NULL)
+		return false;
+	if (filter->opno == OID_TEXT_LIKE_OP || filter->opno == OID_TEXT_ICLIKE_OP)
+		return ends_well(pattern);
+	return is_regex(pattern, filter->opno, filter->collation);
+}
+
 /*
  * Evaluate a filter's constants; what comes of it is in "context", which the
  * caller resets before the next time.
@@ -185,6 +240,8 @@ ledger_filter_set_constants(LedgerFilter *filter, ExprContext *econtext,
 	Datum		value;
 	bool		isnull;
 
+	if (filter->kind == LEDGER_FILTER_CONTAINS)
+		filter->nargs = 0;
 	for (int i = 0; i < filter->nargs; i++)
 		ledger_filter_set_constants(filter->args[i], econtext, context);
 	memset(&filter->constants, 0, sizeof(filter->constants));
@@ -203,6 +260,10 @@ ledger_filter_set_constants(LedgerFilter *filter, ExprContext *econtext,
 	else
 		take_value(filter, value);
 	convert(filter);
+	if (filter->kind == LEDGER_FILTER_CONTAINS)
+		ledger_contains_set(filter);
+	if (filter->is_search)
+		filter->constants.fails = !ledger_pattern_is_good(filter, filter->constants.values[0]);
 	if (filter->is_like && filter->by_bytes)
 		find_prefix(filter);
 	MemoryContextSwitchTo(oldcontext);

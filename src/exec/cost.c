@@ -37,6 +37,10 @@
 /* Values this wide cost as much to decode as an operator call. */
 #define DECODE_WIDTH		64.0
 
+/* What a path leads to, on average, and its part of the documents' bytes */
+#define PATH_WIDTH			16.0
+#define PATH_PART			0.1
+
 /* What a scan is made of. */
 typedef struct Work
 {
@@ -94,7 +98,8 @@ touched_part(RelOptInfo *rel, const LedgerSize *size, const LedgerFilter *filter
 		default:
 			break;
 	}
-	correlation = ledger_column_correlation(size->relid, filter->input.attnum);
+	correlation = filter->input.kind == LEDGER_INPUT_COLUMN ?
+		ledger_column_correlation(size->relid, filter->input.attnum) : 0;
 	if (filter->method != LEDGER_METHOD_CALL || filter->by_bytes)
 		part = selectivity + (1 - correlation) * (1 - selectivity);
 	if (filter->strategy == BTEqualStrategyNumber)
@@ -113,11 +118,15 @@ column_width(RelOptInfo *rel, AttrNumber attnum)
 }
 
 static double
+decode_cost_of_width(double width)
+{
+	return cpu_operator_cost / 2 * Min((8 + width) / DECODE_WIDTH, 1);
+}
+
+static double
 decode_cost(RelOptInfo *rel, AttrNumber attnum)
 {
-	double		width = column_width(rel, attnum);
-
-	return cpu_operator_cost / 2 * Min((8 + width) / DECODE_WIDTH, 1);
+	return decode_cost_of_width(column_width(rel, attnum));
 }
 
 static double
@@ -126,7 +135,8 @@ filter_decode_cost(RelOptInfo *rel, const LedgerFilter *filter)
 	double		cost = 0;
 
 	if (filter->nargs == 0)
-		return decode_cost(rel, filter->input.attnum);
+		return filter->input.kind == LEDGER_INPUT_COLUMN ?
+			decode_cost(rel, filter->input.attnum) : decode_cost_of_width(PATH_WIDTH);
 	for (int i = 0; i < filter->nargs; i++)
 		cost += filter_decode_cost(rel, filter->args[i]);
 	return cost;
@@ -171,6 +181,22 @@ add_filters(PlannerInfo *root, RelOptInfo *rel, const LedgerSize *size, List *pu
 	}
 }
 
+/* The columns that a filter reads, and those of which it reads a path. */
+static void
+find_filter_columns(const LedgerFilter *filter, Bitmapset **columns, Bitmapset **parts)
+{
+	int			member = filter->input.attnum - FirstLowInvalidHeapAttributeNumber;
+
+	for (int i = 0; i < filter->nargs; i++)
+		find_filter_columns(filter->args[i], columns, parts);
+	if (filter->nargs > 0)
+		return;
+	if (filter->input.kind == LEDGER_INPUT_COLUMN && filter->kind != LEDGER_FILTER_CONTAINS)
+		*columns = bms_add_member(*columns, member);
+	else
+		*parts = bms_add_member(*parts, member);
+}
+
 /* The columns that are needed of a row that passes */
 static void
 add_columns(PlannerInfo *root, RelOptInfo *rel, const LedgerSize *size, Path *path,
@@ -178,13 +204,16 @@ add_columns(PlannerInfo *root, RelOptInfo *rel, const LedgerSize *size, Path *pa
 {
 	Bitmapset  *columns = NULL;
 	Bitmapset  *filters = NULL;
+	Bitmapset  *parts = NULL;
+	ListCell   *lc;
 	double		all = get_relation_data_width(size->relid, rel->attr_widths - rel->min_attr);
 	double		read = 0;
 	QualCost	qual;
 
 	pull_varattnos((Node *) path->pathtarget->exprs, rel->relid, &columns);
 	pull_varattnos((Node *) extract_actual_clauses(others, false), rel->relid, &columns);
-	pull_varattnos((Node *) extract_actual_clauses(pushed, false), rel->relid, &filters);
+	foreach(lc, pushed)
+		find_filter_columns(ledger_filter_of_clause(lfirst(lc), rel->relid), &filters, &parts);
 	for (AttrNumber attnum = 1; attnum <= rel->max_attr; attnum++)
 	{
 		bool		output = bms_is_member(attnum - FirstLowInvalidHeapAttributeNumber, columns) ||
@@ -194,6 +223,8 @@ add_columns(PlannerInfo *root, RelOptInfo *rel, const LedgerSize *size, Path *pa
 			work->output_cost += decode_cost(rel, attnum);
 		if (output || bms_is_member(attnum - FirstLowInvalidHeapAttributeNumber, filters))
 			read += column_width(rel, attnum);
+		else if (bms_is_member(attnum - FirstLowInvalidHeapAttributeNumber, parts))
+			read += column_width(rel, attnum) * PATH_PART;
 	}
 	work->width_part = Min(read / Max(all, 1), 1);
 	cost_qual_eval(&qual, others, root);

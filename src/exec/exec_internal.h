@@ -17,6 +17,92 @@
 #include "port/atomics.h"
 #include "read/read_internal.h"
 
+/* ---- input.c: what is read of a row ---- */
+
+typedef enum LedgerInputKind
+{
+	LEDGER_INPUT_COLUMN,
+	LEDGER_INPUT_JSONB,			/* data->'a'->'b' */
+	LEDGER_INPUT_TEXT,			/* data->'a'->>'b' */
+	LEDGER_INPUT_CAST,			/* (data->'a'->>'b')::int, by the type's input function */
+	LEDGER_INPUT_EXISTS			/* (data->'a') ? 'b' */
+} LedgerInputKind;
+
+/*
+ * What a filter reads: a column of the row, or what keys lead to in one of
+ * jsonb.  All that depends on where values come from goes through this.
+ */
+#define LEDGER_INPUT_KEYS_MAX	16	/* deeper than what is ever taken apart */
+
+typedef struct LedgerFilterInput
+{
+	LedgerInputKind kind;
+	AttrNumber	attnum;
+	Oid			typid;			/* as the operator takes it */
+	int16		typlen;			/* of the values */
+	bool		typbyval;
+	Oid			cast;			/* CAST: the type whose function it is */
+	int			nkeys;
+	const LedgerPathKey *keys;
+	Expr	   *path;			/* what the keys lead to; of EXISTS, whether they do; NULL: leaf */
+	struct LedgerInputState *state; /* executor; of paths */
+} LedgerFilterInput;
+
+typedef struct LedgerInputState LedgerInputState;
+
+/* Values by row of a batch. */
+typedef struct LedgerInputValues
+{
+	const Datum *values;
+	const bool *isnull;
+	const bool *unknown;		/* no value: the cast might be an error; NULL: none is */
+} LedgerInputValues;
+
+extern bool ledger_input_of_expr(Node *expr, Index relid, LedgerFilterInput *input);
+extern void ledger_input_begin(LedgerFilterInput *input, PlanState *parent);
+extern Datum ledger_input_of_slot(const LedgerFilterInput *input, TupleTableSlot *slot,
+								  bool or_fail, bool *isnull, bool *unknown);
+extern bool ledger_input_is_single(const LedgerFilterInput *input, LedgerSegmentReader *reader,
+								   Relation rel, bool or_fail, Datum *value, bool *isnull,
+								   bool *unknown);
+extern void ledger_input_values(const LedgerFilterInput *input, LedgerBatch *batch,
+								TupleDesc desc, const uint16 *rows, int nrows, bool or_fail,
+								LedgerInputValues *values);
+extern const bool *ledger_input_nulls(const LedgerFilterInput *input, LedgerBatch *batch,
+									  TupleDesc desc, const uint16 *rows, int nrows);
+extern Datum ledger_input_of_text(const LedgerFilterInput *input, Datum text, bool *unknown);
+extern LedgerChunk *ledger_input_chunk(const LedgerFilterInput *input,
+									   LedgerSegmentReader *reader, Relation rel);
+extern LedgerPath *ledger_input_path(const LedgerFilterInput *input,
+									 LedgerSegmentReader *reader, Relation rel);
+extern bool ledger_input_distinct(const LedgerFilterInput *input, LedgerSegmentReader *reader,
+								  Relation rel, uint32 *n);
+extern void ledger_input_distinct_values(const LedgerFilterInput *input,
+										 LedgerSegmentReader *reader, Relation rel,
+										 uint32 first, uint32 count,
+										 Datum *values, bool *isnull, bool *unknown);
+extern void ledger_input_codes(const LedgerFilterInput *input, LedgerBatch *batch,
+							   int first, int count, uint32 *codes);
+extern bool ledger_input_may_have_token(const LedgerFilterInput *input,
+										LedgerSegmentReader *reader, Relation rel,
+										const char *token, Size len);
+
+/* ---- cast.c: texts as values of other types ---- */
+
+typedef struct LedgerCast
+{
+	Oid			type;
+	FmgrInfo	function;		/* the type's input function */
+	Oid			ioparam;
+} LedgerCast;
+
+extern bool ledger_cast_is_known(Oid type);
+extern bool ledger_cast_takes_numbers(Oid type);
+extern bool ledger_integer_datum(Oid type, int64 number, Datum *value);
+extern bool ledger_cast_text(const LedgerCast *cast, Datum text, Datum *value);
+extern Datum ledger_cast_text_or_fail(const LedgerCast *cast, Datum text);
+extern bool ledger_cast_number(const LedgerCast *cast, int64 number, int scale, Datum *value);
+
 /* ---- filter.c: what a clause comes to ---- */
 
 typedef enum LedgerFilterKind
@@ -25,6 +111,7 @@ typedef enum LedgerFilterKind
 	LEDGER_FILTER_ANY,			/* input = ANY (array) */
 	LEDGER_FILTER_NULL,			/* IS NULL; negated: IS NOT NULL */
 	LEDGER_FILTER_BOOL,			/* a boolean; negated: NOT */
+	LEDGER_FILTER_CONTAINS,		/* jsonb @> constant: see contains.c */
 	LEDGER_FILTER_AND,
 	LEDGER_FILTER_OR
 } LedgerFilterKind;
@@ -41,18 +128,6 @@ typedef enum LedgerMethod
 /* Beside btree's strategies */
 #define LEDGER_STRATEGY_NONE		0
 #define LEDGER_STRATEGY_NOT_EQUAL	(BTMaxStrategyNumber + 1)
-
-/*
- * What a filter reads: a column of the row.  All that depends on where values
- * come from goes through this.
- */
-typedef struct LedgerFilterInput
-{
-	AttrNumber	attnum;
-	Oid			typid;			/* as the operator takes it */
-	int16		typlen;
-	bool		typbyval;
-} LedgerFilterInput;
 
 /* What can be said of a vector without looking at its rows; AND is the least. */
 typedef enum LedgerTruth
@@ -77,6 +152,7 @@ typedef struct LedgerConstants
 	Oid			hashed_for;		/* type of the chunks that they are for */
 	const char *prefix;			/* LIKE: what values begin with, or NULL */
 	int			prefix_len;
+	bool		fails;			/* the operator might raise an error for it */
 } LedgerConstants;
 
 typedef struct LedgerString
@@ -88,7 +164,7 @@ typedef struct LedgerString
 typedef struct LedgerFilter
 {
 	LedgerFilterKind kind;
-	int			nargs;			/* AND, OR */
+	int			nargs;			/* AND, OR; of CONTAINS, its leaves once they are known */
 	struct LedgerFilter **args;
 
 	LedgerFilterInput input;	/* of the others */
@@ -104,7 +180,9 @@ typedef struct LedgerFilter
 	bool		by_bytes;		/* equality of the operator is that of bytes */
 	bool		ordered_bytes;	/* and so is order */
 	bool		is_like;		/* the constant is a pattern for LIKE */
+	bool		is_search;		/* that, or one for ILIKE, ~ or ~* */
 	bool		cannot_fail;	/* so it may see values of rows nobody sees */
+	bool		doubts;			/* rows may pass in doubt: see LedgerDoubt */
 
 	/* executor */
 	ExprState  *state;			/* of the constant */
@@ -112,8 +190,10 @@ typedef struct LedgerFilter
 	FunctionCallInfo less_equal;	/* for zone maps; of "=" only */
 	FunctionCallInfo greater_equal;
 	LedgerConstants constants;
+	bool		exact;			/* CONTAINS: if all leaves are there, so is the whole */
 
 	/* of the segment at hand, by vector */
+	bool		by_leaves;		/* CONTAINS: leaves can be asked */
 	uint8		truth[LEDGER_VECTORS_MAX];
 	bool		by_bloom;		/* that none passes is the Bloom filter's word */
 	bool		by_codes;		/* or that of the dictionary's values */
@@ -127,6 +207,7 @@ extern void ledger_filter_begin(LedgerFilter *filter, PlanState *parent);
 
 extern void ledger_filter_set_constants(LedgerFilter *filter, ExprContext *econtext,
 										MemoryContext context);
+extern bool ledger_pattern_is_good(const LedgerFilter *filter, Datum value);
 extern int64 ledger_integer_of(Oid type, Datum value);
 extern int	ledger_integer_compare(const void *a, const void *b);
 extern int	ledger_string_compare(const void *a, const void *b);
@@ -134,18 +215,33 @@ extern LedgerString ledger_string_of(const LedgerFilterInput *input, Datum value
 
 /* ---- match.c: rows ---- */
 
+/*
+ * Rows that a filter lets through as it cannot tell, since to find out might be
+ * an error.  Of these, the filters' clauses are to be evaluated as they stand,
+ * in their turn among the plan's.
+ */
+typedef struct LedgerDoubt
+{
+	bool		any;
+	bool		rows[LEDGER_VECTOR_ROWS];	/* of the batch; if "any" */
+} LedgerDoubt;
+
 /* Where rows' values are: those of a segment's batch, or of one row in a slot. */
 typedef struct LedgerFilterRows
 {
 	TupleDesc	desc;
 	LedgerBatch *batch;			/* of a segment, or */
 	TupleTableSlot *slot;
+	LedgerDoubt *doubt;
 } LedgerFilterRows;
 
 extern int	ledger_filter_match(LedgerFilter *filter, const LedgerFilterRows *source,
 								uint16 *rows, int nrows);
-extern int	ledger_filter_match_values(LedgerFilter *filter, const Datum *values,
-									   const bool *isnull, uint16 *rows, int n);
+extern int	ledger_filter_match_values(LedgerFilter *filter, const LedgerInputValues *values,
+									   LedgerDoubt *doubt, uint16 *rows, int n);
+extern int	ledger_filter_match_read(LedgerFilter *filter, const LedgerFilterRows *source,
+									 uint16 *rows, int n);
+extern void ledger_doubt_row(LedgerDoubt *doubt, int row);
 extern bool ledger_filter_match_one(LedgerFilter *filter, Datum value, bool isnull);
 extern bool ledger_operator_holds(FunctionCallInfo call, Datum left, Datum right);
 
@@ -155,13 +251,40 @@ extern void ledger_filter_judge(LedgerFilter *filter, LedgerSegmentReader *reade
 								Relation rel);
 extern void ledger_filter_join_truths(LedgerFilter *filter);
 
+/* A column, or sub-column, of the segment at hand. */
+typedef struct LedgerJudgedChunk
+{
+	LedgerChunk *chunk;
+	Oid			typid;
+	Oid			collation;
+	int			nrows;
+	int			nvectors;
+} LedgerJudgedChunk;
+
+extern void ledger_filter_judge_chunk(LedgerFilter *filter, const LedgerJudgedChunk *chunk);
+extern LedgerTruth ledger_filter_judge_zone(LedgerFilter *filter, const LedgerZone *zone);
+extern void ledger_filter_set_all(LedgerFilter *filter, LedgerTruth truth);
+
+/* ---- skip_path.c: likewise, of paths ---- */
+
+extern void ledger_filter_judge_path(LedgerFilter *filter, LedgerPath *path,
+									 LedgerSegmentReader *reader, Relation rel);
+
+/* ---- contains.c: jsonb that has what an object has ---- */
+
+extern void ledger_contains_set(LedgerFilter *filter);
+extern void ledger_contains_judge(LedgerFilter *filter, LedgerSegmentReader *reader,
+								  Relation rel);
+extern int	ledger_contains_match(LedgerFilter *filter, const LedgerFilterRows *source,
+								  uint16 *rows, int n);
+
 /* ---- codes.c: codes of dictionaries ---- */
 
 extern void ledger_filter_forget_codes(LedgerFilter *filter);
 extern void ledger_filter_prepare_codes(LedgerFilter *filter, LedgerSegmentReader *reader,
 										Relation rel, const bool *wanted,
 										MemoryContext context);
-extern int	ledger_filter_match_codes(LedgerFilter *filter, LedgerBatch *batch,
+extern int	ledger_filter_match_codes(LedgerFilter *filter, const LedgerFilterRows *source,
 									  uint16 *rows, int n);
 
 /* ---- cost.c ---- */
@@ -179,6 +302,13 @@ extern void ledger_scan_cost(PlannerInfo *root, RelOptInfo *rel, const LedgerSiz
 extern double ledger_column_correlation(Oid relid, AttrNumber attnum);
 
 /* ---- plan.c ---- */
+
+/*
+ * custom_private of a plan: the column that it is ordered by, and how, or NIL;
+ * and of each clause of the qual, whether it is also pushed.
+ */
+#define LedgerPlanOrder(plan)	((List *) linitial((plan)->custom_private))
+#define LedgerPlanAgain(plan)	((List *) lsecond((plan)->custom_private))
 
 extern CustomScanMethods ledger_scan_methods;
 extern void ledger_plan_init(void);
@@ -223,6 +353,9 @@ typedef struct LedgerFilteredScan
 	bool		again;			/* segments that are come to are counted already */
 	LedgerSegmentReader *judged;	/* the filters' truths are of this one, */
 	MemoryContext judged_context;	/* and what they know of its codes is here */
+	bool		leave_doubt;	/* rows in doubt are the node's business */
+	LedgerDoubt doubt;			/* of the batch at hand */
+	ExprState  *doubted;		/* the clauses that rows in doubt are asked */
 	LedgerAnswer answer;		/* or NULL */
 	void	   *answer_arg;
 
@@ -254,6 +387,10 @@ extern void ledger_filtered_sum_counts(LedgerFilteredScan *fs, LedgerScanCounts 
 
 /* ---- node.c ---- */
 
+/* The first window of rows that are decoded at once, and by what the next is greater. */
+#define LEDGER_WINDOW_FIRST		16
+#define LEDGER_WINDOW_FACTOR	4
+
 /* A set of columns, with how far they are decoded in the batch at hand. */
 typedef struct LedgerColumnSet
 {
@@ -264,6 +401,25 @@ typedef struct LedgerColumnSet
 	int			window;			/* so many are decoded at once */
 } LedgerColumnSet;
 
+/* Paths that are read for a qual or target list, likewise; see project.c. */
+typedef struct LedgerPathSet
+{
+	int			first;			/* column of the slot, from 0 */
+	int			n;
+	LedgerFilterInput *inputs;
+	LedgerInputValues *values;
+	int			next;			/* as in LedgerColumnSet */
+	int			window;
+} LedgerPathSet;
+
+typedef struct LedgerProjection
+{
+	TupleTableSlot *slot;		/* the paths' values */
+	ExprState  *qual;			/* for rows not in doubt */
+	ProjectionInfo *info;
+	LedgerPathSet sets[2];		/* of the qual, and of the target list alone */
+} LedgerProjection;
+
 typedef struct LedgerScanState
 {
 	CustomScanState css;
@@ -272,7 +428,10 @@ typedef struct LedgerScanState
 	bool		values_reset;	/* the slot has no values of a former batch */
 	int64		tried;			/* rows that the plan's qual was asked about, */
 	int64		passed;			/* and that passed it */
-	LedgerColumnSet first;		/* what the plan's qual needs */
+	ExprState  *sure;			/* the qual but for filters: for rows not in doubt */
+	LedgerProjection *project;	/* for rows of segments; NULL: as for any */
+	LedgerColumnSet first;		/* what that needs */
+	LedgerColumnSet doubted;	/* and what else the plan's qual does */
 	LedgerColumnSet rest;
 	struct LedgerOrder *order;	/* NULL: rows come as they are stored */
 
@@ -348,6 +507,13 @@ typedef struct LedgerUsefulOrder
 extern List *ledger_useful_orders(PlannerInfo *root, RelOptInfo *rel);
 extern void ledger_order_cost(RelOptInfo *rel, const LedgerSize *size,
 							  const LedgerOrderKey *key, Path *path);
+
+/* ---- project.c: paths in target lists ---- */
+
+extern void ledger_project_begin(LedgerScanState *state, List **qual, List **tlist);
+extern void ledger_project_restart(LedgerProjection *project);
+extern void ledger_project_fill(LedgerScanState *state, LedgerPathSet *set, int index,
+								bool few);
 
 /* ---- explain.c ---- */
 

@@ -56,6 +56,15 @@ add_filter_columns(List **names, const LedgerFilter *filter, TupleDesc desc)
 									makeString(NameStr(TupleDescAttr(desc, filter->input.attnum - 1)->attname)));
 }
 
+static void
+add_paths(List **names, const LedgerProjection *project, TupleDesc desc)
+{
+	for (int s = 0; s < (int) lengthof(project->sets); s++)
+		for (int i = 0; i < project->sets[s].n; i++)
+			*names = list_append_unique(*names,
+										makeString(NameStr(TupleDescAttr(desc, project->sets[s].inputs[i].attnum - 1)->attname)));
+}
+
 /* The columns that are read, those of the filters first */
 static void
 explain_columns(LedgerScanState *state, ExplainState *es)
@@ -69,6 +78,8 @@ explain_columns(LedgerScanState *state, ExplainState *es)
 		add_filter_columns(&nodes, state->fs.filters[i], desc);
 	add_columns(&nodes, &state->first, desc);
 	add_columns(&nodes, &state->rest, desc);
+	if (state->project != NULL)
+		add_paths(&nodes, state->project, desc);
 	foreach(lc, nodes)
 		names = lappend(names, strVal(lfirst(lc)));
 	if (names == NIL && es->format == EXPLAIN_FORMAT_TEXT)

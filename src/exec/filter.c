@@ -26,32 +26,12 @@
 #include "optimizer/clauses.h"
 #include "optimizer/optimizer.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 #include "utils/typcache.h"
 
 /* ---- What is read ---- */
-
-/* Is the expression something a filter can read? */
-static bool
-find_input(Node *node, Index relid, LedgerFilterInput *input)
-{
-	Node	   *inner = node;
-	Var		   *var;
-
-	/* binary-compatible types are stored alike */
-	while (inner != NULL && IsA(inner, RelabelType))
-		inner = (Node *) ((RelabelType *) inner)->arg;
-	if (inner == NULL || !IsA(inner, Var))
-		return false;
-	var = (Var *) inner;
-	if (var->varno != relid || var->varlevelsup != 0 || var->varattno <= 0)
-		return false;
-	input->attnum = var->varattno;
-	input->typid = exprType(node);
-	get_typlenbyval(var->vartype, &input->typlen, &input->typbyval);
-	return true;
-}
 
 static bool
 mentions_relation(Node *node, void *context)
@@ -242,7 +222,8 @@ set_operator(LedgerFilter *filter, Oid opno, Oid collation, Node *right, Index r
 	filter->constant = (Expr *) right;
 	find_strategy(filter);
 	filter->is_like = opno == OID_TEXT_LIKE_OP;
-	return filter->strategy != LEDGER_STRATEGY_NONE || is_search(opno);
+	filter->is_search = is_search(opno);
+	return filter->strategy != LEDGER_STRATEGY_NONE || filter->is_search;
 }
 
 static void
@@ -252,6 +233,15 @@ finish_comparison(LedgerFilter *filter)
 	filter->method = find_method(filter);
 	filter->cannot_fail = filter->method != LEDGER_METHOD_CALL ||
 		get_func_leakproof(get_opcode(filter->opno));
+	if (filter->is_search)
+	{
+		Const	   *pattern = (Const *) filter->constant;
+
+		/* once the pattern is known to be good */
+		filter->cannot_fail = true;
+		filter->doubts = !IsA(pattern, Const) ||
+			(!pattern->constisnull && !ledger_pattern_is_good(filter, pattern->constvalue));
+	}
 }
 
 static bool
@@ -265,7 +255,7 @@ make_comparison(LedgerFilter *filter, OpExpr *op, Index relid)
 		return false;
 	left = linitial(op->args);
 	right = lsecond(op->args);
-	if (!find_input(left, relid, &filter->input))
+	if (!ledger_input_of_expr(left, relid, &filter->input))
 	{
 		Node	   *other = left;
 
@@ -273,7 +263,7 @@ make_comparison(LedgerFilter *filter, OpExpr *op, Index relid)
 		left = right;
 		right = other;
 		opno = get_commutator(opno);
-		if (!OidIsValid(opno) || !find_input(left, relid, &filter->input))
+		if (!OidIsValid(opno) || !ledger_input_of_expr(left, relid, &filter->input))
 			return false;
 	}
 	filter->kind = LEDGER_FILTER_COMPARE;
@@ -284,12 +274,36 @@ make_comparison(LedgerFilter *filter, OpExpr *op, Index relid)
 	return true;
 }
 
+/* jsonb @> constant */
+static bool
+make_contains(LedgerFilter *filter, OpExpr *op, Index relid)
+{
+	RegProcedure function = get_opcode(op->opno);
+	Node	   *left;
+	Node	   *right;
+
+	if (list_length(op->args) != 2 ||
+		(function != F_JSONB_CONTAINS && function != F_JSONB_CONTAINED))
+		return false;
+	left = list_nth(op->args, function == F_JSONB_CONTAINS ? 0 : 1);
+	right = list_nth(op->args, function == F_JSONB_CONTAINS ? 1 : 0);
+	if (!ledger_input_of_expr(left, relid, &filter->input) || !is_constant(right, relid))
+		return false;
+	filter->kind = LEDGER_FILTER_CONTAINS;
+	filter->opno = function == F_JSONB_CONTAINS ? op->opno : get_commutator(op->opno);
+	filter->constant = (Expr *) right;
+	filter->righttype = JSONBOID;
+	filter->method = LEDGER_METHOD_CALL;
+	filter->cannot_fail = true;
+	return OidIsValid(filter->opno);
+}
+
 static bool
 make_any(LedgerFilter *filter, ScalarArrayOpExpr *op, Index relid)
 {
 	Node	   *right = lsecond(op->args);
 
-	if (!op->useOr || !find_input(linitial(op->args), relid, &filter->input))
+	if (!op->useOr || !ledger_input_of_expr(linitial(op->args), relid, &filter->input))
 		return false;
 	filter->kind = LEDGER_FILTER_ANY;
 	filter->righttype = get_base_element_type(exprType(right));
@@ -306,7 +320,7 @@ make_null_test(LedgerFilter *filter, NullTest *test, Index relid)
 {
 	filter->kind = LEDGER_FILTER_NULL;
 	filter->negate = test->nulltesttype == IS_NOT_NULL;
-	return !test->argisrow && find_input((Node *) test->arg, relid, &filter->input);
+	return !test->argisrow && ledger_input_of_expr((Node *) test->arg, relid, &filter->input);
 }
 
 static bool
@@ -315,7 +329,7 @@ make_boolean(LedgerFilter *filter, Node *node, bool negate, Index relid)
 	filter->kind = LEDGER_FILTER_BOOL;
 	filter->negate = negate;
 	filter->cannot_fail = true;
-	return find_input(node, relid, &filter->input) && filter->input.typid == BOOLOID;
+	return ledger_input_of_expr(node, relid, &filter->input) && filter->input.typid == BOOLOID;
 }
 
 /* AND, OR, NOT of a boolean column */
@@ -335,6 +349,7 @@ make_boolexpr(LedgerFilter *filter, BoolExpr *expr, Index relid)
 		if (arg == NULL)
 			return false;
 		filter->args[filter->nargs++] = arg;
+		filter->doubts |= arg->doubts;
 	}
 	return true;
 }
@@ -365,7 +380,9 @@ ledger_filter_of_clause(Node *clause, Index relid)
 	filter = palloc0(sizeof(LedgerFilter));
 	filter->clause = (Expr *) clause;
 	if (IsA(clause, OpExpr))
-		ok = make_comparison(filter, (OpExpr *) clause, relid);
+		ok = make_comparison(filter, (OpExpr *) clause, relid) ||
+			make_contains(filter, (OpExpr *) clause, relid) ||
+			make_boolean(filter, clause, false, relid);
 	else if (IsA(clause, ScalarArrayOpExpr))
 		ok = make_any(filter, (ScalarArrayOpExpr *) clause, relid);
 	else if (IsA(clause, NullTest))
@@ -374,8 +391,10 @@ ledger_filter_of_clause(Node *clause, Index relid)
 		ok = make_boolean_test(filter, (BooleanTest *) clause, relid);
 	else if (IsA(clause, BoolExpr))
 		ok = make_boolexpr(filter, (BoolExpr *) clause, relid);
-	else if (IsA(clause, Var) || IsA(clause, RelabelType))
+	else
 		ok = make_boolean(filter, clause, false, relid);
+	if (ok && filter->nargs == 0 && filter->input.kind == LEDGER_INPUT_CAST)
+		filter->doubts = true;
 	return ok ? filter : NULL;
 }
 
@@ -409,6 +428,8 @@ ledger_filter_begin(LedgerFilter *filter, PlanState *parent)
 {
 	for (int i = 0; i < filter->nargs; i++)
 		ledger_filter_begin(filter->args[i], parent);
+	if (filter->nargs == 0)
+		ledger_input_begin(&filter->input, parent);
 	if (filter->constant == NULL)
 		return;
 	filter->state = ExecInitExpr(filter->constant, parent);

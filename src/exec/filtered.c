@@ -32,6 +32,7 @@ void
 ledger_filtered_begin(LedgerFilteredScan *fs, Relation rel, Index relid, List *clauses,
 					  PlanState *node, TupleTableSlot *slot)
 {
+	List	   *doubted = NIL;
 	ListCell   *lc;
 
 	fs->rel = rel;
@@ -47,7 +48,10 @@ ledger_filtered_begin(LedgerFilteredScan *fs, Relation rel, Index relid, List *c
 			elog(ERROR, "a clause that was pushed into a ledger's scan is no filter");
 		ledger_filter_begin(filter, node);
 		fs->filters[fs->nfilters++] = filter;
+		if (filter->doubts)
+			doubted = lappend(doubted, lfirst(lc));
 	}
+	fs->doubted = ExecInitQual(doubted, node);
 	fs->constants_context = AllocSetContextCreate(CurrentMemoryContext, "ledger constants",
 												  ALLOCSET_SMALL_SIZES);
 	fs->judged_context = AllocSetContextCreate(CurrentMemoryContext, "ledger codes",
@@ -244,7 +248,7 @@ static int
 filter_page(LedgerFilteredScan *fs)
 {
 	LedgerScan *scan = fs->scan;
-	LedgerFilterRows source = {RelationGetDescr(fs->rel), NULL, fs->slot};
+	LedgerFilterRows source = {RelationGetDescr(fs->rel), NULL, fs->slot, &fs->doubt};
 	int			kept = 0;
 
 	if (fs->nfilters == 0)
@@ -252,12 +256,11 @@ filter_page(LedgerFilteredScan *fs)
 	for (int k = 0; k < scan->nvisible; k++)
 	{
 		uint16		row = scan->visible[k];
-		uint16		list = 0;
 		int			n = 1;
 
 		ledger_slot_show_row(fs->slot, scan->batch, row);
 		for (int i = 0; i < fs->nfilters && n > 0; i++)
-			n = ledger_filter_match(fs->filters[i], &source, &list, n);
+			n = ledger_filter_match(fs->filters[i], &source, &row, n);
 		scan->visible[kept] = row;
 		kept += n;
 	}
@@ -269,13 +272,41 @@ static int
 filter_vector(LedgerFilteredScan *fs)
 {
 	LedgerScan *scan = fs->scan;
-	LedgerFilterRows source = {RelationGetDescr(fs->rel), scan->batch, NULL};
+	LedgerFilterRows source = {RelationGetDescr(fs->rel), scan->batch, NULL, &fs->doubt};
 	int			n = scan->nvisible;
 
 	ledger_filtered_counts(fs)->vectors++;
 	for (int i = 0; i < fs->nfilters && n > 0; i++)
 		n = ledger_filter_match(fs->filters[i], &source, scan->visible, n);
 	return n;
+}
+
+/*
+ * Evaluate the clauses of filters that could not tell, on the rows in doubt.
+ * All other filters have let these through, and no clause that is not a filter
+ * is to come before: this is when heap would raise an error, if there is one.
+ */
+static int
+settle_doubt(LedgerFilteredScan *fs, int n)
+{
+	LedgerScan *scan = fs->scan;
+	int			kept = 0;
+
+	fs->econtext->ecxt_scantuple = fs->slot;
+	for (int k = 0; k < n; k++)
+	{
+		uint16		row = scan->visible[k];
+
+		if (fs->doubt.rows[row])
+		{
+			ledger_slot_show_row(fs->slot, scan->batch, row);
+			if (!ExecQual(fs->doubted, fs->econtext))
+				continue;
+		}
+		scan->visible[kept++] = row;
+	}
+	ExecClearTuple(fs->slot);
+	return kept;
 }
 
 /* Let the filters see the batch at hand; what they allocate goes with the row's. */
@@ -286,7 +317,10 @@ filter_batch(LedgerFilteredScan *fs)
 	MemoryContext oldcontext = MemoryContextSwitchTo(fs->econtext->ecxt_per_tuple_memory);
 	int			before = scan->nvisible;
 
+	fs->doubt.any = false;
 	scan->nvisible = scan->batch->page != NULL ? filter_page(fs) : filter_vector(fs);
+	if (fs->doubt.any && !fs->leave_doubt)
+		scan->nvisible = settle_doubt(fs, scan->nvisible);
 	ledger_filtered_counts(fs)->removed += before - scan->nvisible;
 	MemoryContextSwitchTo(oldcontext);
 	ResetExprContext(fs->econtext);

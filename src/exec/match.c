@@ -303,13 +303,68 @@ match_values(LedgerFilter *filter, const Values *in, uint16 *rows, int n)
 	}
 }
 
+/* ---- Doubt ---- */
+
+void
+ledger_doubt_row(LedgerDoubt *doubt, int row)
+{
+	if (!doubt->any)
+		memset(doubt->rows, false, sizeof(doubt->rows));
+	doubt->any = true;
+	doubt->rows[row] = true;
+}
+
+static int
+doubt_all(LedgerDoubt *doubt, const uint16 *rows, int n)
+{
+	for (int i = 0; i < n; i++)
+		ledger_doubt_row(doubt, rows[i]);
+	return n;
+}
+
+/* Rows whose value is unknown stay. */
+static int
+match_known(LedgerFilter *filter, const LedgerInputValues *values, LedgerDoubt *doubt,
+			uint16 *rows, int n)
+{
+	Values		in = {values->values, values->isnull};
+	uint16		known[LEDGER_VECTOR_ROWS];
+	int			nknown = 0;
+	int			next = 0;
+	int			kept = 0;
+
+	for (int i = 0; i < n; i++)
+	{
+		known[nknown] = rows[i];
+		nknown += !values->unknown[rows[i]];
+	}
+	nknown = match_values(filter, &in, known, nknown);
+	for (int i = 0; i < n; i++)
+	{
+		uint16		row = rows[i];
+
+		if (values->unknown[row])
+			ledger_doubt_row(doubt, row);
+		else if (next < nknown && known[next] == row)
+			next++;
+		else
+			continue;
+		rows[kept++] = row;
+	}
+	return kept;
+}
+
 /* Shorten a list of values' numbers to those of values that pass. */
 int
-ledger_filter_match_values(LedgerFilter *filter, const Datum *values, const bool *isnull,
-						   uint16 *rows, int n)
+ledger_filter_match_values(LedgerFilter *filter, const LedgerInputValues *values,
+						   LedgerDoubt *doubt, uint16 *rows, int n)
 {
-	Values		in = {values, isnull};
+	Values		in = {values->values, values->isnull};
 
+	if (filter->constants.never)
+		return 0;
+	if (values->unknown != NULL)
+		return match_known(filter, values, doubt, rows, n);
 	return match_values(filter, &in, rows, n);
 }
 
@@ -323,34 +378,57 @@ ledger_filter_match_one(LedgerFilter *filter, Datum value, bool isnull)
 	return match_values(filter, &in, &row, 1) == 1;
 }
 
-static int
-match_column(LedgerFilter *filter, const LedgerFilterRows *source, uint16 *rows, int n)
+/* Read the values of a batch's rows, and shorten the list. */
+int
+ledger_filter_match_read(LedgerFilter *filter, const LedgerFilterRows *source,
+						 uint16 *rows, int n)
 {
-	AttrNumber	attnum = filter->input.attnum;
+	LedgerInputValues values;
+
+	if (filter->kind == LEDGER_FILTER_NULL && filter->input.kind != LEDGER_INPUT_CAST)
+	{
+		values.values = NULL;
+		values.isnull = ledger_input_nulls(&filter->input, source->batch, source->desc, rows, n);
+		values.unknown = NULL;
+	}
+	else
+		ledger_input_values(&filter->input, source->batch, source->desc, rows, n, false, &values);
+	return ledger_filter_match_values(filter, &values, source->doubt, rows, n);
+}
+
+/* All rows of the list have this value. */
+static int
+match_same(LedgerFilter *filter, const LedgerFilterRows *source, Datum value, bool isnull,
+		   bool unknown, uint16 *rows, int n)
+{
+	if (unknown)
+		return doubt_all(source->doubt, rows, n);
+	return ledger_filter_match_one(filter, value, isnull) ? n : 0;
+}
+
+static int
+match_input(LedgerFilter *filter, const LedgerFilterRows *source, uint16 *rows, int n)
+{
+	LedgerFilterInput *input = &filter->input;
 	Datum		value;
 	bool		isnull;
+	bool		unknown;
 
+	if (filter->constants.never)
+		return 0;
+	if (filter->constants.fails)
+		return doubt_all(source->doubt, rows, n);
 	if (source->slot != NULL)
 	{
-		value = slot_getattr(source->slot, attnum, &isnull);
-		return ledger_filter_match_one(filter, value, isnull) ? n : 0;
+		value = ledger_input_of_slot(input, source->slot, false, &isnull, &unknown);
+		return match_same(filter, source, value, isnull, unknown, rows, n);
 	}
-	if (attnum > ledger_reader_root(source->batch->reader)->ncolumns)
-	{
-		/* the segment is older than the column */
-		value = getmissingattr(source->desc, attnum, &isnull);
-		return ledger_filter_match_one(filter, value, isnull) ? n : 0;
-	}
-	else if (filter->known != NULL)
-		return ledger_filter_match_codes(filter, source->batch, rows, n);
-	else
-	{
-		const LedgerBatchColumn *column =
-			ledger_batch_column(source->batch, source->desc, attnum - 1, rows, n);
-		Values		in = {column->values, column->isnull};
-
-		return match_values(filter, &in, rows, n);
-	}
+	if (filter->known != NULL)
+		return ledger_filter_match_codes(filter, source, rows, n);
+	if (ledger_input_is_single(input, source->batch->reader, source->batch->rel, false,
+							   &value, &isnull, &unknown))
+		return match_same(filter, source, value, isnull, unknown, rows, n);
+	return ledger_filter_match_read(filter, source, rows, n);
 }
 
 /* Rows that one of the arguments lets through; each is tried on what is left. */
@@ -405,7 +483,11 @@ ledger_filter_match(LedgerFilter *filter, const LedgerFilterRows *source,
 			return n;
 		case LEDGER_FILTER_OR:
 			return n > 0 ? match_or(filter, source, rows, n) : 0;
+		case LEDGER_FILTER_CONTAINS:
+			if (source->slot == NULL && !filter->constants.never)
+				return n > 0 ? ledger_contains_match(filter, source, rows, n) : 0;
+			/* FALLTHROUGH */
 		default:
-			return n > 0 ? match_column(filter, source, rows, n) : 0;
+			return n > 0 ? match_input(filter, source, rows, n) : 0;
 	}
 }

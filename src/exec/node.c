@@ -23,10 +23,6 @@
 #include "optimizer/optimizer.h"
 #include "pgstat.h"
 
-/* The first window of a batch, and by what the next one is greater. */
-#define WINDOW_FIRST	16
-#define WINDOW_FACTOR	4
-
 static void begin_scan(CustomScanState *css, EState *estate, int eflags);
 static TupleTableSlot *exec_scan(CustomScanState *css);
 static void end_scan(CustomScanState *css);
@@ -82,18 +78,59 @@ make_set(LedgerColumnSet *set, Bitmapset *attributes, Bitmapset *without, int na
 	}
 }
 
+/* The plan's qual without the clauses that are filters, too: see plan.c. */
+static List *
+sure_clauses(const CustomScan *plan)
+{
+	List	   *sure = NIL;
+	ListCell   *clause;
+	ListCell   *is_filter;
+
+	forboth(clause, plan->scan.plan.qual, is_filter, LedgerPlanAgain(plan))
+	{
+		if (!lfirst_int(is_filter))
+			sure = lappend(sure, lfirst(clause));
+	}
+	return sure;
+}
+
 static void
 find_columns(LedgerScanState *state)
 {
 	CustomScan *plan = (CustomScan *) state->css.ss.ps.plan;
 	int			natts = RelationGetDescr(state->css.ss.ss_currentRelation)->natts;
+	List	   *clauses = sure_clauses(plan);
+	List	   *tlist = plan->scan.plan.targetlist;
+	Bitmapset  *sure = NULL;
 	Bitmapset  *qual = NULL;
 	Bitmapset  *all = NULL;
 
+	ledger_project_begin(state, &clauses, &tlist);
+	pull_varattnos((Node *) clauses, plan->scan.scanrelid, &sure);
 	pull_varattnos((Node *) plan->scan.plan.qual, plan->scan.scanrelid, &qual);
-	pull_varattnos((Node *) plan->scan.plan.targetlist, plan->scan.scanrelid, &all);
-	make_set(&state->first, qual, NULL, natts);
-	make_set(&state->rest, all, qual, natts);
+	pull_varattnos((Node *) plan->custom_exprs, plan->scan.scanrelid, &qual);
+	pull_varattnos((Node *) tlist, plan->scan.scanrelid, &all);
+	make_set(&state->first, sure, NULL, natts);
+	make_set(&state->doubted, qual, sure, natts);
+	make_set(&state->rest, all, sure, natts);
+}
+
+/*
+ * Of rows in doubt, the qual asks again what filters have asked; if there is
+ * none, these clauses alone are.  It is only asked of a row in its turn: who
+ * wants but a few rows may never come to one that is an error.
+ */
+static void
+set_quals(LedgerScanState *state)
+{
+	PlanState  *ps = &state->css.ss.ps;
+	List	   *sure = sure_clauses((CustomScan *) ps->plan);
+
+	if (list_length(sure) == list_length(ps->plan->qual))
+		state->sure = ps->qual;
+	else
+		state->sure = ExecInitQual(sure, ps);
+	state->fs.leave_doubt = true;
 }
 
 /*
@@ -125,8 +162,9 @@ begin_scan(CustomScanState *css, EState *estate, int eflags)
 						  plan->custom_exprs, &css->ss.ps, css->ss.ss_ScanTupleSlot);
 	/* this also checks the right to execute the operators' functions */
 	state->recheck = ExecInitQual(plan->custom_exprs, &css->ss.ps);
-	state->first.window = state->rest.window = WINDOW_FIRST;
-	if (plan->custom_private != NIL)
+	set_quals(state);
+	state->first.window = state->rest.window = LEDGER_WINDOW_FIRST;
+	if (LedgerPlanOrder(plan) != NIL)
 		ledger_order_begin(state);
 }
 
@@ -148,7 +186,10 @@ next_batch(LedgerScanState *state)
 	state->current = -1;
 	state->values_reset = false;
 	restart_set(&state->first);
+	restart_set(&state->doubted);
 	restart_set(&state->rest);
+	if (state->project != NULL)
+		ledger_project_restart(state->project);
 	return true;
 }
 
@@ -167,7 +208,7 @@ decode_window(LedgerScanState *state, LedgerColumnSet *set, int index, bool few)
 	int			n = few ? 1 : Min(set->window, scan->nvisible - index);
 
 	if (!few)
-		set->window = Min(set->window * WINDOW_FACTOR, LEDGER_VECTOR_ROWS);
+		set->window = Min(set->window * LEDGER_WINDOW_FACTOR, LEDGER_VECTOR_ROWS);
 	for (int i = 0; i < set->ncolumns; i++)
 		set->decoded[i] = set->columns[i] >= ncolumns ? NULL :
 			ledger_batch_column(batch, RelationGetDescr(scan->base.rs_rd), set->columns[i],
@@ -228,6 +269,8 @@ advance(LedgerScanState *state)
 		memset(slot->tts_isnull, true, slot->tts_tupleDescriptor->natts * sizeof(bool));
 		state->values_reset = true;
 	}
+	if (state->project != NULL)
+		ledger_project_fill(state, &state->project->sets[0], state->current, false);
 	fill(state, &state->first, false);
 	slot->tts_nvalid = slot->tts_tupleDescriptor->natts;
 	return true;
@@ -240,7 +283,46 @@ complete(LedgerScanState *state)
 	if (state->order != NULL)
 		ledger_order_complete(state);
 	else if (state->fs.scan->batch->page == NULL)
-		fill(state, &state->rest, state->passed * 8 < state->tried);
+	{
+		bool		few = state->passed * 8 < state->tried;
+
+		if (state->project != NULL)
+			ledger_project_fill(state, &state->project->sets[1], state->current, few);
+		fill(state, &state->rest, few);
+	}
+}
+
+/* Are the row's paths in a slot of their own? */
+static bool
+has_paths(const LedgerScanState *state)
+{
+	return state->project != NULL && state->fs.scan->batch->page == NULL;
+}
+
+static bool
+in_doubt(const LedgerScanState *state)
+{
+	const LedgerDoubt *doubt = &state->fs.doubt;
+
+	return doubt->any && doubt->rows[state->fs.scan->visible[state->current]];
+}
+
+/* What the qual asks of a row in doubt is put into the slot. */
+static void
+show_doubted(LedgerScanState *state)
+{
+	if (state->fs.scan->batch->page == NULL)
+		fill(state, &state->doubted, true);
+}
+
+/* The qual that the row must pass. */
+static ExprState *
+qual_of_row(LedgerScanState *state)
+{
+	if (!in_doubt(state))
+		return has_paths(state) ? state->project->qual : state->sure;
+	show_doubted(state);
+	return state->css.ss.ps.qual != NULL ? state->css.ss.ps.qual : state->fs.doubted;
 }
 
 /* For EvalPlanQual: the next row without the plan's qual. */
@@ -251,6 +333,8 @@ access_row(ScanState *ss)
 
 	if (!ledger_filtered_is_ready(&state->fs) || !advance(state))
 		return ExecClearTuple(ss->ss_ScanTupleSlot);
+	if (state->order == NULL)
+		show_doubted(state);
 	complete(state);
 	return ss->ss_ScanTupleSlot;
 }
@@ -272,7 +356,6 @@ exec_scan(CustomScanState *css)
 	LedgerScanState *state = (LedgerScanState *) css;
 	ProjectionInfo *projection = css->ss.ps.ps_ProjInfo;
 	ExprContext *econtext = css->ss.ps.ps_ExprContext;
-	ExprState  *qual = css->ss.ps.qual;
 	TupleTableSlot *slot = css->ss.ss_ScanTupleSlot;
 
 	if (unlikely(css->ss.ps.state->es_epq_active != NULL))
@@ -285,13 +368,18 @@ exec_scan(CustomScanState *css)
 	{
 		econtext->ecxt_scantuple = slot;
 		state->tried++;
-		if (qual == NULL || ExecQual(qual, econtext))
+		if (ExecQual(qual_of_row(state), econtext))
 		{
 			state->passed++;
 			complete(state);
+			if (has_paths(state))
+				return ExecProject(state->project->info);
 			return projection != NULL ? ExecProject(projection) : slot;
 		}
-		InstrCountFiltered1(css, 1);
+		if (css->ss.ps.qual != NULL)
+			InstrCountFiltered1(css, 1);
+		else
+			ledger_filtered_counts(&state->fs)->removed++;
 		ResetExprContext(econtext);
 	}
 	return NULL;

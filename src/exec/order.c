@@ -610,7 +610,7 @@ ledger_order_complete(LedgerScanState *state)
 LedgerOrderKey
 ledger_order_key(const CustomScan *plan)
 {
-	List	   *numbers = plan->custom_private;
+	List	   *numbers = LedgerPlanOrder(plan);
 	LedgerOrderKey key = {0};
 
 	key.attnum = linitial_int(numbers);

@@ -17,6 +17,7 @@
 #include "access/table.h"
 #include "exec/exec_internal.h"
 #include "nodes/makefuncs.h"
+#include "optimizer/clauses.h"
 #include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
 #include "optimizer/pathnode.h"
@@ -55,22 +56,53 @@ may_be_pushed(RelOptInfo *rel, RestrictInfo *rinfo)
 	return ledger_filter_of_clause((Node *) rinfo->clause, rel->relid) != NULL;
 }
 
-static void
-divide_clauses(RelOptInfo *rel, List *clauses, List **pushed, List **others)
+/*
+ * What clauses come to: filters, and others.  Filters that may leave rows in
+ * doubt are to be evaluated as they stand, for these rows, among the others in
+ * core's order; so if there are others, "again" has what is evaluated above the
+ * filters: these, and all others.
+ *
+ * That makes two states of what the others have; subplans bear only one.  And
+ * in a scan that is ordered, rows are kept after their batch, without what is
+ * in doubt of them.  There, these filters are not pushed.
+ */
+typedef struct Division
 {
+	List	   *pushed;
+	List	   *others;
+	List	   *again;
+} Division;
+
+static Division
+divide_clauses(RelOptInfo *rel, List *clauses, bool ordered)
+{
+	Division	division = {NIL, NIL, NIL};
+	List	   *doubtful = NIL;
 	ListCell   *lc;
 
-	*pushed = NIL;
-	*others = NIL;
 	foreach(lc, clauses)
 	{
 		RestrictInfo *rinfo = lfirst_node(RestrictInfo, lc);
 
-		if (may_be_pushed(rel, rinfo))
-			*pushed = lappend(*pushed, rinfo);
+		if (!may_be_pushed(rel, rinfo))
+			division.others = lappend(division.others, rinfo);
+		else if (ledger_filter_of_clause((Node *) rinfo->clause, rel->relid)->doubts)
+			doubtful = lappend(doubtful, rinfo);
 		else
-			*others = lappend(*others, rinfo);
+			division.pushed = lappend(division.pushed, rinfo);
 	}
+	if (doubtful == NIL || (division.others == NIL && !ordered))
+		division.again = division.others;
+	else
+		foreach(lc, clauses)
+			if (!list_member_ptr(division.pushed, lfirst(lc)))
+				division.again = lappend(division.again, lfirst(lc));
+	if (doubtful != NIL &&
+		(ordered || contain_subplans((Node *) extract_actual_clauses(division.others, false))))
+		division.others = division.again;
+	else
+		division.pushed = list_concat(division.pushed, doubtful);
+	return division;
 }
 
 /* ---- Plan ---- */
@@ -92,7 +124,7 @@ compare_ranks(const void *a, const void *b)
 
 /*
  * The most selective and cheapest first: by how many rows each removes for
- * what it costs.
+ * what it costs.  Those that may leave rows in doubt come last, in core's order.
  */
 static List *
 order_filters(PlannerInfo *root, RelOptInfo *rel, List *filters)
@@ -111,6 +143,8 @@ order_filters(PlannerInfo *root, RelOptInfo *rel, List *filters)
 		cost_qual_eval_node(&cost, (Node *) rinfo->clause, root);
 		ranked[i].rinfo = rinfo;
 		ranked[i].rank = (selectivity - 1) / (cost.per_tuple + cpu_operator_cost);
+		if (ledger_filter_of_clause((Node *) rinfo->clause, rel->relid)->doubts)
+			ranked[i].rank = i + 1;
 	}
 	qsort(ranked, n, sizeof(Ranked), compare_ranks);
 	for (int i = 0; i < n; i++)
@@ -123,16 +157,19 @@ plan_scan(PlannerInfo *root, RelOptInfo *rel, CustomPath *path,
 		  List *tlist, List *clauses, List *custom_plans)
 {
 	CustomScan *scan = makeNode(CustomScan);
-	List	   *pushed;
-	List	   *others;
+	Division	division = divide_clauses(rel, clauses, path->custom_private != NIL);
+	List	   *again = NIL;
+	ListCell   *lc;
 
-	divide_clauses(rel, clauses, &pushed, &others);
 	scan->scan.plan.targetlist = tlist;
-	scan->scan.plan.qual = extract_actual_clauses(others, false);
+	scan->scan.plan.qual = extract_actual_clauses(division.again, false);
 	scan->scan.scanrelid = rel->relid;
 	scan->flags = path->flags;
-	scan->custom_exprs = order_filters(root, rel, pushed);
-	scan->custom_private = path->custom_private;
+	scan->custom_exprs = order_filters(root, rel, division.pushed);
+	foreach(lc, division.again)
+		if (!lfirst_node(RestrictInfo, lc)->pseudoconstant)
+			again = lappend_int(again, list_member_ptr(division.pushed, lfirst(lc)));
+	scan->custom_private = list_make2(path->custom_private, again);
 	scan->methods = &ledger_scan_methods;
 	return &scan->scan.plan;
 }
@@ -150,8 +187,7 @@ make_path(PlannerInfo *root, RelOptInfo *rel, const LedgerSize *size, Relids out
 	CustomPath *path = makeNode(CustomPath);
 	ParamPathInfo *param = get_baserel_parampathinfo(root, rel, outer);
 	List	   *clauses = rel->baserestrictinfo;
-	List	   *pushed;
-	List	   *others;
+	Division	division;
 
 	path->path.pathtype = T_CustomScan;
 	path->path.parent = rel;
@@ -164,8 +200,8 @@ make_path(PlannerInfo *root, RelOptInfo *rel, const LedgerSize *size, Relids out
 	path->methods = &path_methods;
 	if (param != NULL)
 		clauses = list_concat_copy(clauses, param->ppi_clauses);
-	divide_clauses(rel, clauses, &pushed, &others);
-	ledger_scan_cost(root, rel, size, &path->path, pushed, others);
+	division = divide_clauses(rel, clauses, order != NULL);
+	ledger_scan_cost(root, rel, size, &path->path, division.pushed, division.others);
 	if (order != NULL)
 	{
 		path->path.pathkeys = list_make1(order->pathkey);
@@ -180,31 +216,25 @@ make_path(PlannerInfo *root, RelOptInfo *rel, const LedgerSize *size, Relids out
 
 /* ---- Joins ---- */
 
-/* Columns that equivalence classes relate to other relations */
-typedef struct JoinColumns
+/* What filters can read, and equivalence classes relate to other relations */
+typedef struct JoinInputs
 {
-	Bitmapset  *found;			/* attribute numbers */
-	AttrNumber	wanted;			/* clauses about this one, or 0 to find out */
-} JoinColumns;
+	List	   *found;			/* expressions */
+	Node	   *wanted;			/* clauses about this one, or NULL to find out */
+} JoinInputs;
 
 static bool
-match_column(PlannerInfo *root, RelOptInfo *rel, EquivalenceClass *ec,
-			 EquivalenceMember *em, void *arg)
+match_input(PlannerInfo *root, RelOptInfo *rel, EquivalenceClass *ec,
+			EquivalenceMember *em, void *arg)
 {
-	JoinColumns *columns = arg;
-	Node	   *node = (Node *) em->em_expr;
-	AttrNumber	attnum;
+	JoinInputs *inputs = arg;
+	LedgerFilterInput input;
 
-	while (node != NULL && IsA(node, RelabelType))
-		node = (Node *) ((RelabelType *) node)->arg;
-	if (node == NULL || !IsA(node, Var) || ((Var *) node)->varno != rel->relid)
-		return false;
-	attnum = ((Var *) node)->varattno;
-	if (attnum <= 0)
-		return false;
-	if (columns->wanted == 0)
-		columns->found = bms_add_member(columns->found, attnum);
-	return attnum == columns->wanted;
+	if (inputs->wanted != NULL)
+		return equal(em->em_expr, inputs->wanted);
+	if (ledger_input_of_expr((Node *) em->em_expr, rel->relid, &input))
+		inputs->found = list_append_unique(inputs->found, em->em_expr);
+	return false;
 }
 
 /* Add what a join clause asks to be given, unless it is there already. */
@@ -230,23 +260,23 @@ add_outer(PlannerInfo *root, RelOptInfo *rel, List *outers, RestrictInfo *rinfo)
 static List *
 find_outers(PlannerInfo *root, RelOptInfo *rel)
 {
-	JoinColumns columns = {NULL, 0};
+	JoinInputs	inputs = {NIL, NULL};
 	List	   *outers = NIL;
 	ListCell   *lc;
-	int			attnum = -1;
+	ListCell   *input;
 
 	foreach(lc, rel->joininfo)
 		outers = add_outer(root, rel, outers, lfirst_node(RestrictInfo, lc));
 	if (!rel->has_eclass_joins)
 		return outers;
 
-	generate_implied_equalities_for_column(root, rel, match_column, &columns, rel->lateral_referencers);
-	while ((attnum = bms_next_member(columns.found, attnum)) >= 0)
+	generate_implied_equalities_for_column(root, rel, match_input, &inputs, rel->lateral_referencers);
+	foreach(input, inputs.found)
 	{
 		List	   *clauses;
 
-		columns.wanted = attnum;
-		clauses = generate_implied_equalities_for_column(root, rel, match_column, &columns,
+		inputs.wanted = lfirst(input);
+		clauses = generate_implied_equalities_for_column(root, rel, match_input, &inputs,
 														 rel->lateral_referencers);
 		foreach(lc, clauses)
 			outers = add_outer(root, rel, outers, lfirst_node(RestrictInfo, lc));

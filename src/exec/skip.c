@@ -26,23 +26,15 @@
 /* More elements of an array are not held against each map. */
 #define ELEMENTS_MAX	64
 
-/* A column of the segment at hand. */
-typedef struct Chunk
-{
-	const LedgerColumnEntry *entry;
-	LedgerChunk *chunk;
-	int			nrows;
-	int			nvectors;
-} Chunk;
-
-static void
-set_all(LedgerFilter *filter, LedgerTruth truth)
+/* The same holds of all vectors. */
+void
+ledger_filter_set_all(LedgerFilter *filter, LedgerTruth truth)
 {
 	memset(filter->truth, truth, sizeof(filter->truth));
 }
 
 static inline int
-vector_rows(const Chunk *chunk, int vector)
+vector_rows(const LedgerJudgedChunk *chunk, int vector)
 {
 	return Min(chunk->nrows - vector * LEDGER_VECTOR_ROWS, LEDGER_VECTOR_ROWS);
 }
@@ -96,8 +88,8 @@ judge_order(LedgerFilter *filter, const LedgerZone *zone, Datum constant)
 }
 
 /* Of a few constants, what is best for any row; of many, nobody looks. */
-static LedgerTruth
-judge_zone(LedgerFilter *filter, const LedgerZone *zone)
+LedgerTruth
+ledger_filter_judge_zone(LedgerFilter *filter, const LedgerZone *zone)
 {
 	const LedgerConstants *constants = &filter->constants;
 	LedgerTruth truth = LEDGER_TRUTH_NONE;
@@ -121,7 +113,7 @@ judge_boolean(const LedgerFilter *filter, const LedgerZone *zone)
 }
 
 static void
-judge_zones(LedgerFilter *filter, const Chunk *chunk)
+judge_zones(LedgerFilter *filter, const LedgerJudgedChunk *chunk)
 {
 	for (int v = 0; v < chunk->nvectors; v++)
 	{
@@ -132,7 +124,7 @@ judge_zones(LedgerFilter *filter, const Chunk *chunk)
 		if (!zone.valid)
 			continue;
 		truth = filter->kind == LEDGER_FILTER_BOOL ? judge_boolean(filter, &zone) :
-			judge_zone(filter, &zone);
+			ledger_filter_judge_zone(filter, &zone);
 		if (truth == LEDGER_TRUTH_ALL && zone.nulls > 0)
 			truth = LEDGER_TRUTH_SOME;
 		filter->truth[v] = truth;
@@ -228,7 +220,7 @@ judge_text_zone(const LedgerFilter *filter, const LedgerTextZone *zone)
 }
 
 static void
-judge_text_zones(LedgerFilter *filter, const Chunk *chunk)
+judge_text_zones(LedgerFilter *filter, const LedgerJudgedChunk *chunk)
 {
 	for (int v = 0; v < chunk->nvectors; v++)
 	{
@@ -250,7 +242,7 @@ judge_text_zones(LedgerFilter *filter, const Chunk *chunk)
 /* ---- NULLs ---- */
 
 static void
-judge_nulls(LedgerFilter *filter, const Chunk *chunk)
+judge_nulls(LedgerFilter *filter, const LedgerJudgedChunk *chunk)
 {
 	for (int v = 0; v < chunk->nvectors; v++)
 	{
@@ -266,7 +258,7 @@ judge_nulls(LedgerFilter *filter, const Chunk *chunk)
 
 /* Where all are NULL, only IS NULL is true. */
 static void
-judge_empty_vectors(LedgerFilter *filter, const Chunk *chunk)
+judge_empty_vectors(LedgerFilter *filter, const LedgerJudgedChunk *chunk)
 {
 	for (int v = 0; v < chunk->nvectors; v++)
 	{
@@ -308,17 +300,17 @@ hashes_alike(const LedgerFilter *filter, Oid type)
 
 /* The constants' hashes, made once for chunks of a type. */
 static bool
-make_hashes(LedgerFilter *filter, const LedgerColumnEntry *entry)
+make_hashes(LedgerFilter *filter, const LedgerJudgedChunk *chunk)
 {
 	LedgerConstants *constants = &filter->constants;
 	LedgerColumnType type;
 	MemoryContext context;
 
-	if (constants->hashes != NULL && constants->hashed_for == entry->typid)
+	if (constants->hashes != NULL && constants->hashed_for == chunk->typid)
 		return true;
 	memset(&type, 0, sizeof(type));
-	type.typid = is_text(entry->typid) ? entry->typid : filter->righttype;
-	type.collation = entry->collation;
+	type.typid = is_text(chunk->typid) ? chunk->typid : filter->righttype;
+	type.collation = chunk->collation;
 	get_typlenbyvalalign(type.typid, &type.attlen, &type.attbyval, &type.attalign);
 	context = GetMemoryChunkContext(constants->values);
 	if (constants->hashes == NULL)
@@ -329,22 +321,22 @@ make_hashes(LedgerFilter *filter, const LedgerColumnEntry *entry)
 			constants->hashed_for = InvalidOid;
 			return false;
 		}
-	constants->hashed_for = entry->typid;
+	constants->hashed_for = chunk->typid;
 	return true;
 }
 
 static void
-ask_bloom(LedgerFilter *filter, const Chunk *chunk)
+ask_bloom(LedgerFilter *filter, const LedgerJudgedChunk *chunk)
 {
 	const LedgerConstants *constants = &filter->constants;
 
 	if (constants->n > ELEMENTS_MAX || !ledger_chunk_has_filter(chunk->chunk) ||
-		!hashes_alike(filter, chunk->entry->typid) || !make_hashes(filter, chunk->entry))
+		!hashes_alike(filter, chunk->typid) || !make_hashes(filter, chunk))
 		return;
 	for (int i = 0; i < constants->n; i++)
 		if (ledger_chunk_may_contain(chunk->chunk, constants->hashes[i]))
 			return;
-	set_all(filter, LEDGER_TRUTH_NONE);
+	ledger_filter_set_all(filter, LEDGER_TRUTH_NONE);
 	filter->by_bloom = true;
 }
 
@@ -377,8 +369,9 @@ is_ordered(const LedgerFilter *filter)
 	return !(filter->input.typid == TIMESTAMPOID && filter->righttype == TIMESTAMPTZOID);
 }
 
-static void
-judge_chunk(LedgerFilter *filter, const Chunk *chunk)
+/* What a chunk whose values are those of the filter's input tells. */
+void
+ledger_filter_judge_chunk(LedgerFilter *filter, const LedgerJudgedChunk *chunk)
 {
 	if (filter->kind == LEDGER_FILTER_NULL)
 	{
@@ -386,9 +379,9 @@ judge_chunk(LedgerFilter *filter, const Chunk *chunk)
 		return;
 	}
 	judge_empty_vectors(filter, chunk);
-	if (is_text_zone_of(filter, chunk->entry->typid))
+	if (is_text_zone_of(filter, chunk->typid))
 		judge_text_zones(filter, chunk);
-	else if (chunk->entry->typid == filter->input.typid && is_ordered(filter) &&
+	else if (chunk->typid == filter->input.typid && is_ordered(filter) &&
 			 (filter->strategy != LEDGER_STRATEGY_NONE || filter->kind == LEDGER_FILTER_BOOL))
 		judge_zones(filter, chunk);
 	if (filter->kind != LEDGER_FILTER_BOOL && any_vector_left(filter, chunk->nvectors))
@@ -399,54 +392,60 @@ judge_chunk(LedgerFilter *filter, const Chunk *chunk)
 static void
 judge_single(LedgerFilter *filter, Datum value, bool isnull)
 {
-	set_all(filter, ledger_filter_match_one(filter, value, isnull) ?
+	ledger_filter_set_all(filter, ledger_filter_match_one(filter, value, isnull) ?
 			LEDGER_TRUTH_ALL : LEDGER_TRUTH_NONE);
 }
 
 static void
-judge_column(LedgerFilter *filter, LedgerSegmentReader *reader, Relation rel)
+judge_input(LedgerFilter *filter, LedgerSegmentReader *reader, Relation rel)
 {
+	const LedgerFilterInput *input = &filter->input;
 	const LedgerSegmentRoot *root = ledger_reader_root(reader);
-	int			column = filter->input.attnum - 1;
-	Chunk		chunk;
+	const LedgerColumnEntry *entry;
+	LedgerJudgedChunk chunk;
+	Datum		value;
+	bool		isnull;
+	bool		unknown;
 
 	if (filter->constants.never)
 	{
-		set_all(filter, LEDGER_TRUTH_NONE);
+		ledger_filter_set_all(filter, LEDGER_TRUTH_NONE);
 		return;
 	}
-	if (column >= root->ncolumns)
+	if (filter->constants.fails)
+		return;
+	if (ledger_input_is_single(input, reader, rel, false, &value, &isnull, &unknown))
 	{
-		Datum		value;
-		bool		isnull;
+		if (!unknown)
+			judge_single(filter, value, isnull);
+		return;
+	}
+	chunk.chunk = ledger_input_chunk(input, reader, rel);
+	if (chunk.chunk == NULL)
+		return;
+	if (input->kind != LEDGER_INPUT_COLUMN)
+	{
+		LedgerPath *path = ledger_input_path(input, reader, rel);
 
-		value = getmissingattr(RelationGetDescr(rel), column + 1, &isnull);
-		judge_single(filter, value, isnull);
+		if (path != NULL)
+			ledger_filter_judge_path(filter, path, reader, rel);
 		return;
 	}
-	chunk.entry = ledger_reader_column(reader, rel, column);
-	if (chunk.entry->length == 0)
-	{
-		judge_single(filter, (Datum) 0, true);
-		return;
-	}
-	/* such is an error, for who decodes it */
-	if (chunk.entry->attlen != filter->input.typlen ||
-		(chunk.entry->attbyval != 0) != filter->input.typbyval)
-		return;
-	chunk.chunk = ledger_reader_chunk(reader, rel, column);
+	entry = ledger_reader_column(reader, rel, input->attnum - 1);
+	chunk.typid = entry->typid;
+	chunk.collation = entry->collation;
 	chunk.nrows = root->nrows;
 	chunk.nvectors = (root->nrows + LEDGER_VECTOR_ROWS - 1) / LEDGER_VECTOR_ROWS;
-	judge_chunk(filter, &chunk);
+	ledger_filter_judge_chunk(filter, &chunk);
 }
 
 /* AND is the least of what its arguments say, OR the greatest. */
 void
 ledger_filter_join_truths(LedgerFilter *filter)
 {
-	bool		is_and = filter->kind == LEDGER_FILTER_AND;
+	bool		is_and = filter->kind != LEDGER_FILTER_OR;
 
-	set_all(filter, is_and ? LEDGER_TRUTH_ALL : LEDGER_TRUTH_NONE);
+	ledger_filter_set_all(filter, is_and ? LEDGER_TRUTH_ALL : LEDGER_TRUTH_NONE);
 	for (int i = 0; i < filter->nargs; i++)
 	{
 		LedgerFilter *arg = filter->args[i];
@@ -481,6 +480,11 @@ ledger_filter_judge(LedgerFilter *filter, LedgerSegmentReader *reader, Relation 
 		judge_arguments(filter, reader, rel);
 		return;
 	}
-	set_all(filter, LEDGER_TRUTH_SOME);
-	judge_column(filter, reader, rel);
+	if (filter->kind == LEDGER_FILTER_CONTAINS && !filter->constants.never)
+	{
+		ledger_contains_judge(filter, reader, rel);
+		return;
+	}
+	ledger_filter_set_all(filter, LEDGER_TRUTH_SOME);
+	judge_input(filter, reader, rel);
 }

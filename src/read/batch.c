@@ -28,6 +28,7 @@ forget_contents(LedgerBatch *batch)
 	batch->dictionary = NULL;
 	batch->unpacked = NULL;
 	batch->columns = NULL;
+	batch->inputs = NULL;
 	batch->ndecoded = 0;
 }
 

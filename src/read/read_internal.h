@@ -72,6 +72,8 @@ extern void ledger_reader_decode(LedgerSegmentReader *reader, Relation rel, int 
 								 int first, int count, const LedgerDecoded *references,
 								 Datum *values, bool *isnull);
 extern LedgerChunk *ledger_reader_chunk(LedgerSegmentReader *reader, Relation rel, int column);
+extern LedgerPath *ledger_reader_path(LedgerSegmentReader *reader, Relation rel, int column,
+									  const LedgerPathKey *keys, int nkeys);
 extern void ledger_reader_zone(LedgerSegmentReader *reader, Relation rel, int column,
 							   LedgerZone *zone);
 extern BlockNumber ledger_reader_block(const LedgerSegmentReader *reader);
@@ -115,6 +117,7 @@ typedef struct LedgerBatch
 	bool		has_cids;		/* bulk-written, not settled */
 	int			ndecoded;		/* columns before this one are at hand */
 	LedgerBatchColumn *columns;
+	struct LedgerBatchInput *inputs;	/* src/exec: values of paths */
 } LedgerBatch;
 
 extern LedgerBatch *ledger_batch_renew(LedgerBatch *batch, MemoryContext parent,

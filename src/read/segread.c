@@ -31,6 +31,16 @@ typedef struct ColumnSource
 	size_t		len;
 } ColumnSource;
 
+/* A path that was asked of a column of shredded documents. */
+typedef struct OpenPath
+{
+	struct OpenPath *next;
+	int			column;
+	int			nkeys;
+	LedgerPathKey *keys;
+	LedgerPath *path;			/* NULL: the column is not shredded */
+} OpenPath;
+
 struct LedgerSegmentReader
 {
 	int			refs;
@@ -44,6 +54,7 @@ struct LedgerSegmentReader
 	LedgerColumnEntry *columns; /* NULL until read */
 	ColumnSource *sources;
 	LedgerChunk **chunks;
+	OpenPath   *paths;
 	uint8	   *gaps;			/* likewise; NULL if there are none */
 	char	   *xid_bytes;		/* the xmin stream; NULL until read */
 	LedgerChunk *xids;
@@ -322,6 +333,60 @@ ledger_reader_chunk(LedgerSegmentReader *reader, Relation rel, int column)
 											   reader->segment->root.nrows,
 											   reader->context);
 	return reader->chunks[column];
+}
+
+static bool
+keys_are(const OpenPath *open, const LedgerPathKey *keys, int nkeys)
+{
+	if (open->nkeys != nkeys)
+		return false;
+	for (int i = 0; i < nkeys; i++)
+		if (open->keys[i].len != keys[i].len ||
+			memcmp(open->keys[i].data, keys[i].data, keys[i].len) != 0)
+			return false;
+	return true;
+}
+
+static void
+copy_keys(OpenPath *open, const LedgerPathKey *keys, int nkeys)
+{
+	open->nkeys = nkeys;
+	open->keys = palloc(nkeys * sizeof(LedgerPathKey));
+	for (int i = 0; i < nkeys; i++)
+	{
+		char	   *bytes = palloc(Max(keys[i].len, 1));
+
+		memcpy(bytes, keys[i].data, keys[i].len);
+		open->keys[i].data = bytes;
+		open->keys[i].len = keys[i].len;
+	}
+}
+
+/*
+ * A path in a column's documents, opened once; NULL if these are not shredded.
+ * The column must not be all NULL.  As with the chunk, what is asked of it may
+ * read with the relation given last.
+ */
+LedgerPath *
+ledger_reader_path(LedgerSegmentReader *reader, Relation rel, int column,
+				   const LedgerPathKey *keys, int nkeys)
+{
+	LedgerChunk *chunk = ledger_reader_chunk(reader, rel, column);
+	MemoryContext oldcontext;
+	OpenPath   *open;
+
+	for (open = reader->paths; open != NULL; open = open->next)
+		if (open->column == column && keys_are(open, keys, nkeys))
+			return open->path;
+	oldcontext = MemoryContextSwitchTo(reader->context);
+	open = palloc(sizeof(OpenPath));
+	open->column = column;
+	copy_keys(open, keys, nkeys);
+	open->path = ledger_chunk_path_open(chunk, open->keys, nkeys, reader->context);
+	open->next = reader->paths;
+	reader->paths = open;
+	MemoryContextSwitchTo(oldcontext);
+	return open->path;
 }
 
 /*
