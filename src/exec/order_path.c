@@ -159,7 +159,7 @@ ledger_order_cost(RelOptInfo *rel, const LedgerSize *size, const LedgerOrderKey 
 	double		run = path->total_cost - path->startup_cost;
 	double		part = buffered_part(rel, size, key);
 	double		rows = path->rows;
-	double		compare = cpu_operator_cost * (COMPARE_CALLS + part * log2(2 + rows * part));
+	double		compare = cpu_operator_cost * (COMPARE_CALLS + 2 * part * log2(2 + rows * part));
 	double		spill = spill_cost(rows, path->pathtarget->width, part);
 
 	path->startup_cost += size->segments * BOUNDS_PAGES * seq_page_cost +
