@@ -103,7 +103,7 @@ check_word(LedgerChunk *chunk, const LedgerColumnInput *input, LedgerBytes part)
 
 	for (int t = 0; t < n; t++)
 	{
-		matches[t] = ledger_chunk_template_contains(chunk, t, part.data, part.len);
+		matches[t] = ledger_chunk_template_contains(chunk, t, part.data, part.len, false);
 		reads_seen.never += matches[t] == LEDGER_MATCH_NO;
 		reads_seen.always += matches[t] == LEDGER_MATCH_YES;
 	}
@@ -692,7 +692,7 @@ exercise_chunk(LedgerChunk *chunk, int first, int count)
 	if (ledger_chunk_templates(chunk) > 0)
 	{
 		for (int t = 0; t < Min(ledger_chunk_templates(chunk), 20); t++)
-			(void) ledger_chunk_template_contains(chunk, t, "12 f", 4);
+			(void) ledger_chunk_template_contains(chunk, t, "12 f", 4, rows % 2 == 0);
 		ledger_chunk_template_codes(chunk, first, count, codes);
 	}
 	(void) ledger_chunk_may_have_token(chunk, "refund", 6);
