@@ -245,7 +245,11 @@ CREATE AGGREGATE tlist(anyelement) (SFUNC = text_list, STYPE = text, FINALFUNC =
 CREATE AGGREGATE two(int8) (SFUNC = int8inc_any, STYPE = int8, INITCOND = '2');
 CREATE FUNCTION alist_add(anyarray, anyelement) RETURNS anyarray LANGUAGE sql IMMUTABLE AS $f$ SELECT $1 || $2 $f$;
 CREATE AGGREGATE alist(anyelement) (SFUNC = alist_add, STYPE = anyarray, INITCOND = '{}');
-SELECT oracle.query('SELECT b, smax(id % 20), tlist(t), tlist(i2), two(i8), md5(alist(i2)::text) FROM # GROUP BY b ORDER BY b');
+CREATE VIEW of_users AS SELECT b, smax(id % 20), tlist(t), tlist(i2) AS tlist2, two(i8), md5(alist(i2)::text) FROM l GROUP BY b;
+SELECT result('TABLE of_users') AS with_node \gset
+SET ledger.enable_scan = off;
+SELECT result('TABLE of_users') = :'with_node' AS same;
+RESET ledger.enable_scan;
 SELECT plan('SELECT b, smax(id % 20), tlist(t), two(i8), alist(i2) FROM l GROUP BY b') LIKE '%LedgerAggregate%' AS in_node;
 CREATE ROLE regress_agg;
 GRANT USAGE ON SCHEMA agg TO regress_agg;

@@ -59,6 +59,9 @@ typedef struct LedgerInputValues
 } LedgerInputValues;
 
 extern bool ledger_input_of_expr(Node *expr, Index relid, LedgerFilterInput *input);
+
+/* ---- input_read.c: its values ---- */
+
 extern void ledger_input_begin(LedgerFilterInput *input, PlanState *parent);
 extern Datum ledger_input_of_slot(const LedgerFilterInput *input, TupleTableSlot *slot,
 								  bool or_fail, bool *isnull, bool *unknown);

@@ -40,7 +40,7 @@ END $$;
 SQL
 my %sessions = (h => LedgerSession->new($node), l => LedgerSession->new($node));
 my @names = ('h', 'l');
-$sessions{$_}->query("\\set ON_ERROR_ROLLBACK on\nSET search_path = $_, public; SET statement_timeout = '10s'; SET jit = off") foreach @names;
+$sessions{$_}->query("\\set ON_ERROR_ROLLBACK on\n\\pset null (null)\nSET search_path = $_, public; SET statement_timeout = '10s'; SET jit = off") foreach @names;
 
 # What made the tables of this round, to be shown
 my @history;
@@ -102,14 +102,14 @@ sub seal
 	return;
 }
 
-sub lines_of { return join "\n", sort split /\n/, $_[0]; }
+sub lines_of { return join "\n", sort split /\n/, $_[0], -1; }
 
 # ---- Queries ----
 
 sub show_difference
 {
 	my ($query, $said, @settings) = @_;
-	my %lines = map { $_ => [ split /\n/, $query->{ordered} ? $said->{$_}[0] : lines_of($said->{$_}[0]) ] } @names;
+	my %lines = map { $_ => [ split /\n/, $query->{ordered} ? $said->{$_}[0] : lines_of($said->{$_}[0]), -1 ] } @names;
 	my $at = 0;
 	$at++ while $at < @{ $lines{h} } && $at < @{ $lines{l} } && $lines{h}[$at] eq $lines{l}[$at];
 	my $text = "LEDGER_RANDOM_SEED=$seed\n" . join("\n", @history, map { "$_;" } @settings) . "\n$query->{sql};\n";
@@ -118,7 +118,8 @@ sub show_difference
 		my $line = $at < @{ $lines{$name} } ? substr($lines{$name}[$at], 0, 300) : '(no more rows)';
 		$text .= "-- $name, row " . ($at + 1) . ' of ' . @{ $lines{$name} } . ": $line $said->{$name}[1]\n";
 	}
-	$text .= $sessions{l}->query(encode('UTF-8', "EXPLAIN $query->{sql}")) . "\n" unless $query->{sql} =~ /;/;
+	my @reset = map { 'RESET ' . (split)[1] } @settings;
+	$text .= $sessions{l}->query(encode('UTF-8', join ";\n", @settings, $query->{explain}, @reset)) . "\n" if $query->{explain};
 	diag(encode('UTF-8', $text =~ s/[^\x00-\x{ffff}]/?/gr));
 	return;
 }
@@ -147,7 +148,7 @@ sub same
 		my ($h_error, $l_error) = map { $_->[1] =~ /(ERROR.*)/ } $h, $l;
 		return $h_error eq $l_error;
 	}
-	$count{empty}++ if $h->[0] =~ /^[0|f]*$/;
+	$count{empty}++ if $h->[0] =~ /^(?:0|f|\||\(null\))*$/;
 	return 1 if $h->[0] eq $l->[0];
 	return !$query->{ordered} && lines_of($h->[0]) eq lines_of($l->[0]);
 }
@@ -168,10 +169,10 @@ sub try_query
 		$count{different}++;
 		show_difference($query, $said, @settings);
 	}
-	elsif ($count{queries} % 10 == 0 && $query->{sql} !~ /;/)
+	elsif ($count{queries} % 10 == 0 && $query->{explain})
 	{
 		$count{plans}++;
-		$count{scans}++ if $sessions{l}->query(encode('UTF-8', "EXPLAIN $query->{sql}")) =~ /LedgerScan/;
+		$count{scans}++ if $sessions{l}->query(encode('UTF-8', $query->{explain})) =~ /LedgerScan/;
 	}
 	return $same;
 }

@@ -1,7 +1,7 @@
 # Random queries of the tables of RandomTables, whose results can be compared:
 # what they show does not depend on the order in which rows are read.
 #
-# A query is { sql, ordered, may_fail, big }: ordered if its rows come in one
+# A query is { sql, explain, ordered, may_fail, big }: ordered if its rows come in one
 # order; may_fail if it has an expression that is an error for some values, so
 # that whether it comes to that can depend on the plan; big if it takes long by
 # nested loops.
@@ -426,6 +426,7 @@ sub prepared
 	my $values = join ', ', map { "$_->[1]::$_->[0]" } @$parameters;
 	my $types = join ', ', map { $_->[0] } @$parameters;
 	my $n = pick(1, 1, 2, 7);	# the seventh can be of a generic plan
+	$query->{explain} = "PREPARE p ($types) AS $query->{sql};\nEXPLAIN EXECUTE p ($values);\nDEALLOCATE p";
 	$query->{sql} = "PREPARE p ($types) AS $query->{sql};\n" . "EXECUTE p ($values);\n" x $n . 'DEALLOCATE p';
 	$query->{settings} = 'SET plan_cache_mode = ' . pick(qw(auto force_generic_plan force_custom_plan));
 	return;
@@ -447,6 +448,7 @@ sub random_query
 	$may_fail = 0;
 	my $query = $make->($a, $b);
 	prepared($query) if $parameters && @$parameters;
+	$query->{explain} //= "EXPLAIN $query->{sql}" unless $query->{sql} =~ /;/;
 	$query->{may_fail} = $may_fail;
 	return $query;
 }
