@@ -292,6 +292,7 @@ extern int	ledger_filter_match_codes(LedgerFilter *filter, const LedgerFilterRow
 /* What the planner is to know of a ledger. */
 typedef struct LedgerSize
 {
+	Relation	rel;
 	Oid			relid;
 	double		segments;
 	double		tail_part;		/* of the rows, those in row format */
@@ -299,7 +300,7 @@ typedef struct LedgerSize
 
 extern void ledger_scan_cost(PlannerInfo *root, RelOptInfo *rel, const LedgerSize *size,
 							 Path *path, List *pushed, List *others);
-extern double ledger_column_correlation(Oid relid, AttrNumber attnum);
+extern double ledger_column_correlation(Oid relid, AttrNumber attnum, double otherwise);
 
 /* ---- plan.c ---- */
 
@@ -474,6 +475,7 @@ typedef struct LedgerOrderKey
 
 extern LedgerPlace ledger_place_of(const LedgerOrderKey *key, Datum value, bool isnull);
 extern bool ledger_order_type(Oid typid);
+extern double ledger_order_overlap(Relation rel, const LedgerOrderKey *key);
 
 extern void ledger_order_begin(LedgerScanState *state);
 extern bool ledger_order_advance(LedgerScanState *state);
