@@ -107,6 +107,7 @@ BEGIN
 	END LOOP;
 	RETURN result;
 END $$;
+ANALYZE l;
 SELECT tries('SELECT id FROM l WHERE fails(id)');
 SELECT tries('SELECT id FROM l WHERE fails(id) ORDER BY id');
 BEGIN;

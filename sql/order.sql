@@ -143,6 +143,11 @@ END $$;
 CREATE TABLE s (id int, n int, t text) USING ledger;
 INSERT INTO s SELECT k, (k * 7919::int8) % 30011, 'text ' || k % 10 FROM generate_series(1, 30000) k;
 SELECT ledger.seal('s') IS NOT NULL AS sealed;
+-- without statistics, zone maps tell what goes with the rows
+EXPLAIN (COSTS OFF) SELECT id FROM s ORDER BY id DESC LIMIT 5;
+SET enable_sort = on;
+EXPLAIN (COSTS OFF) SELECT id FROM s ORDER BY n LIMIT 5;
+SET enable_sort = off;
 ANALYZE s;
 SELECT explain('SELECT * FROM s WHERE t = ''text 3'' ORDER BY id DESC LIMIT 5');
 SELECT explain('SELECT id FROM s WHERE id > 20000 ORDER BY id LIMIT 5');

@@ -126,13 +126,13 @@ ledger_useful_orders(PlannerInfo *root, RelOptInfo *rel)
 /*
  * The part of the rows that are read before the first is returned, and that are
  * at hand at a time: all tail rows, and of the others as the column goes with
- * the order in which they are stored.
+ * the order in which they are stored, by statistics, or by some zone maps.
  */
 static double
 buffered_part(RelOptInfo *rel, const LedgerSize *size, const LedgerOrderKey *key)
 {
-	double		correlation = ledger_column_correlation(size->relid, key->attnum);
-	double		part = 1 - correlation;
+	double		correlation = ledger_column_correlation(size->relid, key->attnum, -1);
+	double		part = correlation >= 0 ? 1 - correlation : ledger_order_overlap(size->rel, key);
 
 	if (rel->tuples > 0)
 		part = Max(part, Min(LEDGER_VECTOR_ROWS / rel->tuples, 1));
