@@ -59,6 +59,9 @@ typedef struct LedgerInputValues
 } LedgerInputValues;
 
 extern bool ledger_input_of_expr(Node *expr, Index relid, LedgerFilterInput *input);
+
+/* ---- input_read.c: its values ---- */
+
 extern void ledger_input_begin(LedgerFilterInput *input, PlanState *parent);
 extern Datum ledger_input_of_slot(const LedgerFilterInput *input, TupleTableSlot *slot,
 								  bool or_fail, bool *isnull, bool *unknown);
@@ -319,6 +322,9 @@ typedef struct LedgerSize
 
 extern void ledger_scan_cost(PlannerInfo *root, RelOptInfo *rel, const LedgerSize *size,
 							 Path *path, List *pushed, List *others);
+extern void ledger_read_cost(PlannerInfo *root, RelOptInfo *rel, const LedgerSize *size,
+							 List *exprs, List *pushed, Cost *disk, Cost *tail, Cost *sealed);
+extern double ledger_parallel_divisor(int workers);
 extern double ledger_column_correlation(Oid relid, AttrNumber attnum);
 
 /* ---- plan.c ---- */
@@ -331,7 +337,10 @@ extern double ledger_column_correlation(Oid relid, AttrNumber attnum);
 #define LedgerPlanAgain(plan)	((List *) lsecond((plan)->custom_private))
 
 extern CustomScanMethods ledger_scan_methods;
-extern void ledger_plan_init(void);
+extern bool ledger_scan_is_enabled(void);
+extern bool ledger_is_scannable(PlannerInfo *root, RelOptInfo *rel, LedgerSize *size);
+extern bool ledger_pushes_all(RelOptInfo *rel, List *clauses, List **pushed);
+extern List *ledger_order_filters(PlannerInfo *root, RelOptInfo *rel, List *filters);
 
 /* ---- filtered.c ---- */
 
@@ -537,6 +546,8 @@ extern void ledger_project_fill(LedgerScanState *state, LedgerPathSet *set, int 
 
 /* ---- explain.c ---- */
 
+extern void ledger_explain_part(const char *what, int64 read, int64 by_zone, int64 by_bloom,
+								int64 by_codes, struct ExplainState *es);
 extern void ledger_scan_explain(CustomScanState *css, List *ancestors,
 								struct ExplainState *es);
 

@@ -15,7 +15,7 @@
 #include "postgres.h"
 
 #include "access/table.h"
-#include "exec/exec_internal.h"
+#include "exec/aggregate.h"
 #include "nodes/makefuncs.h"
 #include "optimizer/clauses.h"
 #include "optimizer/cost.h"
@@ -105,6 +105,16 @@ divide_clauses(RelOptInfo *rel, List *clauses, bool ordered)
 	return division;
 }
 
+/* Are all clauses filters? */
+bool
+ledger_pushes_all(RelOptInfo *rel, List *clauses, List **pushed)
+{
+	Division	division = divide_clauses(rel, clauses, false);
+
+	*pushed = division.pushed;
+	return division.others == NIL;
+}
+
 /* ---- Plan ---- */
 
 typedef struct Ranked
@@ -126,8 +136,8 @@ compare_ranks(const void *a, const void *b)
  * The most selective and cheapest first: by how many rows each removes for
  * what it costs.  Those that may leave rows in doubt come last, in core's order.
  */
-static List *
-order_filters(PlannerInfo *root, RelOptInfo *rel, List *filters)
+List *
+ledger_order_filters(PlannerInfo *root, RelOptInfo *rel, List *filters)
 {
 	int			n = list_length(filters);
 	Ranked	   *ranked = palloc(Max(n, 1) * sizeof(Ranked));
@@ -165,7 +175,7 @@ plan_scan(PlannerInfo *root, RelOptInfo *rel, CustomPath *path,
 	scan->scan.plan.qual = extract_actual_clauses(division.again, false);
 	scan->scan.scanrelid = rel->relid;
 	scan->flags = path->flags;
-	scan->custom_exprs = order_filters(root, rel, division.pushed);
+	scan->custom_exprs = ledger_order_filters(root, rel, division.pushed);
 	foreach(lc, division.again)
 		if (!lfirst_node(RestrictInfo, lc)->pseudoconstant)
 			again = lappend_int(again, list_member_ptr(division.pushed, lfirst(lc)));
@@ -347,23 +357,39 @@ is_plain(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte)
 		!bms_is_member(rel->relid, root->all_result_relids);
 }
 
+bool
+ledger_scan_is_enabled(void)
+{
+	return enable_scan;
+}
+
+/* Is it a ledger that we may scan?  If so, the planner is told its size. */
+bool
+ledger_is_scannable(PlannerInfo *root, RelOptInfo *rel, LedgerSize *size)
+{
+	RangeTblEntry *rte = planner_rt_fetch(rel->relid, root);
+	Relation	relation;
+	bool		is_ledger;
+
+	if (!enable_scan || !is_plain(root, rel, rte))
+		return false;
+	relation = table_open(rte->relid, NoLock);
+	is_ledger = relation->rd_tableam == ledger_routine();
+	if (is_ledger)
+		find_size(rel, relation, size);
+	table_close(relation, NoLock);
+	return is_ledger;
+}
+
 static void
 set_rel_pathlist(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte)
 {
-	Relation	relation;
 	LedgerSize	size;
 
 	if (prev_set_rel_pathlist)
 		prev_set_rel_pathlist(root, rel, rti, rte);
-	if (!enable_scan || !is_plain(root, rel, rte))
-		return;
-	relation = table_open(rte->relid, NoLock);
-	if (relation->rd_tableam == ledger_routine())
-	{
-		find_size(rel, relation, &size);
+	if (ledger_is_scannable(root, rel, &size))
 		add_paths(root, rel, &size);
-	}
-	table_close(relation, NoLock);
 }
 
 void
@@ -375,4 +401,5 @@ ledger_exec_init(void)
 	RegisterCustomScanMethods(&ledger_scan_methods);
 	prev_set_rel_pathlist = set_rel_pathlist_hook;
 	set_rel_pathlist_hook = set_rel_pathlist;
+	ledger_aggregate_plan_init();
 }

@@ -365,6 +365,35 @@ has_piece(const LedgerScan *scan, LedgerRow low, LedgerRow high)
 		batch->has_cids == (scan->entry.state == LEDGER_SLOT_BULK_WRITTEN);
 }
 
+/* What is seen of the slot's rows in its segment, which may have one xmin or cid. */
+static LedgerSeen
+judge_segment(LedgerScan *scan, const LedgerSegmentRoot *root)
+{
+	LedgerSeen	seen = scan->verdict.seen;
+	TransactionId xid = XidFromFullTransactionId(FullTransactionIdFromU64(scan->entry.newest_xid));
+
+	if (root->xmin_bytes > 0)
+		return seen;
+	if (seen == LEDGER_SEEN_BY_XMIN)
+		return ledger_xmin_visible(scan->base.rs_rd, xid, scan->base.rs_snapshot) ?
+			LEDGER_SEEN_ALL : LEDGER_SEEN_NONE;
+	if (seen == LEDGER_SEEN_BY_CID)
+		return root->cid < scan->base.rs_snapshot->curcid ? LEDGER_SEEN_ALL : LEDGER_SEEN_NONE;
+	return seen;
+}
+
+/*
+ * Does the scan see all rows of the slot that it is at, and have they no gaps?
+ * To be asked when it is about to look into the slot's segment (LedgerSkip).
+ */
+bool
+ledger_scan_sees_all(LedgerScan *scan)
+{
+	const LedgerSegmentRoot *root = ledger_reader_root(scan->reader);
+
+	return root->gaps == 0 && judge_segment(scan, root) == LEDGER_SEEN_ALL;
+}
+
 /* Load the batch of a row in a segment; false if it is not there any more. */
 static bool
 load_segment(LedgerScan *scan, LedgerRow row, LedgerRow low, LedgerRow high)
@@ -426,13 +455,7 @@ load_segment(LedgerScan *scan, LedgerRow row, LedgerRow low, LedgerRow high)
 	Assert(count >= 1 && count <= LEDGER_VECTOR_ROWS);
 
 	gaps = ledger_reader_gaps(scan->reader, rel);
-	if (seen == LEDGER_SEEN_BY_XMIN && root->xmin_bytes == 0)
-		seen = ledger_xmin_visible(rel,
-								   XidFromFullTransactionId(FullTransactionIdFromU64(entry->newest_xid)),
-								   scan->base.rs_snapshot) ?
-			LEDGER_SEEN_ALL : LEDGER_SEEN_NONE;
-	if (seen == LEDGER_SEEN_BY_CID && root->xmin_bytes == 0)
-		seen = root->cid < scan->base.rs_snapshot->curcid ? LEDGER_SEEN_ALL : LEDGER_SEEN_NONE;
+	seen = judge_segment(scan, root);
 	if ((seen == LEDGER_SEEN_BY_XMIN || seen == LEDGER_SEEN_BY_CID) &&
 		!ledger_reader_xids(scan->reader, rel, position, count, xids))
 		return false;
