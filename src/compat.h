@@ -293,6 +293,40 @@ typedef struct LedgerVacuumCutoffs
 #define LEDGER_EXPLAIN_APART
 #endif
 
+/* 16 renamed the counters of what was read of a relation */
+#if PG_VERSION_NUM >= 160000
+#define LedgerCountRows(rel, n) \
+	do { \
+		if (pgstat_should_count_relation(rel)) \
+			(rel)->pgstat_info->counts.tuples_returned += (n); \
+	} while (0)
+#else
+#define LedgerCountRows(rel, n) \
+	do { \
+		if (pgstat_should_count_relation(rel)) \
+			(rel)->pgstat_info->t_counts.t_tuples_returned += (n); \
+	} while (0)
+#endif
+
+/*
+ * For aggregates.  16 removes what GROUP BY repeats in a list beside the parsed
+ * query, tells appendrels by their RelOptInfos, and has one function for rights
+ * to any object.
+ */
+#if PG_VERSION_NUM >= 160000
+#define LedgerGroupClause(root)		((root)->processed_groupClause)
+#define LedgerAdjustAttrs(root, node, child, parent) \
+	adjust_appendrel_attrs_multilevel(root, node, child, parent)
+#define LedgerFunctionAclcheck(function, user) \
+	object_aclcheck(ProcedureRelationId, function, user, ACL_EXECUTE)
+#else
+#define LedgerGroupClause(root)		((root)->parse->groupClause)
+#define LedgerAdjustAttrs(root, node, child, parent) \
+	adjust_appendrel_attrs_multilevel(root, node, (child)->relids, (parent)->relids)
+#define LedgerFunctionAclcheck(function, user) \
+	pg_proc_aclcheck(function, user, ACL_EXECUTE)
+#endif
+
 /* 18: what is switched off is counted, and not made dear */
 #if PG_VERSION_NUM >= 180000
 #define LedgerDisablePath(path)		((path)->disabled_nodes = 1)

@@ -173,7 +173,7 @@ add_filters(PlannerInfo *root, RelOptInfo *rel, const LedgerSize *size, List *pu
 	foreach(lc, pushed)
 	{
 		RestrictInfo *rinfo = lfirst_node(RestrictInfo, lc);
-		LedgerFilter *filter = ledger_filter_of_clause((Node *) rinfo->clause, rel->relid);
+		LedgerFilter *filter = ledger_filter_of_rinfo(rel, rinfo);
 		Selectivity selectivity = clause_selectivity(root, (Node *) rinfo, rel->relid,
 													 JOIN_INNER, NULL);
 
@@ -202,7 +202,7 @@ find_filter_columns(const LedgerFilter *filter, Bitmapset **columns, Bitmapset *
 
 /* The columns that are needed of a row that passes */
 static void
-add_columns(PlannerInfo *root, RelOptInfo *rel, const LedgerSize *size, Path *path,
+add_columns(PlannerInfo *root, RelOptInfo *rel, const LedgerSize *size, List *exprs,
 			List *pushed, List *others, Work *work)
 {
 	Bitmapset  *columns = NULL;
@@ -213,10 +213,10 @@ add_columns(PlannerInfo *root, RelOptInfo *rel, const LedgerSize *size, Path *pa
 	double		read = 0;
 	QualCost	qual;
 
-	pull_varattnos((Node *) path->pathtarget->exprs, rel->relid, &columns);
+	pull_varattnos((Node *) exprs, rel->relid, &columns);
 	pull_varattnos((Node *) extract_actual_clauses(others, false), rel->relid, &columns);
 	foreach(lc, pushed)
-		find_filter_columns(ledger_filter_of_clause(lfirst(lc), rel->relid), &filters, &parts);
+		find_filter_columns(ledger_filter_of_rinfo(rel, lfirst(lc)), &filters, &parts);
 	for (AttrNumber attnum = 1; attnum <= rel->max_attr; attnum++)
 	{
 		bool		output = bms_is_member(attnum - FirstLowInvalidHeapAttributeNumber, columns) ||
@@ -237,8 +237,8 @@ add_columns(PlannerInfo *root, RelOptInfo *rel, const LedgerSize *size, Path *pa
 /* ---- All together ---- */
 
 /* What core holds of how many processes share the rows of a parallel scan. */
-static double
-parallel_divisor(int workers)
+double
+ledger_parallel_divisor(int workers)
 {
 	double		leader = 1.0 - 0.3 * workers;
 
@@ -282,12 +282,12 @@ ledger_scan_cost(PlannerInfo *root, RelOptInfo *rel, const LedgerSize *size, Pat
 	QualCost	qual;
 
 	add_filters(root, rel, size, pushed, &work);
-	add_columns(root, rel, size, path, pushed, others, &work);
+	add_columns(root, rel, size, path->pathtarget->exprs, pushed, others, &work);
 	path->rows = path->param_info ? path->param_info->ppi_rows : rel->rows;
 	cpu = cpu_cost(rel, size, &work) + rel->tuples * work.selectivity * path->pathtarget->cost.per_tuple;
 	if (path->parallel_workers > 0)
 	{
-		double		divisor = parallel_divisor(path->parallel_workers);
+		double		divisor = ledger_parallel_divisor(path->parallel_workers);
 
 		path->rows = clamp_row_est(path->rows / divisor);
 		cpu /= divisor;
@@ -295,4 +295,25 @@ ledger_scan_cost(PlannerInfo *root, RelOptInfo *rel, const LedgerSize *size, Pat
 	cost_qual_eval(&qual, others, root);
 	path->startup_cost = qual.startup + path->pathtarget->cost.startup;
 	path->total_cost = path->startup_cost + disk_cost(rel, size, list_length(pushed), &work) + cpu;
+}
+
+/*
+ * What it costs to have the columns that expressions mention at hand, of the
+ * rows that the pushed filters let through: to read, and for the processor, the
+ * rows of tail runs and those of segments.
+ */
+void
+ledger_read_cost(PlannerInfo *root, RelOptInfo *rel, const LedgerSize *size, List *exprs,
+				 List *pushed, Cost *disk, Cost *tail, Cost *sealed)
+{
+	Work		work = {1, 1, 0, 0, 0, 0};
+	double		tail_rows = rel->tuples * size->tail_part;
+	double		rows = rel->tuples - tail_rows;
+
+	add_filters(root, rel, size, pushed, &work);
+	add_columns(root, rel, size, exprs, pushed, NIL, &work);
+	*disk = disk_cost(rel, size, list_length(pushed), &work);
+	*tail = tail_rows * cpu_tuple_cost * 0.9;
+	*sealed = rows * (work.touched * work.filter_cost +
+					  work.selectivity * Min(work.output_cost, cpu_tuple_cost / 2));
 }

@@ -59,6 +59,9 @@ typedef struct LedgerInputValues
 } LedgerInputValues;
 
 extern bool ledger_input_of_expr(Node *expr, Index relid, LedgerFilterInput *input);
+
+/* ---- input_read.c: its values ---- */
+
 extern void ledger_input_begin(LedgerFilterInput *input, PlanState *parent);
 extern Datum ledger_input_of_slot(const LedgerFilterInput *input, TupleTableSlot *slot,
 								  bool or_fail, bool *isnull, bool *unknown);
@@ -153,6 +156,7 @@ typedef struct LedgerConstants
 	const char *prefix;			/* LIKE: what values begin with, or NULL */
 	int			prefix_len;
 	bool		fails;			/* the operator might raise an error for it */
+	struct LedgerWords *words;	/* what values that pass have, or NULL; see words.c */
 } LedgerConstants;
 
 typedef struct LedgerString
@@ -181,6 +185,7 @@ typedef struct LedgerFilter
 	bool		ordered_bytes;	/* and so is order */
 	bool		is_like;		/* the constant is a pattern for LIKE */
 	bool		is_search;		/* that, or one for ILIKE, ~ or ~* */
+	bool		is_token;		/* ledger.has_token(): there is no operator */
 	bool		cannot_fail;	/* so it may see values of rows nobody sees */
 	bool		doubts;			/* rows may pass in doubt: see LedgerDoubt */
 
@@ -198,6 +203,7 @@ typedef struct LedgerFilter
 	bool		by_bloom;		/* that none passes is the Bloom filter's word */
 	bool		by_codes;		/* or that of the dictionary's values */
 	uint8	   *known;			/* by code, what is known; NULL: codes are not used */
+	struct LedgerTemplates *templates;	/* what those of log lines tell, or NULL */
 } LedgerFilter;
 
 extern LedgerFilter *ledger_filter_of_clause(Node *clause, Index relid);
@@ -287,12 +293,28 @@ extern void ledger_filter_prepare_codes(LedgerFilter *filter, LedgerSegmentReade
 extern int	ledger_filter_match_codes(LedgerFilter *filter, const LedgerFilterRows *source,
 									  uint16 *rows, int n);
 
+extern int	ledger_merge_rows(uint16 *rows, int n, const uint16 *others, int nothers);
+
+/* ---- words.c: LIKE and other searches ---- */
+
+typedef struct LedgerWords LedgerWords;
+typedef struct LedgerTemplates LedgerTemplates;
+
+extern bool ledger_is_has_token(Oid function);
+extern LedgerWords *ledger_words_of(const LedgerFilter *filter);
+extern int	ledger_words_match(LedgerFilter *filter, const Datum *values, const bool *isnull,
+							   uint16 *rows, int n);
+extern bool ledger_words_may_be_in(const LedgerFilter *filter, LedgerChunk *chunk);
+extern void ledger_words_judge_templates(LedgerFilter *filter, LedgerSegmentReader *reader,
+										 Relation rel, int nrows, MemoryContext context);
+extern int	ledger_words_match_templates(const LedgerFilter *filter, const LedgerBatch *batch,
+										 uint16 *rows, int n, uint16 *unknown, int *nunknown);
+
 /* ---- cost.c ---- */
 
 /* What the planner is to know of a ledger. */
 typedef struct LedgerSize
 {
-	Relation	rel;
 	Oid			relid;
 	double		segments;
 	double		tail_part;		/* of the rows, those in row format */
@@ -300,10 +322,14 @@ typedef struct LedgerSize
 
 extern void ledger_scan_cost(PlannerInfo *root, RelOptInfo *rel, const LedgerSize *size,
 							 Path *path, List *pushed, List *others);
+extern void ledger_read_cost(PlannerInfo *root, RelOptInfo *rel, const LedgerSize *size,
+							 List *exprs, List *pushed, Cost *disk, Cost *tail, Cost *sealed);
+extern double ledger_parallel_divisor(int workers);
 extern double ledger_column_correlation(Oid relid, AttrNumber attnum, double otherwise);
 
 /* ---- plan.c ---- */
 
+extern LedgerFilter *ledger_filter_of_rinfo(RelOptInfo *rel, RestrictInfo *rinfo);
 /*
  * custom_private of a plan: the column that it is ordered by, and how, or NIL;
  * and of each clause of the qual, whether it is also pushed.
@@ -312,7 +338,10 @@ extern double ledger_column_correlation(Oid relid, AttrNumber attnum, double oth
 #define LedgerPlanAgain(plan)	((List *) lsecond((plan)->custom_private))
 
 extern CustomScanMethods ledger_scan_methods;
-extern void ledger_plan_init(void);
+extern bool ledger_scan_is_enabled(void);
+extern bool ledger_is_scannable(PlannerInfo *root, RelOptInfo *rel, LedgerSize *size);
+extern bool ledger_pushes_all(RelOptInfo *rel, List *clauses, List **pushed);
+extern List *ledger_order_filters(PlannerInfo *root, RelOptInfo *rel, List *filters);
 
 /* ---- filtered.c ---- */
 
@@ -475,7 +504,7 @@ typedef struct LedgerOrderKey
 
 extern LedgerPlace ledger_place_of(const LedgerOrderKey *key, Datum value, bool isnull);
 extern bool ledger_order_type(Oid typid);
-extern double ledger_order_overlap(Relation rel, const LedgerOrderKey *key);
+extern double ledger_order_overlap(Oid relid, const LedgerOrderKey *key);
 
 extern void ledger_order_begin(LedgerScanState *state);
 extern bool ledger_order_advance(LedgerScanState *state);
@@ -519,6 +548,8 @@ extern void ledger_project_fill(LedgerScanState *state, LedgerPathSet *set, int 
 
 /* ---- explain.c ---- */
 
+extern void ledger_explain_part(const char *what, int64 read, int64 by_zone, int64 by_bloom,
+								int64 by_codes, struct ExplainState *es);
 extern void ledger_scan_explain(CustomScanState *css, List *ancestors,
 								struct ExplainState *es);
 

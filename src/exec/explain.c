@@ -104,8 +104,9 @@ explain_order(LedgerScanState *state, ExplainState *es)
 		ExplainPropertyInteger("Rows Sorted", NULL, ledger_order_spilled(state), es);
 }
 
-static void
-explain_part(const char *what, int64 read, int64 by_zone, int64 by_bloom, int64 by_codes,
+/* What was read of segments or vectors, and what was not, and why */
+void
+ledger_explain_part(const char *what, int64 read, int64 by_zone, int64 by_bloom, int64 by_codes,
 			 ExplainState *es)
 {
 	if (es->format == EXPLAIN_FORMAT_TEXT)
@@ -140,9 +141,9 @@ ledger_scan_explain(CustomScanState *css, List *ancestors, ExplainState *es)
 	explain_columns(state, es);
 	if (state->fs.nfilters > 0 && es->analyze)
 	{
-		explain_part("Segments", counts.segments, counts.segments_by_zone,
+		ledger_explain_part("Segments", counts.segments, counts.segments_by_zone,
 					 counts.segments_by_bloom, counts.segments_by_codes, es);
-		explain_part("Vectors", counts.vectors, counts.vectors_by_zone,
+		ledger_explain_part("Vectors", counts.vectors, counts.vectors_by_zone,
 					 counts.vectors_by_bloom, counts.vectors_by_codes, es);
 	}
 }

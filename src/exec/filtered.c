@@ -51,7 +51,8 @@ ledger_filtered_begin(LedgerFilteredScan *fs, Relation rel, Index relid, List *c
 		if (filter->doubts)
 			doubted = lappend(doubted, lfirst(lc));
 	}
-	fs->doubted = ExecInitQual(doubted, node);
+	/* without a parent, whose scan slot may be of another kind */
+	fs->doubted = ExecInitQual(doubted, NULL);
 	fs->constants_context = AllocSetContextCreate(CurrentMemoryContext, "ledger constants",
 												  ALLOCSET_SMALL_SIZES);
 	fs->judged_context = AllocSetContextCreate(CurrentMemoryContext, "ledger codes",

@@ -15,7 +15,7 @@
 #include "postgres.h"
 
 #include "access/table.h"
-#include "exec/exec_internal.h"
+#include "exec/aggregate.h"
 #include "nodes/makefuncs.h"
 #include "optimizer/clauses.h"
 #include "optimizer/cost.h"
@@ -45,6 +45,37 @@ CustomScanMethods ledger_scan_methods = {
 
 /* ---- Clauses ---- */
 
+/*
+ * What the clauses of a relation come to, while its paths are made: each is
+ * looked at for each path, by the costs as well.
+ */
+typedef struct KnownFilters
+{
+	const RelOptInfo *rel;
+	List	   *rinfos;
+	List	   *filters;
+} KnownFilters;
+
+static KnownFilters *known = NULL;
+
+/* As ledger_filter_of_clause; not to be changed, as others may get it, too. */
+LedgerFilter *
+ledger_filter_of_rinfo(RelOptInfo *rel, RestrictInfo *rinfo)
+{
+	LedgerFilter *filter;
+	ListCell   *lc;
+
+	if (known == NULL || known->rel != rel)
+		return ledger_filter_of_clause((Node *) rinfo->clause, rel->relid);
+	foreach(lc, known->rinfos)
+		if (lfirst(lc) == rinfo)
+			return list_nth(known->filters, foreach_current_index(lc));
+	filter = ledger_filter_of_clause((Node *) rinfo->clause, rel->relid);
+	known->rinfos = lappend(known->rinfos, rinfo);
+	known->filters = lappend(known->filters, filter);
+	return filter;
+}
+
 /* May a clause be evaluated before all that are not pushed? */
 static bool
 may_be_pushed(RelOptInfo *rel, RestrictInfo *rinfo)
@@ -53,7 +84,7 @@ may_be_pushed(RelOptInfo *rel, RestrictInfo *rinfo)
 		return false;
 	if (!rinfo->leakproof && rinfo->security_level > rel->baserestrict_min_security)
 		return false;
-	return ledger_filter_of_clause((Node *) rinfo->clause, rel->relid) != NULL;
+	return ledger_filter_of_rinfo(rel, rinfo) != NULL;
 }
 
 /*
@@ -86,7 +117,7 @@ divide_clauses(RelOptInfo *rel, List *clauses, bool ordered)
 
 		if (!may_be_pushed(rel, rinfo))
 			division.others = lappend(division.others, rinfo);
-		else if (ledger_filter_of_clause((Node *) rinfo->clause, rel->relid)->doubts)
+		else if (ledger_filter_of_rinfo(rel, rinfo)->doubts)
 			doubtful = lappend(doubtful, rinfo);
 		else
 			division.pushed = lappend(division.pushed, rinfo);
@@ -103,6 +134,16 @@ divide_clauses(RelOptInfo *rel, List *clauses, bool ordered)
 	else
 		division.pushed = list_concat(division.pushed, doubtful);
 	return division;
+}
+
+/* Are all clauses filters? */
+bool
+ledger_pushes_all(RelOptInfo *rel, List *clauses, List **pushed)
+{
+	Division	division = divide_clauses(rel, clauses, false);
+
+	*pushed = division.pushed;
+	return division.others == NIL;
 }
 
 /* ---- Plan ---- */
@@ -126,8 +167,8 @@ compare_ranks(const void *a, const void *b)
  * The most selective and cheapest first: by how many rows each removes for
  * what it costs.  Those that may leave rows in doubt come last, in core's order.
  */
-static List *
-order_filters(PlannerInfo *root, RelOptInfo *rel, List *filters)
+List *
+ledger_order_filters(PlannerInfo *root, RelOptInfo *rel, List *filters)
 {
 	int			n = list_length(filters);
 	Ranked	   *ranked = palloc(Max(n, 1) * sizeof(Ranked));
@@ -143,7 +184,7 @@ order_filters(PlannerInfo *root, RelOptInfo *rel, List *filters)
 		cost_qual_eval_node(&cost, (Node *) rinfo->clause, root);
 		ranked[i].rinfo = rinfo;
 		ranked[i].rank = (selectivity - 1) / (cost.per_tuple + cpu_operator_cost);
-		if (ledger_filter_of_clause((Node *) rinfo->clause, rel->relid)->doubts)
+		if (ledger_filter_of_rinfo(rel, rinfo)->doubts)
 			ranked[i].rank = i + 1;
 	}
 	qsort(ranked, n, sizeof(Ranked), compare_ranks);
@@ -165,7 +206,7 @@ plan_scan(PlannerInfo *root, RelOptInfo *rel, CustomPath *path,
 	scan->scan.plan.qual = extract_actual_clauses(division.again, false);
 	scan->scan.scanrelid = rel->relid;
 	scan->flags = path->flags;
-	scan->custom_exprs = order_filters(root, rel, division.pushed);
+	scan->custom_exprs = ledger_order_filters(root, rel, division.pushed);
 	foreach(lc, division.again)
 		if (!lfirst_node(RestrictInfo, lc)->pseudoconstant)
 			again = lappend_int(again, list_member_ptr(division.pushed, lfirst(lc)));
@@ -321,13 +362,31 @@ add_paths(PlannerInfo *root, RelOptInfo *rel, const LedgerSize *size)
 		add_path(rel, make_path(root, rel, size, lfirst(lc), 0, NULL));
 }
 
+/* Estimates may run functions, and these plan queries of their own. */
+static void
+add_known_paths(PlannerInfo *root, RelOptInfo *rel, const LedgerSize *size)
+{
+	KnownFilters filters = {rel, NIL, NIL};
+	KnownFilters *outer = known;
+
+	known = &filters;
+	PG_TRY();
+	{
+		add_paths(root, rel, size);
+	}
+	PG_FINALLY();
+	{
+		known = outer;
+	}
+	PG_END_TRY();
+}
+
 static void
 find_size(RelOptInfo *rel, Relation relation, LedgerSize *size)
 {
 	LedgerMetaData meta;
 	double		sealed = 0;
 
-	size->rel = relation;
 	size->relid = RelationGetRelid(relation);
 	size->segments = 0;
 	if (RelationGetNumberOfBlocks(relation) > 0 && ledger_read_meta(relation, &meta))
@@ -348,23 +407,39 @@ is_plain(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte)
 		!bms_is_member(rel->relid, root->all_result_relids);
 }
 
+bool
+ledger_scan_is_enabled(void)
+{
+	return enable_scan;
+}
+
+/* Is it a ledger that we may scan?  If so, the planner is told its size. */
+bool
+ledger_is_scannable(PlannerInfo *root, RelOptInfo *rel, LedgerSize *size)
+{
+	RangeTblEntry *rte = planner_rt_fetch(rel->relid, root);
+	Relation	relation;
+	bool		is_ledger;
+
+	if (!enable_scan || !is_plain(root, rel, rte))
+		return false;
+	relation = table_open(rte->relid, NoLock);
+	is_ledger = relation->rd_tableam == ledger_routine();
+	if (is_ledger)
+		find_size(rel, relation, size);
+	table_close(relation, NoLock);
+	return is_ledger;
+}
+
 static void
 set_rel_pathlist(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte)
 {
-	Relation	relation;
 	LedgerSize	size;
 
 	if (prev_set_rel_pathlist)
 		prev_set_rel_pathlist(root, rel, rti, rte);
-	if (!enable_scan || !is_plain(root, rel, rte))
-		return;
-	relation = table_open(rte->relid, NoLock);
-	if (relation->rd_tableam == ledger_routine())
-	{
-		find_size(rel, relation, &size);
-		add_paths(root, rel, &size);
-	}
-	table_close(relation, NoLock);
+	if (ledger_is_scannable(root, rel, &size))
+		add_known_paths(root, rel, &size);
 }
 
 void
@@ -376,4 +451,5 @@ ledger_exec_init(void)
 	RegisterCustomScanMethods(&ledger_scan_methods);
 	prev_set_rel_pathlist = set_rel_pathlist_hook;
 	set_rel_pathlist_hook = set_rel_pathlist;
+	ledger_aggregate_plan_init();
 }

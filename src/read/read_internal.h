@@ -272,6 +272,7 @@ extern void ledger_scan_show(LedgerScan *scan, int index, TupleTableSlot *slot);
 extern bool ledger_scan_next_batch(LedgerScan *scan, bool forward);
 extern int	ledger_scan_find(const LedgerScan *scan, LedgerRow row);
 extern void ledger_scan_forget_slot(LedgerScan *scan);
+extern bool ledger_scan_sees_all(LedgerScan *scan);
 
 /* ---- fetch.c ---- */
 

@@ -1,0 +1,378 @@
+--
+-- LedgerAggregate: every aggregate and kind of key against heap, with the node
+-- and without, of rows in segments and in tail runs.
+--
+SET client_min_messages = warning;
+CREATE SCHEMA agg;
+SET search_path = agg, public;
+SET extra_float_digits = 3;
+SET TimeZone = 'Europe/Berlin';
+-- without ICU, one more that is deterministic
+DO $$
+BEGIN
+	CREATE COLLATION nocase (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+EXCEPTION WHEN OTHERS THEN
+	CREATE COLLATION nocase FROM "C";
+END $$;
+CREATE TABLE h (gone int, id int, i2 int2, i4 int4, i8 int8, f4 float4, f8 float8, n numeric,
+	t text, c text COLLATE "C", ci text COLLATE nocase, v varchar(20), b bool, d date, tm time,
+	ts timestamp, tz timestamptz, o oid, u uuid, y bytea, nothing text, iv interval, j jsonb, void text) USING heap;
+CREATE TABLE l (LIKE h) USING ledger;
+-- NULL for one in seven, and what is special of a type now and then
+CREATE FUNCTION pick(r float8, VARIADIC choices text[]) RETURNS text LANGUAGE sql IMMUTABLE AS
+	$f$ SELECT CASE WHEN r < 0.14 THEN NULL ELSE choices[1 + (r * 1000)::int % cardinality(choices)] END $f$;
+CREATE PROCEDURE fill(start int, rows int) LANGUAGE plpgsql AS $f$
+BEGIN
+	INSERT INTO l (gone, id, i2, i4, i8, f4, f8, n, t, c, ci, v, b, d, tm, ts, tz, o, u, y, iv, j)
+	SELECT i, i, (random() * 60000 - 30000)::int2, (random() * 4e9 - 2e9)::int4,
+		CASE WHEN random() < 0.5 THEN (random() * 1.8e19 - 9e18)::int8 ELSE i % 5 END,
+		CASE WHEN i % 50 = 0 THEN pick(random(), 'NaN', 'Infinity', '-0', '0')::float4 ELSE random() END,
+		CASE WHEN i % 40 = 0 THEN pick(random(), 'NaN', '-Infinity', '-0', '0', '1e300', '-1e300')::float8 ELSE random() * 1e6 END,
+		CASE WHEN i % 30 = 0 THEN pick(random(), 'NaN', 'Infinity', '1.0', '1.00', '0.000')::numeric ELSE round((random() * 1000)::numeric, (random() * 6)::int) END,
+		pick(random(), 'a', 'b', '', 'ä', 'Z', 'ab', 'a b'), pick(random(), 'a', 'B', 'b', 'A', ''),
+		pick(random(), 'a', 'A', 'b', 'B', 'ä'), pick(random(), 'x', 'x ', 'y'), pick(random(), 't', 'f')::bool,
+		date '2024-01-01' + i / 100, time '10:00' + (i % 1000) * interval '1 second',
+		timestamp '2024-03-30 22:00' + i * interval '7.7 s', timestamptz '2024-03-30 22:00+00' + i * interval '7.7 s',
+		(i % 77)::oid, md5((i % 9)::text)::uuid, decode(md5((i % 5)::text), 'hex'), (i % 3) * interval '1 day',
+		jsonb_build_object('k', i % 4, 's', pick(random(), 'p', 'q'))
+	FROM generate_series(start, start + rows - 1) i;
+END $f$;
+-- heap's rows in the ledger's order, which sums of floats depend on
+CREATE PROCEDURE copy_rows() LANGUAGE plpgsql AS $f$
+BEGIN
+	TRUNCATE h;
+	INSERT INTO h SELECT * FROM l;
+END $f$;
+-- what comes of a query, whatever the order
+CREATE FUNCTION result(q text) RETURNS text LANGUAGE plpgsql AS $f$
+DECLARE r text; BEGIN
+	EXECUTE format('SELECT count(*) || '' '' || coalesce(md5(string_agg(x, E''\n'' ORDER BY x COLLATE "C")), '''') FROM (SELECT q::text AS x FROM (%s) q) s', q) INTO r;
+	RETURN r;
+EXCEPTION WHEN OTHERS THEN
+	RETURN SQLSTATE || ' ' || SQLERRM;
+END $f$;
+CREATE FUNCTION plan(q text) RETURNS text LANGUAGE plpgsql AS $f$
+DECLARE r text := ''; line text; BEGIN
+	FOR line IN EXECUTE 'EXPLAIN (COSTS OFF) ' || q LOOP r := r || line || E'\n'; END LOOP;
+	RETURN r;
+END $f$;
+CREATE TABLE aggs (a text) USING heap;
+INSERT INTO aggs VALUES
+	('count(*), count(t), count(void), count(1), count(id + 1)'),
+	('sum(i2), sum(i4), sum(i8), avg(i2), avg(i4), avg(i8), sum(n), avg(n)'),
+	('sum(f4), sum(f8 / 1e10), avg(f4), avg(f8 / 1e200), stddev(f8 / 1e200), var_pop(f4), corr(f4, f8 / 1e200)'),
+	('min(i2), max(i2), min(i4), max(i4), min(i8), max(i8), min(o), max(o), min(d), max(d), min(tm), max(tm)'),
+	('min(f4), max(f4), min(f8), max(f8), min(n), max(n), min(ts), max(ts), min(tz), max(tz), min(iv), max(iv), sum(iv), avg(iv)'),
+	('min(t), max(t), min(c), max(c), max(ci), min(v), max(v)'),
+	('count(*) FILTER (WHERE i4 > 0), sum(i4) FILTER (WHERE t = ''a'' OR c IS NULL), sum(1 / (i8 % 5)) FILTER (WHERE i8 % 5 <> 0), max(t) FILTER (WHERE length(t) = 1), count(t) FILTER (WHERE false), count(*) FILTER (WHERE t LIKE ''a%'')'),
+	('string_agg(t, ''-''), array_agg(i2), md5(json_agg(c)::text), bool_and(b), bool_or(b), bit_or(i2), every(i4 > 0)'),
+	('sum(i4 + 1), sum(i8 + 1), avg(length(t)), max(upper(t)), count(CASE WHEN b THEN 1 END)'),
+	('stddev(i4), variance(i8), stddev_samp(n), regr_slope(i2, i4), count(j), max((j->>''k'')::int), avg((j->>''k'')::int), min(j->>''s''), count(j->>''s'')'),
+	('sum(1000 / (i8 % 5))'), ('sum(f8 * 1e8)'), ('avg(f8)'), ('sum(i4::int8 * i8)'),
+	('NULL'), ('1');
+CREATE TABLE keys (k text) USING heap;
+INSERT INTO keys VALUES
+	(''), ('t'), ('c'), ('ci'), ('v'), ('b'), ('b, t'), ('c, t, b'), ('d'), ('i8 % 5'), ('id % 7, t'), ('void, b'), ('void'),
+	('n'), ('round(f4::numeric, 1)'), ('f8'), ('f4'), ('o'), ('u'), ('y'), ('iv'), ('upper(t), u'), ('tm'), ('j->>''s'''), ('(j->>''k'')::int, t'), ('j'),
+	('date_trunc(''minute'', tz)'), ('date_trunc(''hour'', tz)'), ('date_trunc(''day'', tz), t'), ('date_trunc(''month'', tz)'),
+	('date_trunc(''hour'', ts)'), ('date_trunc(''day'', tz, ''Asia/Kathmandu'')'), ('date_bin(''17 minutes'', tz, timestamptz ''2024-05-01'')'),
+	('date_bin(''17 minutes'', ts, timestamp ''2001-01-01'')'), ('id');
+CREATE TABLE filters (w text) USING heap;
+INSERT INTO filters VALUES ('true'), ('id BETWEEN 700 AND 5200'), ('t = ''a'''), ('c IN (''a'', ''B'') AND b'),
+	('tz < timestamptz ''2024-03-31 03:00'''), ('t IS NULL'), ('id < 0'), ('i4 > 0 OR t = ''b''');
+CREATE FUNCTION check_all(what text, aggregates text DEFAULT '%', exact bool DEFAULT true) RETURNS TABLE (queries bigint, in_node bigint, different bigint) LANGUAGE plpgsql AS $f$
+DECLARE q text; r record; expected text; found text; BEGIN
+	queries := 0; in_node := 0; different := 0;
+	FOR r IN SELECT * FROM aggs, keys, filters WHERE a LIKE aggregates
+		AND (hashtext(a || k || w) % 24 = 0 OR k IN ('', 't', 'b, t') AND w = 'true') LOOP
+		q := format('SELECT %s%s FROM # WHERE %s%s', CASE WHEN r.k <> '' THEN r.k || ', ' ELSE '' END, r.a, r.w,
+			CASE WHEN r.k <> '' THEN ' GROUP BY ' || r.k ELSE '' END);
+		CONTINUE WHEN r.k = '' AND r.a IN ('NULL', '1') OR NOT exact AND r.k IN ('ci', 'n', 'f4', 'f8', 'round(f4::numeric, 1)');
+		-- heap may have put rows elsewhere than where they were inserted
+		IF r.a ~ 'string_agg|f8|f4' THEN
+			SET LOCAL ledger.enable_scan = off;
+			expected := result(replace(q, '#', 'l'));
+			SET LOCAL ledger.enable_scan = on;
+		ELSE
+			expected := result(replace(q, '#', 'h'));
+		END IF;
+		found := result(replace(q, '#', 'l'));
+		queries := queries + 1;
+		in_node := in_node + (plan(replace(q, '#', 'l')) LIKE '%LedgerAggregate%')::int;
+		IF expected IS DISTINCT FROM found THEN
+			different := different + 1;
+			RAISE WARNING '% %: heap %, ledger %', what, q, expected, found;
+		END IF;
+	END LOOP;
+	RETURN NEXT;
+END $f$;
+SET enable_sort = off;
+SET max_parallel_workers_per_gather = 0;
+SELECT setseed(0.25);
+SELECT different FROM check_all('empty', 'count%');
+CALL fill(1, 300);
+CALL copy_rows();
+SELECT in_node > queries * 0.9 AS mostly, different FROM check_all('tail', 'c%');
+CALL fill(301, 6000);
+ALTER TABLE h DROP COLUMN nothing;
+ALTER TABLE l DROP COLUMN nothing;
+ALTER TABLE h ADD added int DEFAULT 5, ADD more text;
+ALTER TABLE l ADD added int DEFAULT 5, ADD more text;
+INSERT INTO l (id, added, more, i4) SELECT i, i % 3, 'm' || i % 2, 1 FROM generate_series(6301, 6400) i;
+CALL copy_rows();
+INSERT INTO aggs VALUES ('sum(added), count(more), max(more), min(added), count(*)');
+INSERT INTO keys VALUES ('added'), ('more, added'), ('added, t'), ('more');
+ANALYZE h, l;
+SELECT in_node > queries * 0.8 AS mostly, different FROM check_all('segment');
+SET ledger.enable_scan = off;
+SELECT in_node, different FROM check_all('off', 'count%');
+RESET ledger.enable_scan;
+SELECT ledger.seal('l') IS NOT NULL AS sealed;
+INSERT INTO l (id, t, b, i4, added) SELECT i, 't', i % 2 = 0, i, i % 2 FROM generate_series(6401, 6600) i;
+CALL copy_rows();
+SELECT in_node > queries * 0.8 AS mostly, different FROM check_all('sealed');
+
+-- time zones and the pieces of time: all transitions there are
+CREATE TABLE times (tz timestamptz, ts timestamp) USING heap;
+CREATE TABLE ltimes (LIKE times) USING ledger;
+INSERT INTO times SELECT tz, tz AT TIME ZONE 'UTC' FROM (
+	SELECT timestamptz '1900-01-01' + i * interval '20 days 7 hours 13 min 17.3 s' FROM generate_series(1, 1200) i
+	UNION ALL SELECT timestamptz '2024-03-30 12:00' + i * interval '247.7 s' FROM generate_series(1, 1200) i
+	UNION ALL SELECT timestamptz '2024-11-02 12:00' + i * interval '241 s' FROM generate_series(1, 1200) i
+	UNION ALL SELECT timestamptz '1972-01-06 20:00' + i * interval '13 s' FROM generate_series(1, 1500) i
+	UNION ALL SELECT x::timestamptz FROM unnest('{infinity,-infinity,4713-01-01 BC,294000-01-01}'::text[]) x) s(tz);
+INSERT INTO ltimes SELECT * FROM times;
+CREATE FUNCTION check_zones() RETURNS TABLE (queries bigint, different bigint) LANGUAGE plpgsql AS $f$
+DECLARE z text; u text; q text; BEGIN
+	queries := 0; different := 0;
+	FOREACH z IN ARRAY '{Europe/Berlin,Asia/Kathmandu,Australia/Lord_Howe,Africa/Monrovia,America/St_Johns,Antarctica/Troll,<+03:17>-3:17}'::text[] LOOP
+		PERFORM set_config('TimeZone', z, true);
+		FOREACH u IN ARRAY '{second,minute,hour,day,week,quarter,year,decade}'::text[] LOOP
+			FOREACH q IN ARRAY ARRAY['date_trunc(%L, tz)', 'date_trunc(%L, ts)', 'date_trunc(%L, tz, ''America/New_York'')', 'date_trunc(%L, tz, ''EST'')'] LOOP
+				q := format('SELECT ' || q || ', count(*) FROM # GROUP BY 1', u);
+				queries := queries + 1;
+				IF result(replace(q, '#', 'times')) <> result(replace(q, '#', 'ltimes')) THEN
+					different := different + 1;
+					RAISE WARNING '% %', z, q;
+				END IF;
+			END LOOP;
+		END LOOP;
+	END LOOP;
+	RETURN NEXT;
+END $f$;
+SELECT * FROM check_zones();
+
+-- plans
+EXPLAIN (COSTS OFF) SELECT count(*) FROM l;
+EXPLAIN (COSTS OFF, VERBOSE) SELECT t, count(*) + 1, sum(i4) FILTER (WHERE b) FROM l WHERE id > 10 GROUP BY t HAVING max(id) > 5 ORDER BY 2 LIMIT 3;
+EXPLAIN (COSTS OFF) SELECT date_trunc('hour', tz), avg(f8) FROM l WHERE t = 'a' AND id < 100 GROUP BY 1;
+EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) SELECT count(*), min(id), max(tz) FROM l WHERE id > 2100;
+-- not these
+CREATE FUNCTION no_node(q text) RETURNS bool LANGUAGE sql AS $f$ SELECT plan(q) NOT LIKE '%LedgerAggregate%' $f$;
+SELECT no_node('SELECT count(*) FROM l WHERE upper(t) = ''A'''), no_node('SELECT sum(random()) FROM l'), no_node('SELECT count(DISTINCT t) FROM l'),
+	no_node('SELECT string_agg(t, '''' ORDER BY t) FROM l'), no_node('SELECT t, count(*) FROM l GROUP BY ROLLUP (t)'),
+	no_node('SELECT count(*) FROM l TABLESAMPLE BERNOULLI (50)'), no_node('SELECT count(ctid) FROM l'), no_node('SELECT count(l) FROM l'),
+	no_node('SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY f8) FROM l'), no_node('SELECT count((SELECT 1)) FROM l WHERE b = (SELECT b)'),
+	no_node('SELECT count(*) FROM l a JOIN l b USING (id)');
+
+-- parameters, rescans, views, CTEs, cursors
+PREPARE p(int, text) AS SELECT c, count(*), sum(id + $1) FROM l WHERE id < $1 AND t = $2 GROUP BY c ORDER BY c;
+SET plan_cache_mode = force_generic_plan;
+EXECUTE p(200, 'a');
+EXECUTE p(NULL, 'a');
+EXECUTE p(300, 'b');
+RESET plan_cache_mode;
+SELECT oracle.query('SELECT x, (SELECT count(*) FROM # WHERE id % 5 = 3 AND id <= x), (SELECT max(tz) FROM # WHERE id < x) FROM generate_series(0, 4000, 500) x');
+SELECT oracle.query('SELECT x, s.* FROM generate_series(0, 4000, 1300) x, LATERAL (SELECT t, count(*), sum(i4 % (x + 1)), count(*) FILTER (WHERE id < x) FROM # WHERE id BETWEEN x AND x + 700 GROUP BY t HAVING min(id) > x ORDER BY t) s');
+SELECT plan('SELECT x, s.* FROM generate_series(0, 4000, 1300) x, LATERAL (SELECT t, count(*), sum(i4 % (x + 1)) FROM l WHERE id BETWEEN x AND x + 700 GROUP BY t HAVING min(id) > x ORDER BY t) s');
+SELECT oracle.query('SELECT a.t, a.c, b.m FROM (SELECT t, count(*) c FROM # GROUP BY t) a JOIN (SELECT t, max(id) m FROM # WHERE b GROUP BY t) b USING (t) ORDER BY 1');
+SELECT oracle.query('WITH w AS MATERIALIZED (SELECT b, count(*) c FROM # GROUP BY b) SELECT x.b, y.c FROM w x, w y WHERE x.c >= y.c ORDER BY 1, 2');
+SELECT oracle.query('SELECT t, count(*), sum(count(*)) OVER (ORDER BY t) FROM # GROUP BY t ORDER BY t');
+SELECT oracle.query('SELECT DISTINCT count(*) > 100 FROM # GROUP BY t ORDER BY 1');
+SELECT oracle.query('SELECT generate_series(1, 2), b, count(*) FROM # GROUP BY b ORDER BY 1, 2');
+SELECT oracle.query('SELECT count(*), (SELECT max(x.id) FROM # x WHERE x.id < min(y.id) + 9) FROM # y HAVING count(*) > 1');
+SELECT oracle.query('SELECT t, EXISTS (SELECT FROM # x WHERE x.t = y.t AND x.id > max(y.id) - 100) FROM # y GROUP BY t ORDER BY t');
+SELECT oracle.query('SELECT 1 FROM # HAVING count(*) > 1000000');
+SELECT oracle.query('SELECT t FROM # GROUP BY t ORDER BY t NULLS FIRST LIMIT 2');
+SELECT oracle.query('SELECT count(*) FROM # WHERE id > (SELECT avg(id) FROM #)');
+SELECT oracle.query('SELECT sum(id * (SELECT 2)) FROM #');
+BEGIN;
+DECLARE cur SCROLL CURSOR FOR SELECT b, count(*) FROM l GROUP BY b ORDER BY b;
+FETCH 2 FROM cur;
+INSERT INTO l (id, b) SELECT i, true FROM generate_series(1, 5000) i;
+FETCH 1 FROM cur;
+FETCH BACKWARD ALL FROM cur;
+SELECT count(*), count(b) FROM l;
+SAVEPOINT s;
+INSERT INTO l (id, t) VALUES (-1, 'own');
+SELECT count(*), min(id), count(*) FILTER (WHERE t = 'own') FROM l;
+ROLLBACK TO s;
+SELECT count(*), min(id), count(*) FILTER (WHERE t = 'own') FROM l;
+ROLLBACK;
+SELECT count(*), min(id) FROM l;
+-- a cursor sees what was there, and is closed in the middle
+BEGIN;
+DECLARE cur CURSOR FOR SELECT id, count(*) FROM l GROUP BY id;
+FETCH 1 FROM cur \g /dev/null
+CLOSE cur;
+SAVEPOINT s;
+SELECT sum(1 / (id - 5000)) FROM l;
+ROLLBACK TO s;
+SELECT count(*) FROM l WHERE id = 5000;
+COMMIT;
+-- gaps, and rows of transactions that rolled back
+CREATE TABLE hg (id int, t text) USING heap;
+CREATE TABLE lg (id int, t text) USING ledger;
+DO $$ BEGIN
+	FOR i IN 1..300 LOOP
+		BEGIN
+			INSERT INTO hg SELECT i, 'x' || i % 3; INSERT INTO lg SELECT i, 'x' || i % 3;
+			IF i % 3 = 0 THEN RAISE EXCEPTION 'no'; END IF;
+		EXCEPTION WHEN raise_exception THEN NULL;
+		END;
+	END LOOP;
+END $$;
+SELECT ledger.seal('lg') IS NOT NULL AS sealed;
+SELECT oracle.query('SELECT count(*), min(id), max(id), count(t), max(t) FROM #', 'hg', 'lg');
+SELECT oracle.query('SELECT t, count(*), min(id), max(id) FROM # GROUP BY t ORDER BY t', 'hg', 'lg');
+
+-- aggregates of users
+CREATE FUNCTION strict_max(int, int) RETURNS int LANGUAGE plpgsql IMMUTABLE STRICT AS $f$ BEGIN RETURN CASE WHEN $2 = 13 THEN NULL ELSE greatest($1, $2) END; END $f$;
+CREATE AGGREGATE smax(int) (SFUNC = strict_max, STYPE = int);
+CREATE FUNCTION text_list(text, anyelement) RETURNS text LANGUAGE sql IMMUTABLE AS $f$ SELECT right(coalesce($1, '-') || ',' || coalesce($2::text, 'null'), 300) $f$;
+CREATE FUNCTION text_done(text) RETURNS text LANGUAGE sql IMMUTABLE AS $f$ SELECT '[' || $1 || ']' $f$;
+CREATE AGGREGATE tlist(anyelement) (SFUNC = text_list, STYPE = text, FINALFUNC = text_done, INITCOND = 'start');
+CREATE AGGREGATE two(int8) (SFUNC = int8inc_any, STYPE = int8, INITCOND = '2');
+CREATE FUNCTION alist_add(anyarray, anyelement) RETURNS anyarray LANGUAGE sql IMMUTABLE AS $f$ SELECT $1 || $2 $f$;
+CREATE AGGREGATE alist(anyelement) (SFUNC = alist_add, STYPE = anyarray, INITCOND = '{}');
+CREATE VIEW of_users AS SELECT b, smax(id % 20), tlist(t), tlist(i2) AS tlist2, two(i8), md5(alist(i2)::text) FROM l GROUP BY b;
+SELECT result('TABLE of_users') AS with_node \gset
+SET ledger.enable_scan = off;
+SELECT result('TABLE of_users') = :'with_node' AS same;
+RESET ledger.enable_scan;
+SELECT plan('SELECT b, smax(id % 20), tlist(t), two(i8), alist(i2) FROM l GROUP BY b') LIKE '%LedgerAggregate%' AS in_node;
+CREATE ROLE regress_agg;
+GRANT USAGE ON SCHEMA agg TO regress_agg;
+GRANT SELECT ON h, l TO regress_agg;
+REVOKE EXECUTE ON FUNCTION smax(int) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION pick(float8, text[]) FROM PUBLIC;
+CREATE VIEW barrier WITH (security_barrier) AS SELECT * FROM l WHERE b;
+CREATE VIEW hbarrier WITH (security_barrier) AS SELECT * FROM h WHERE b;
+GRANT SELECT ON barrier, hbarrier TO regress_agg;
+SET ROLE regress_agg;
+SELECT smax(id) FROM l;
+SELECT count(pick(f8, t)) FROM l;
+SELECT count(*) FROM l WHERE t = pick(0.5, 'a');
+SELECT t, count(*) FROM l GROUP BY pick(f8, t), t;
+RESET ROLE;
+SELECT oracle.query('SELECT t, count(*) FROM # WHERE id > 100 GROUP BY t ORDER BY t', 'hbarrier', 'barrier');
+ALTER TABLE l ENABLE ROW LEVEL SECURITY;
+CREATE POLICY those ON l USING (t = 'a' OR current_user <> 'regress_agg');
+SET ROLE regress_agg;
+SELECT t FROM l WHERE id < 1000 GROUP BY t ORDER BY t;
+SELECT count(*) = (SELECT count(*) FROM h WHERE t = 'a') AS policy FROM l;
+RESET ROLE;
+ALTER TABLE l DISABLE ROW LEVEL SECURITY;
+DROP OWNED BY regress_agg;
+DROP ROLE regress_agg;
+
+-- more groups than memory has room for: several passes
+ALTER TABLE l ALTER id SET (n_distinct = 5);
+ANALYZE l;
+SET work_mem = '64kB';
+SET hash_mem_multiplier = 1;
+CREATE FUNCTION passes(q text) RETURNS bool LANGUAGE plpgsql AS $f$
+DECLARE line text; BEGIN
+	FOR line IN EXECUTE 'EXPLAIN (ANALYZE, COSTS OFF) ' || q LOOP
+		IF line ~ 'Passes: [0-9]{1,3}$' THEN RETURN true; END IF;
+	END LOOP;
+	RETURN false;
+END $f$;
+SELECT passes('SELECT id, count(*), sum(i8), max(t) FROM l GROUP BY id');
+SELECT result('SELECT id, count(*), sum(i8), max(t), string_agg(t, '''') FROM l GROUP BY id') = result('SELECT id, count(*), sum(i8), max(t), string_agg(t, '''') FROM h GROUP BY id');
+SELECT result('SELECT id % 3000, t, count(*), sum(i8), max(t) FROM l GROUP BY 1, 2') = result('SELECT id % 3000, t, count(*), sum(i8), max(t) FROM h GROUP BY 1, 2');
+-- known beforehand: in parts, which core makes one of
+ALTER TABLE l ALTER id RESET (n_distinct);
+ANALYZE l;
+SET enable_hashagg = on;
+SET enable_sort = on;
+SELECT result('SELECT id, count(*), sum(i8), max(t) FROM l GROUP BY id') = result('SELECT id, count(*), sum(i8), max(t) FROM h GROUP BY id');
+RESET work_mem;
+RESET hash_mem_multiplier;
+SET enable_sort = off;
+
+-- parallel
+SET max_parallel_workers_per_gather = 2;
+SET parallel_setup_cost = 0;
+SET parallel_tuple_cost = 0;
+SET min_parallel_table_scan_size = 0;
+SET parallel_leader_participation = off;
+ALTER TABLE h SET (parallel_workers = 0);
+EXPLAIN (COSTS OFF) SELECT t, count(*), sum(i4 + (SELECT 1)) FROM l WHERE id < 5000 GROUP BY t HAVING count(*) > 10;
+EXPLAIN (COSTS OFF) SELECT count(*), avg(i8) FROM l;
+-- nothing that depends on the order of the rows
+SELECT in_node > queries * 0.8 AS mostly, different FROM check_all('parallel', 'count%', false);
+SELECT in_node > queries * 0.8 AS mostly, different FROM check_all('parallel', 'sum(i2)%', false);
+SELECT in_node > queries * 0.8 AS mostly, different FROM check_all('parallel', 'min(i2)%', false);
+SELECT oracle.query('SELECT x, (SELECT sum(i4) FROM # WHERE id < x) FROM generate_series(1, 5000, 2500) x');
+SET work_mem = '64kB';
+SET hash_mem_multiplier = 1;
+SELECT result('SELECT id, count(*), sum(i8), max(t) FROM l GROUP BY id') = result('SELECT id, count(*), sum(i8), max(t) FROM h GROUP BY id');
+RESET work_mem;
+RESET hash_mem_multiplier;
+RESET parallel_leader_participation;
+
+-- partitions: ledgers with other columns' places, of two levels, and a heap
+CREATE TABLE p (id int, k int, t text, f float8, i8 int8, d date) PARTITION BY RANGE (id);
+CREATE TABLE p1 (x int, t text, f float8, id int, k int, i8 int8, d date) USING ledger;
+ALTER TABLE p1 DROP COLUMN x;
+ALTER TABLE p ATTACH PARTITION p1 FOR VALUES FROM (0) TO (1000);
+CREATE TABLE p2 PARTITION OF p FOR VALUES FROM (1000) TO (3000) PARTITION BY LIST (k);
+CREATE TABLE p2a PARTITION OF p2 FOR VALUES IN (0, 1, 2) USING ledger;
+CREATE TABLE p2b PARTITION OF p2 DEFAULT USING ledger;
+CREATE TABLE p3 PARTITION OF p FOR VALUES FROM (3000) TO (4000) USING heap;
+CREATE TABLE p4 PARTITION OF p FOR VALUES FROM (4000) TO (5000) USING ledger;
+CREATE TABLE p5 PARTITION OF p FOR VALUES FROM (5000) TO (6000) USING ledger;
+CREATE TABLE hp (LIKE p) USING heap;
+INSERT INTO hp SELECT i, i % 5, pick(random(), 'a', 'b', ''), random(), (random() * 1e18)::int8, date '2024-01-01' + i / 50 FROM generate_series(0, 4999) i;
+INSERT INTO p SELECT * FROM hp;
+ANALYZE p, hp;
+SET max_parallel_workers_per_gather = 0;
+EXPLAIN (COSTS OFF) SELECT t, count(*), avg(i8) FROM p WHERE id < 3500 AND k > 1 GROUP BY t HAVING count(*) > 1 ORDER BY t;
+CREATE FUNCTION check_partitions() RETURNS TABLE (queries bigint, different bigint) LANGUAGE plpgsql AS $f$
+DECLARE q text; BEGIN
+	queries := 0; different := 0;
+	FOR q IN SELECT format('SELECT %s count(*), sum(i8), avg(k), min(d), max(t), count(t) FILTER (WHERE k < 2), stddev(i8), max(upper(t)) FROM # WHERE %s %s',
+			k || CASE WHEN k <> '' THEN ',' ELSE '' END, w, CASE WHEN k <> '' THEN 'GROUP BY ' || k ELSE '' END)
+		FROM unnest('{"",t,"k, t",id % 10,"date_trunc(''week'', d)",id}'::text[]) k,
+			unnest('{true,id < 900,id > 5000,k = 3,id BETWEEN 2900 AND 4100,t IS NULL,upper(t) = ''A'',false}'::text[]) w LOOP
+		queries := queries + 1;
+		IF result(replace(q, '#', 'p')) IS DISTINCT FROM result(replace(q, '#', 'hp')) THEN
+			different := different + 1;
+			RAISE WARNING '%: % %', q, result(replace(q, '#', 'hp')), result(replace(q, '#', 'p'));
+		END IF;
+	END LOOP;
+	RETURN NEXT;
+END $f$;
+SELECT * FROM check_partitions();
+-- pruned at run time
+PREPARE pp(int) AS SELECT count(*), max(id) FROM p WHERE id < $1;
+SET plan_cache_mode = force_generic_plan;
+EXPLAIN (COSTS OFF) EXECUTE pp(500);
+EXECUTE pp(500);
+EXECUTE pp(-1);
+RESET plan_cache_mode;
+SET max_parallel_workers_per_gather = 2;
+ALTER TABLE hp SET (parallel_workers = 0);
+SELECT plan('SELECT t, count(*) FROM p GROUP BY t') ~ 'Gather.*Parallel Append.*LedgerAggregate' AS parallel;
+SELECT * FROM check_partitions();
+SET enable_partitionwise_aggregate = on;
+SELECT * FROM check_partitions();
+RESET enable_partitionwise_aggregate;
+
+-- serializable: who counts is in the way of who inserts
+BEGIN ISOLATION LEVEL SERIALIZABLE;
+SELECT count(*) > 0 AS rows FROM l;
+SELECT locktype, mode FROM pg_locks WHERE relation = 'l'::regclass AND mode = 'SIReadLock';
+COMMIT;
+DROP SCHEMA agg CASCADE;

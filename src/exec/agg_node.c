@@ -1,0 +1,490 @@
+/*-------------------------------------------------------------------------
+ *
+ * agg_node.c
+ *	  LedgerAggregate in the executor.
+ *
+ * The node reads all its rows before it gives the first group, unless it is a
+ * partial one that has come to the end of its memory: that gives what it has,
+ * forgets it and goes on.  A complete one that comes to the end of its memory
+ * begins anew, with the groups in a part of the hash values only, and reads the
+ * rows again for each of the other parts.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/parallel.h"
+#include "exec/aggregate.h"
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "pgstat.h"
+#include "utils/memutils.h"
+
+/* Of the hash values that were too many, one part in so many is tried next. */
+#define PASS_FACTOR		4
+
+#define ALL_HASHES		((uint64) PG_UINT32_MAX + 1)
+
+static void begin_aggregate(CustomScanState *css, EState *estate, int eflags);
+static TupleTableSlot *exec_aggregate(CustomScanState *css);
+static void end_aggregate(CustomScanState *css);
+static void rescan(CustomScanState *css);
+static Size estimate_dsm(CustomScanState *css, ParallelContext *pcxt);
+static void initialize_dsm(CustomScanState *css, ParallelContext *pcxt, void *coordinate);
+static void reinitialize_dsm(CustomScanState *css, ParallelContext *pcxt, void *coordinate);
+static void initialize_worker(CustomScanState *css, shm_toc *toc, void *coordinate);
+static void shutdown_aggregate(CustomScanState *css);
+
+static const CustomExecMethods exec_methods = {
+	.CustomName = "LedgerAggregate",
+	.BeginCustomScan = begin_aggregate,
+	.ExecCustomScan = exec_aggregate,
+	.EndCustomScan = end_aggregate,
+	.ReScanCustomScan = rescan,
+	.EstimateDSMCustomScan = estimate_dsm,
+	.InitializeDSMCustomScan = initialize_dsm,
+	.ReInitializeDSMCustomScan = reinitialize_dsm,
+	.InitializeWorkerCustomScan = initialize_worker,
+	.ShutdownCustomScan = shutdown_aggregate,
+	.ExplainCustomScan = ledger_aggregate_explain
+};
+
+Node *
+ledger_aggregate_create_state(CustomScan *cscan)
+{
+	LedgerAggregateState *state =
+		(LedgerAggregateState *) newNode(sizeof(LedgerAggregateState), T_CustomScanState);
+
+	state->css.methods = &exec_methods;
+	return (Node *) state;
+}
+
+/* ---- Begin ---- */
+
+static int
+add_filter(LedgerAggregateState *state, Expr *expr)
+{
+	LedgerAggregateFilter *filter;
+
+	if (expr == NULL)
+		return -1;
+	for (int i = 0; i < state->nfilters; i++)
+		if (equal(state->filters[i].expr, expr))
+			return i;
+	filter = &state->filters[state->nfilters];
+	memset(filter, 0, sizeof(*filter));
+	filter->expr = expr;
+	/* this checks the right to execute the functions, too */
+	filter->qual = ExecInitExpr(expr, NULL);
+	filter->filter = ledger_filter_of_clause((Node *) expr,
+											 ((Scan *) state->css.ss.ps.plan)->scanrelid);
+	if (filter->filter != NULL)
+		ledger_filter_begin(filter->filter, &state->css.ss.ps);
+	return state->nfilters++;
+}
+
+static void
+add_call(LedgerAggregateState *state, Aggref *aggref)
+{
+	LedgerAggregateCall *call = &state->calls[state->ncalls++];
+	ListCell   *lc;
+
+	call->filter = add_filter(state, aggref->aggfilter);
+	call->args = palloc(list_length(aggref->args) * sizeof(int) + 1);
+	foreach(lc, aggref->args)
+	{
+		TargetEntry *tle = lfirst_node(TargetEntry, lc);
+
+		call->args[call->nargs++] = ledger_aggregate_add_input(state, tle->expr, call->filter);
+	}
+	if (call->nargs > 0)
+		call->argtype = exprType((Node *) linitial_node(TargetEntry, aggref->args)->expr);
+	ledger_call_init(state, call, aggref, state->split);
+	call->answer = ledger_answer_of(aggref->aggfnoid, call->trans.transfn_oid);
+	call->offset = state->group_size;
+	state->group_size += MAXALIGN(call->kernel->size);
+}
+
+/* What functions are told of where they are called: see agg_call.c. */
+static void
+make_aggstate(LedgerAggregateState *state, EState *estate)
+{
+	AggState   *aggstate = makeNode(AggState);
+
+	state->aggcontext = CreateExprContext(estate);
+	state->callcontext = CreateExprContext(estate);
+	aggstate->ss.ps.state = estate;
+	aggstate->aggsplit = state->split;
+	aggstate->aggstrategy = AGG_HASHED;
+	aggstate->curaggcontext = state->aggcontext;
+	aggstate->hashcontext = state->aggcontext;
+	aggstate->tmpcontext = state->callcontext;
+	state->aggstate = aggstate;
+}
+
+static void
+begin_aggregate(CustomScanState *css, EState *estate, int eflags)
+{
+	LedgerAggregateState *state = (LedgerAggregateState *) css;
+	CustomScan *plan = (CustomScan *) css->ss.ps.plan;
+	TupleDesc	desc = RelationGetDescr(css->ss.ss_currentRelation);
+	List	   *pushed;
+	LedgerAggregation *aggregation = ledger_aggregation_of_plan(plan, &pushed);
+	int			naggs = list_length(aggregation->aggs);
+	ListCell   *lc;
+
+	state->split = aggregation->split;
+	state->row_slot = ExecInitExtraTupleSlot(estate, desc, &LedgerSlotOps);
+	state->values_slot = ExecInitExtraTupleSlot(estate, desc, &TTSOpsVirtual);
+	ledger_filtered_begin(&state->fs, css->ss.ss_currentRelation, plan->scan.scanrelid, pushed,
+						  &css->ss.ps, state->row_slot);
+	/* for the right to execute the operators' functions */
+	(void) ExecInitQual(pushed, NULL);
+	make_aggstate(state, estate);
+	state->batch_context = AllocSetContextCreate(CurrentMemoryContext, "ledger values",
+												 ALLOCSET_DEFAULT_SIZES);
+	state->segment_context = AllocSetContextCreate(CurrentMemoryContext, "ledger segment",
+												   ALLOCSET_DEFAULT_SIZES);
+
+	ledger_groups_init(state, aggregation->keys, aggregation->operators);
+	state->group_size = state->states_offset;
+	state->filters = palloc0(naggs * sizeof(LedgerAggregateFilter) + 1);
+	state->calls = palloc0(naggs * sizeof(LedgerAggregateCall) + 1);
+	foreach(lc, aggregation->aggs)
+		add_call(state, lfirst_node(Aggref, lc));
+	ledger_aggregate_begin_inputs(state);
+	if (ledger_aggregate_can_answer(state))
+	{
+		state->fs.answer = ledger_aggregate_answer;
+		state->fs.answer_arg = state;
+	}
+	state->pass.high = ALL_HASHES;
+	state->pass.number = 1;
+}
+
+/* ---- Segments ---- */
+
+static void
+leave_segment(LedgerAggregateState *state)
+{
+	if (state->segment != NULL)
+		ledger_reader_release(state->segment);
+	state->segment = NULL;
+	for (int i = 0; i < state->nfilters; i++)
+		if (state->filters[i].filter != NULL)
+			ledger_filter_forget_codes(state->filters[i].filter);
+	ledger_groups_new_segment(state);
+	MemoryContextReset(state->segment_context);
+}
+
+/* FILTERs are judged for a segment as the scan's filters are. */
+static void
+enter_segment(LedgerAggregateState *state, LedgerSegmentReader *reader)
+{
+	bool		wanted[LEDGER_VECTORS_MAX];
+	MemoryContext oldcontext;
+
+	leave_segment(state);
+	state->segment = ledger_reader_share(reader);
+	oldcontext = MemoryContextSwitchTo(state->batch_context);
+	for (int v = 0; v < LEDGER_VECTORS_MAX; v++)
+		wanted[v] = true;
+	for (int i = 0; i < state->nfilters; i++)
+	{
+		LedgerFilter *filter = state->filters[i].filter;
+
+		if (filter == NULL)
+			continue;
+		memset(filter->truth, LEDGER_TRUTH_SOME, sizeof(filter->truth));
+		ledger_filter_judge(filter, reader, state->fs.rel);
+		ledger_filter_prepare_codes(filter, reader, state->fs.rel, wanted,
+									state->segment_context);
+	}
+	MemoryContextSwitchTo(oldcontext);
+}
+
+/* ---- Batches ---- */
+
+/* Evaluate a FILTER as it stands, for the rows of which it could not tell. */
+static void
+settle_doubt(LedgerAggregateState *state, LedgerAggregateFilter *filter,
+			 const LedgerDoubt *doubt)
+{
+	int			kept = 0;
+
+	for (int i = 0; i < filter->nrows; i++)
+	{
+		uint16		row = filter->rows[i];
+
+		filter->rows[kept] = row;
+		kept += !doubt->rows[row] || ledger_aggregate_match(state, filter->qual, &row, 1) == 1;
+	}
+	filter->nrows = kept;
+}
+
+/* Those of the rows that pass a FILTER; evaluated once a batch. */
+static LedgerAggregateFilter *
+match_filter(LedgerAggregateState *state, int number, const uint16 *rows, int n)
+{
+	LedgerAggregateFilter *filter = &state->filters[number];
+	LedgerScan *scan = state->fs.scan;
+
+	if (filter->loaded)
+		return filter;
+	memcpy(filter->rows, rows, n * sizeof(uint16));
+	if (filter->filter != NULL && scan->batch->page == NULL && n > 0)
+	{
+		LedgerDoubt doubt;
+		LedgerFilterRows source = {RelationGetDescr(state->fs.rel), scan->batch, NULL, &doubt};
+		MemoryContext oldcontext = MemoryContextSwitchTo(state->batch_context);
+
+		doubt.any = false;
+		filter->nrows = ledger_filter_match(filter->filter, &source, filter->rows, n);
+		MemoryContextSwitchTo(oldcontext);
+		if (doubt.any)
+			settle_doubt(state, filter, &doubt);
+	}
+	else
+		filter->nrows = ledger_aggregate_match(state, filter->qual, filter->rows, n);
+	filter->loaded = true;
+	return filter;
+}
+
+static void
+advance_call(LedgerAggregateState *state, LedgerAggregateCall *call, const uint16 *rows, int n)
+{
+	if (call->filter >= 0)
+	{
+		LedgerAggregateFilter *filter = match_filter(state, call->filter, rows, n);
+
+		rows = filter->rows;
+		n = filter->nrows;
+	}
+	if (n == 0)
+		return;
+	for (int k = 0; k < call->nargs; k++)
+		(void) ledger_aggregate_load(state, call->args[k], rows, n);
+	call->kernel->advance(state, call, state->of_row, rows, n);
+}
+
+static void
+take_batch(LedgerAggregateState *state)
+{
+	LedgerScan *scan = state->fs.scan;
+	int			n = scan->nvisible;
+
+	LedgerCountRows(state->fs.rel, n);
+	ledger_aggregate_new_batch(state);
+	if (scan->batch->page == NULL && state->segment != scan->batch->reader)
+		enter_segment(state, scan->batch->reader);
+	n = ledger_groups_find(state, scan->visible, n);
+	for (int i = 0; i < state->ncalls && n > 0; i++)
+		advance_call(state, &state->calls[i], scan->visible, n);
+}
+
+/* ---- All rows ---- */
+
+static void
+set_constants(LedgerAggregateState *state)
+{
+	for (int i = 0; i < state->nfilters; i++)
+		if (state->filters[i].filter != NULL)
+			ledger_filter_set_constants(state->filters[i].filter, state->callcontext,
+										state->fs.constants_context);
+}
+
+static bool
+is_ready(LedgerAggregateState *state)
+{
+	bool		had_constants = state->fs.constants_set;
+	bool		ready = ledger_filtered_is_ready(&state->fs);
+
+	if (!had_constants)
+	{
+		leave_segment(state);
+		set_constants(state);
+	}
+	return ready;
+}
+
+/* The groups are too many: begin anew with a part of them. */
+static void
+narrow_pass(LedgerAggregateState *state)
+{
+	uint64		width = (state->pass.high - state->pass.low) / PASS_FACTOR;
+
+	state->pass.high = state->pass.low + Max(width, 1);
+	leave_segment(state);
+	ledger_groups_reset(state);
+	ledger_filtered_rescan(&state->fs);
+	(void) is_ready(state);
+}
+
+/* Take rows until there are no more, or a partial node has no more room. */
+static void
+collect(LedgerAggregateState *state)
+{
+	Size		limit = get_hash_memory_limit();
+
+	ledger_groups_reset(state);
+	if (!is_ready(state))
+	{
+		state->done = true;
+		return;
+	}
+	while (ledger_filtered_next_batch(&state->fs))
+	{
+		take_batch(state);
+		if (state->nkeys == 0 || ledger_groups_memory(state) <= limit)
+			continue;
+		if (state->split != AGGSPLIT_SIMPLE)
+		{
+			state->flushes++;
+			return;
+		}
+		if (state->pass.high - state->pass.low > 1 && ledger_groups_count(state) > 1)
+			narrow_pass(state);
+	}
+	state->done = state->pass.high > PG_UINT32_MAX;
+}
+
+/* After a pass: the next part of the hash values, as wide. */
+static void
+next_pass(LedgerAggregateState *state)
+{
+	uint64		width = state->pass.high - state->pass.low;
+
+	if (state->split != AGGSPLIT_SIMPLE)
+		return;
+	state->pass.low = state->pass.high;
+	state->pass.high = Min(state->pass.low + width, ALL_HASHES);
+	state->pass.number++;
+	leave_segment(state);
+	ledger_filtered_rescan(&state->fs);
+}
+
+/* ---- Groups ---- */
+
+/* Put a group into the scan's slot; what it is made of goes with the row. */
+static void
+show_group(LedgerAggregateState *state, LedgerGroup *group)
+{
+	TupleTableSlot *slot = state->css.ss.ss_ScanTupleSlot;
+	ExprContext *econtext = state->css.ss.ps.ps_ExprContext;
+	MemoryContext oldcontext = MemoryContextSwitchTo(econtext->ecxt_per_tuple_memory);
+
+	ExecClearTuple(slot);
+	memset(slot->tts_isnull, true, slot->tts_tupleDescriptor->natts * sizeof(bool));
+	for (int k = 0; k < state->nkeys; k++)
+		slot->tts_values[k] = ledger_group_key(state, group, k, &slot->tts_isnull[k]);
+	for (int i = 0; i < state->ncalls; i++)
+	{
+		int			attribute = state->nkeys + i;
+
+		slot->tts_values[attribute] = ledger_call_result(state, &state->calls[i],
+														 (char *) group + state->calls[i].offset,
+														 &slot->tts_isnull[attribute]);
+	}
+	ExecStoreVirtualTuple(slot);
+	MemoryContextSwitchTo(oldcontext);
+}
+
+static TupleTableSlot *
+exec_aggregate(CustomScanState *css)
+{
+	LedgerAggregateState *state = (LedgerAggregateState *) css;
+	ExprContext *econtext = css->ss.ps.ps_ExprContext;
+	LedgerGroup *group;
+
+	for (;;)
+	{
+		ResetExprContext(econtext);
+		if (!state->emitting)
+		{
+			if (state->done)
+				return NULL;
+			collect(state);
+			state->emitting = true;
+		}
+		while ((group = ledger_groups_next(state)) != NULL)
+		{
+			CHECK_FOR_INTERRUPTS();
+			ResetExprContext(econtext);
+			show_group(state, group);
+			econtext->ecxt_scantuple = css->ss.ss_ScanTupleSlot;
+			if (css->ss.ps.qual == NULL || ExecQual(css->ss.ps.qual, econtext))
+				return css->ss.ps.ps_ProjInfo != NULL ? ExecProject(css->ss.ps.ps_ProjInfo) :
+					css->ss.ss_ScanTupleSlot;
+			InstrCountFiltered1(css, 1);
+		}
+		state->emitting = false;
+		if (!state->done)
+			next_pass(state);
+	}
+}
+
+/* ---- End, rescan ---- */
+
+static void
+end_aggregate(CustomScanState *css)
+{
+	LedgerAggregateState *state = (LedgerAggregateState *) css;
+
+	ExecClearTuple(css->ss.ss_ScanTupleSlot);
+	leave_segment(state);
+	ledger_filtered_end(&state->fs);
+}
+
+static void
+rescan(CustomScanState *css)
+{
+	LedgerAggregateState *state = (LedgerAggregateState *) css;
+
+	ExecClearTuple(css->ss.ss_ScanTupleSlot);
+	leave_segment(state);
+	ledger_filtered_rescan(&state->fs);
+	state->pass.low = 0;
+	state->pass.high = ALL_HASHES;
+	state->pass.number = 1;
+	state->emitting = false;
+	state->done = false;
+	ExecScanReScan(&css->ss);
+}
+
+/* ---- Parallel ---- */
+
+static Size
+estimate_dsm(CustomScanState *css, ParallelContext *pcxt)
+{
+	return ledger_filtered_estimate_dsm(&((LedgerAggregateState *) css)->fs, pcxt);
+}
+
+static void
+initialize_dsm(CustomScanState *css, ParallelContext *pcxt, void *coordinate)
+{
+	ledger_filtered_initialize_dsm(&((LedgerAggregateState *) css)->fs, pcxt, coordinate);
+}
+
+static void
+reinitialize_dsm(CustomScanState *css, ParallelContext *pcxt, void *coordinate)
+{
+	ledger_filtered_reinitialize_dsm(&((LedgerAggregateState *) css)->fs, coordinate);
+}
+
+static void
+initialize_worker(CustomScanState *css, shm_toc *toc, void *coordinate)
+{
+	ledger_filtered_attach(&((LedgerAggregateState *) css)->fs, coordinate);
+}
+
+static void
+shutdown_aggregate(CustomScanState *css)
+{
+	LedgerAggregateState *state = (LedgerAggregateState *) css;
+
+	if (state->fs.shared != NULL && !IsParallelWorker())
+		leave_segment(state);
+	ledger_filtered_shutdown(&state->fs);
+}
