@@ -173,7 +173,7 @@ add_filters(PlannerInfo *root, RelOptInfo *rel, const LedgerSize *size, List *pu
 	foreach(lc, pushed)
 	{
 		RestrictInfo *rinfo = lfirst_node(RestrictInfo, lc);
-		LedgerFilter *filter = ledger_filter_of_clause((Node *) rinfo->clause, rel->relid);
+		LedgerFilter *filter = ledger_filter_of_rinfo(rel, rinfo);
 		Selectivity selectivity = clause_selectivity(root, (Node *) rinfo, rel->relid,
 													 JOIN_INNER, NULL);
 
@@ -216,7 +216,7 @@ add_columns(PlannerInfo *root, RelOptInfo *rel, const LedgerSize *size, List *ex
 	pull_varattnos((Node *) exprs, rel->relid, &columns);
 	pull_varattnos((Node *) extract_actual_clauses(others, false), rel->relid, &columns);
 	foreach(lc, pushed)
-		find_filter_columns(ledger_filter_of_clause(lfirst(lc), rel->relid), &filters, &parts);
+		find_filter_columns(ledger_filter_of_rinfo(rel, lfirst(lc)), &filters, &parts);
 	for (AttrNumber attnum = 1; attnum <= rel->max_attr; attnum++)
 	{
 		bool		output = bms_is_member(attnum - FirstLowInvalidHeapAttributeNumber, columns) ||

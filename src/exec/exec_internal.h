@@ -315,7 +315,6 @@ extern int	ledger_words_match_templates(const LedgerFilter *filter, const Ledger
 /* What the planner is to know of a ledger. */
 typedef struct LedgerSize
 {
-	Relation	rel;
 	Oid			relid;
 	double		segments;
 	double		tail_part;		/* of the rows, those in row format */
@@ -330,6 +329,7 @@ extern double ledger_column_correlation(Oid relid, AttrNumber attnum, double oth
 
 /* ---- plan.c ---- */
 
+extern LedgerFilter *ledger_filter_of_rinfo(RelOptInfo *rel, RestrictInfo *rinfo);
 /*
  * custom_private of a plan: the column that it is ordered by, and how, or NIL;
  * and of each clause of the qual, whether it is also pushed.
@@ -504,7 +504,7 @@ typedef struct LedgerOrderKey
 
 extern LedgerPlace ledger_place_of(const LedgerOrderKey *key, Datum value, bool isnull);
 extern bool ledger_order_type(Oid typid);
-extern double ledger_order_overlap(Relation rel, const LedgerOrderKey *key);
+extern double ledger_order_overlap(Oid relid, const LedgerOrderKey *key);
 
 extern void ledger_order_begin(LedgerScanState *state);
 extern bool ledger_order_advance(LedgerScanState *state);

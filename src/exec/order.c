@@ -24,6 +24,7 @@
 #include <math.h>
 
 #include "access/htup_details.h"
+#include "access/table.h"
 #include "catalog/pg_type_d.h"
 #include "exec/exec_internal.h"
 #include "lib/pairingheap.h"
@@ -293,8 +294,9 @@ first_place(const LedgerOrder *order, const Bounds *bounds)
  * them can be done with: 1 if nobody knows.
  */
 double
-ledger_order_overlap(Relation rel, const LedgerOrderKey *key)
+ledger_order_overlap(Oid relid, const LedgerOrderKey *key)
 {
+	Relation	rel = table_open(relid, NoLock);
 	LedgerSlotNumber nslots = ledger_slot_count(rel);
 	LedgerOrder order = {*key, true};
 	Bounds		vectors[SAMPLE_SEGMENTS * LEDGER_VECTORS_MAX];
@@ -318,6 +320,7 @@ ledger_order_overlap(Relation rel, const LedgerOrderKey *key)
 		n += (ledger_reader_root(reader)->nrows + LEDGER_VECTOR_ROWS - 1) / LEDGER_VECTOR_ROWS;
 		ledger_reader_release(reader);
 	}
+	table_close(rel, NoLock);
 	for (int i = 0; i < n; i++)
 	{
 		if (!vectors[i].known || !vectors[i].values)

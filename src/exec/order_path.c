@@ -132,7 +132,7 @@ static double
 buffered_part(RelOptInfo *rel, const LedgerSize *size, const LedgerOrderKey *key)
 {
 	double		correlation = ledger_column_correlation(size->relid, key->attnum, -1);
-	double		part = correlation >= 0 ? 1 - correlation : ledger_order_overlap(size->rel, key);
+	double		part = correlation >= 0 ? 1 - correlation : ledger_order_overlap(size->relid, key);
 
 	if (rel->tuples > 0)
 		part = Max(part, Min(LEDGER_VECTOR_ROWS / rel->tuples, 1));
