@@ -174,5 +174,20 @@ SELECT check_queries('in a worker');
 COMMIT;
 SELECT check_queries('in a worker');
 SELECT set_config(name, 'off', false) FROM pg_settings WHERE name IN ('force_parallel_mode', 'debug_parallel_query');
+
+-- A segment's slots are handed out together, in two pieces where there are but
+-- two segments; one by one, most workers would read both.
+CREATE TABLE big (id int, t text) USING ledger WITH (parallel_workers = 4);
+INSERT INTO big SELECT i, 'row ' || i % 100 FROM generate_series(1, 131072) i;
+SET max_parallel_workers_per_gather = 4;
+SET parallel_leader_participation = off;
+CREATE FUNCTION segments_read(q text) RETURNS int LANGUAGE plpgsql AS $f$
+DECLARE line text; BEGIN
+	FOR line IN EXECUTE 'EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) ' || q LOOP
+		IF line ~ 'Segments: ' THEN RETURN substring(line FROM 'read=(\d+)'); END IF;
+	END LOOP; RETURN 0; END $f$;
+SELECT workers('SELECT sum(id) FROM big WHERE id > 0') > 0 AS workers, segments_read('SELECT sum(id), max(md5(t || id)) FROM big WHERE id > 0') BETWEEN 2 AND 4 AS pieces;
+SELECT count(*), sum(id) FROM big WHERE id > 0;
+RESET parallel_leader_participation;
 DROP SCHEMA par CASCADE;
 DROP EXTENSION amcheck;

@@ -36,7 +36,6 @@ PG_FUNCTION_INFO_V1(ledger_seal);
 PG_FUNCTION_INFO_V1(ledger_stats);
 PG_FUNCTION_INFO_V1(ledger_segments);
 PG_FUNCTION_INFO_V1(ledger_chunks);
-PG_FUNCTION_INFO_V1(ledger_text_has_token);
 
 /* ---- which relations ---- */
 
@@ -636,14 +635,4 @@ ledger_chunks(PG_FUNCTION_ARGS)
 {
 	show_ledgers(fcinfo, show_all_chunks);
 	return (Datum) 0;
-}
-
-Datum
-ledger_text_has_token(PG_FUNCTION_ARGS)
-{
-	text	   *haystack = PG_GETARG_TEXT_PP(0);
-	text	   *token = PG_GETARG_TEXT_PP(1);
-
-	PG_RETURN_BOOL(ledger_has_token(VARDATA_ANY(haystack), VARSIZE_ANY_EXHDR(haystack),
-									VARDATA_ANY(token), VARSIZE_ANY_EXHDR(token)));
 }

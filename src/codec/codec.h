@@ -217,7 +217,9 @@ extern void ledger_chunk_codes(LedgerChunk *chunk, int first, int count, uint32 
  * Templates: log lines are made of a text that many share, and what varies.
  * Can a row of this template contain the word (as LIKE '%word%' asks, by
  * bytes)?  NO and YES hold for all rows of the template; at MAYBE these rows
- * must be decoded.  ledger_chunk_templates is 0 for chunks that are no log
+ * must be decoded.  With "fold", the word is of ASCII, its letters may be in
+ * either case, and there is no YES: other letters of a row may become ASCII in
+ * lower case.  ledger_chunk_templates is 0 for chunks that are no log
  * lines.  ledger_chunk_template_codes gives the rows' templates, with
  * LEDGER_CODE_NULL for NULL; the rows lie in one vector.
  */
@@ -230,7 +232,7 @@ typedef enum LedgerMatch
 
 extern int	ledger_chunk_templates(const LedgerChunk *chunk);
 extern LedgerMatch ledger_chunk_template_contains(LedgerChunk *chunk, int template,
-												  const char *word, Size len);
+												  const char *word, Size len, bool fold);
 extern void ledger_chunk_template_codes(LedgerChunk *chunk, int first, int count,
 										uint32 *templates);
 

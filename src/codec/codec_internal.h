@@ -486,6 +486,10 @@ typedef struct LedgerChunkFilter
 /*
  * An open chunk (chunk_read.c).
  */
+/* Codes that are kept: of chunks with no more vectors, and this for NULL */
+#define LEDGER_KEPT_VECTORS	64
+#define LEDGER_KEPT_NULL	PG_UINT16_MAX
+
 struct LedgerChunk
 {
 	LedgerSource source;
@@ -513,6 +517,8 @@ struct LedgerChunk
 	LedgerLz4Reader *lz4;
 	LedgerLinesReader *lines;
 	struct LedgerShredReader *shred;
+	uint16	  **kept_codes;		/* by vector, or NULL: codes.c */
+	uint64		codes_asked;	/* vectors whose codes were asked for: a bit each */
 
 	/* the vector read last */
 	int			vector;			/* -1 if none */

@@ -44,8 +44,8 @@ ledger_chunk_distinct_values(LedgerChunk *chunk, uint32 first, uint32 count, Dat
 	}
 }
 
-void
-ledger_chunk_codes(LedgerChunk *chunk, int first, int count, uint32 *codes)
+static void
+read_codes(LedgerChunk *chunk, int first, int count, uint32 *codes)
 {
 	int			rows[LEDGER_VECTOR_ROWS];
 	uint64		numbers[LEDGER_VECTOR_ROWS];
@@ -53,8 +53,6 @@ ledger_chunk_codes(LedgerChunk *chunk, int first, int count, uint32 *codes)
 	int			dense;
 	int			n;
 
-	if (count == 0)
-		return;
 	n = ledger_chunk_select(chunk, first, count, rows, &dense);
 	if (n < count)
 		for (int i = 0; i < count; i++)
@@ -72,6 +70,59 @@ ledger_chunk_codes(LedgerChunk *chunk, int first, int count, uint32 *codes)
 			ledger_corrupt(chunk, "code is not in the dictionary");
 		codes[rows[i]] = (uint32) numbers[i];
 	}
+}
+
+/*
+ * The codes of a vector's rows as they are kept, or NULL.  They are kept when
+ * they are asked for a second time: who comes back will come again, and a scan of
+ * everything does not.
+ */
+static const uint16 *
+keep_codes(LedgerChunk *chunk, int v)
+{
+	uint64		bit = UINT64CONST(1) << (v % LEDGER_KEPT_VECTORS);
+	int			first = v * LEDGER_VECTOR_ROWS;
+	int			count = Min(chunk->nrows - first, LEDGER_VECTOR_ROWS);
+	uint32		codes[LEDGER_VECTOR_ROWS];
+	uint16	   *kept;
+
+	if (chunk->encoding != LEDGER_ENC_DICTIONARY || chunk->nvectors > LEDGER_KEPT_VECTORS ||
+		ledger_dict_entries(chunk->dict) >= LEDGER_KEPT_NULL)
+		return NULL;
+	if (chunk->kept_codes != NULL && chunk->kept_codes[v] != NULL)
+		return chunk->kept_codes[v];
+	if ((chunk->codes_asked & bit) == 0)
+	{
+		chunk->codes_asked |= bit;
+		return NULL;
+	}
+	if (chunk->kept_codes == NULL)
+		chunk->kept_codes = MemoryContextAllocZero(chunk->context,
+												   chunk->nvectors * sizeof(uint16 *));
+	kept = MemoryContextAlloc(chunk->context, count * sizeof(uint16));
+	read_codes(chunk, first, count, codes);
+	for (int i = 0; i < count; i++)
+		kept[i] = codes[i] == LEDGER_CODE_NULL ? LEDGER_KEPT_NULL : (uint16) codes[i];
+	chunk->kept_codes[v] = kept;
+	return kept;
+}
+
+void
+ledger_chunk_codes(LedgerChunk *chunk, int first, int count, uint32 *codes)
+{
+	const uint16 *kept;
+
+	if (count == 0)
+		return;
+	kept = keep_codes(chunk, first / LEDGER_VECTOR_ROWS);
+	if (kept == NULL)
+	{
+		read_codes(chunk, first, count, codes);
+		return;
+	}
+	kept += first % LEDGER_VECTOR_ROWS;
+	for (int i = 0; i < count; i++)
+		codes[i] = kept[i] == LEDGER_KEPT_NULL ? LEDGER_CODE_NULL : kept[i];
 }
 
 /* ---- of a path ---- */

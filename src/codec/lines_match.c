@@ -55,6 +55,14 @@ kind_has(int kind, uint8 c)
 	}
 }
 
+static inline uint8
+other_case(uint8 c)
+{
+	if (is_between(c, 'a', 'z') || is_between(c, 'A', 'Z'))
+		return c ^ ('a' ^ 'A');
+	return c;
+}
+
 static bool
 bytes_contain(const char *text, Size len, const char *word, Size word_len)
 {
@@ -66,9 +74,16 @@ bytes_contain(const char *text, Size len, const char *word, Size word_len)
 	return false;
 }
 
+/* Can the element's next byte be this one? */
+static inline bool
+element_has(uint16 element, uint8 c)
+{
+	return element >= VARIABLE ? kind_has(element - VARIABLE, c) : element == c;
+}
+
 /* Is the word part of a text that fits the n elements? */
 static bool
-elements_fit(const uint16 *elements, int n, const char *word, Size len)
+elements_fit(const uint16 *elements, int n, const char *word, Size len, bool fold)
 {
 	/* where[i]: what has been seen of the word can end just before element i */
 	bool	   *where = palloc(n + 2);
@@ -79,6 +94,7 @@ elements_fit(const uint16 *elements, int n, const char *word, Size len)
 	for (Size w = 0; w < len && any; w++)
 	{
 		uint8		c = (uint8) word[w];
+		uint8		other = fold ? other_case(c) : c;
 		bool	   *swap = where;
 
 		any = false;
@@ -87,14 +103,12 @@ elements_fit(const uint16 *elements, int n, const char *word, Size len)
 		{
 			bool		variable = elements[i] >= VARIABLE;
 
-			if (where[i] && variable)
-			{
+			if (!where[i])
+				continue;
+			if (variable)
 				where[i + 1] = true;	/* it may end here */
-				if (kind_has(elements[i] - VARIABLE, c))
-					any = next[i] = true;
-			}
-			else if (where[i] && elements[i] == c)
-				any = next[i + 1] = true;
+			if (element_has(elements[i], c) || element_has(elements[i], other))
+				any = next[variable ? i : i + 1] = true;
 		}
 		where = next;
 		next = swap;
@@ -111,7 +125,8 @@ ledger_chunk_templates(const LedgerChunk *chunk)
 }
 
 LedgerMatch
-ledger_chunk_template_contains(LedgerChunk *chunk, int template, const char *word, Size len)
+ledger_chunk_template_contains(LedgerChunk *chunk, int template, const char *word, Size len,
+							   bool fold)
 {
 	const LedgerLineTemplate *t;
 	uint16	   *elements;
@@ -128,19 +143,25 @@ ledger_chunk_template_contains(LedgerChunk *chunk, int template, const char *wor
 	{
 		const char *before = t->text.data + part->text;
 
-		if (bytes_contain(before, part->before, word, len))
+		if (!fold && bytes_contain(before, part->before, word, len))
 		{
 			pfree(elements);
 			return LEDGER_MATCH_YES;
 		}
 		for (uint32 i = 0; i < part->before; i++)
-			elements[n++] = (uint8) before[i];
+		{
+			/* other letters can become any, and more or fewer bytes */
+			if (fold && IS_HIGHBIT_SET(before[i]))
+				elements[n++] = VARIABLE + LEDGER_LINE_TEXT;
+			else
+				elements[n++] = (uint8) before[i];
+		}
 		if (part->kind == 0)
 			break;
 		text |= part->kind == LEDGER_LINE_TEXT;
 		elements[n++] = VARIABLE + part->kind;
 	}
-	fits = text || elements_fit(elements, n, word, len);
+	fits = text || elements_fit(elements, n, word, len, fold);
 	pfree(elements);
 	return fits ? LEDGER_MATCH_MAYBE : LEDGER_MATCH_NO;
 }

@@ -220,14 +220,6 @@ take_zone(const char **p, const char *end)
 }
 
 static bool
-is_date(const char *p, Size len)
-{
-	const char *end = p + len;
-
-	return take_date(&p, end) && p == end;
-}
-
-static bool
 is_timestamp(const char *p, Size len)
 {
 	const char *end = p + len;
@@ -266,8 +258,7 @@ has_plain_form(Oid type, const char *p, Size len)
 			return len <= FLOAT_LENGTH && is_decimal(p, len);
 		case NUMERICOID:
 			return len <= PLAIN_LENGTH && is_decimal(p, len);
-		case DATEOID:
-			return is_date(p, len);
+		case DATEOID:			/* what it does not need, it leaves out */
 		case TIMESTAMPOID:
 		case TIMESTAMPTZOID:
 			return is_timestamp(p, len);

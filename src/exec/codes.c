@@ -48,6 +48,7 @@ ledger_filter_forget_codes(LedgerFilter *filter)
 	for (int i = 0; i < filter->nargs; i++)
 		ledger_filter_forget_codes(filter->args[i]);
 	filter->known = NULL;
+	filter->templates = NULL;
 	filter->by_codes = false;
 }
 
@@ -143,8 +144,11 @@ prepare_input(LedgerFilter *filter, LedgerSegmentReader *reader, Relation rel,
 	LedgerPath *path;
 	uint32		nvalues;
 
-	if (nrows == 0 || filter->constants.never || filter->constants.fails ||
-		!ledger_input_distinct(&filter->input, reader, rel, &nvalues) ||
+	if (nrows == 0 || filter->constants.never || filter->constants.fails)
+		return;
+	if (filter->constants.words != NULL)
+		ledger_words_judge_templates(filter, reader, rel, nrows, context);
+	if (!ledger_input_distinct(&filter->input, reader, rel, &nvalues) ||
 		(uint64) nvalues * ROWS_PER_VALUE > (uint64) nrows)
 		return;
 	path = ledger_input_path(&filter->input, reader, rel);
@@ -158,9 +162,9 @@ prepare_input(LedgerFilter *filter, LedgerSegmentReader *reader, Relation rel,
 			memset(filter->known, filter->negate ? PASSES : FAILS, nvalues);
 	}
 	else if (filter->cannot_fail && !any_passes(filter, reader, rel, nvalues) &&
-			 !(path != NULL && ledger_path_has_other(path)))
+			 (path == NULL || !ledger_path_has_other(path)))
 	{
-		memset(filter->truth, LEDGER_TRUTH_NONE, sizeof(filter->truth));
+		ledger_filter_set_all(filter, LEDGER_TRUTH_NONE);
 		filter->by_codes = true;
 	}
 }
@@ -204,8 +208,8 @@ look_up(LedgerFilter *filter, const LedgerBatch *batch, uint32 code)
 }
 
 /* Add rows to a list; both ascend. */
-static int
-merge(uint16 *rows, int n, const uint16 *others, int nothers)
+int
+ledger_merge_rows(uint16 *rows, int n, const uint16 *others, int nothers)
 {
 	int			total = n + nothers;
 
@@ -245,5 +249,5 @@ ledger_filter_match_codes(LedgerFilter *filter, const LedgerFilterRows *source,
 	}
 	if (nothers > 0)
 		nothers = ledger_filter_match_read(filter, source, others, nothers);
-	return merge(rows, kept, others, nothers);
+	return ledger_merge_rows(rows, kept, others, nothers);
 }

@@ -266,5 +266,8 @@ ledger_filter_set_constants(LedgerFilter *filter, ExprContext *econtext,
 		filter->constants.fails = !ledger_pattern_is_good(filter, filter->constants.values[0]);
 	if (filter->is_like && filter->by_bytes)
 		find_prefix(filter);
+	if (filter->is_token || (filter->is_search && !filter->constants.fails))
+		filter->constants.words = ledger_words_of(filter);
+	filter->constants.never |= filter->is_token && filter->constants.words == NULL;
 	MemoryContextSwitchTo(oldcontext);
 }

@@ -59,6 +59,9 @@ typedef struct LedgerInputValues
 } LedgerInputValues;
 
 extern bool ledger_input_of_expr(Node *expr, Index relid, LedgerFilterInput *input);
+
+/* ---- input_read.c: its values ---- */
+
 extern void ledger_input_begin(LedgerFilterInput *input, PlanState *parent);
 extern Datum ledger_input_of_slot(const LedgerFilterInput *input, TupleTableSlot *slot,
 								  bool or_fail, bool *isnull, bool *unknown);
@@ -153,6 +156,7 @@ typedef struct LedgerConstants
 	const char *prefix;			/* LIKE: what values begin with, or NULL */
 	int			prefix_len;
 	bool		fails;			/* the operator might raise an error for it */
+	struct LedgerWords *words;	/* what values that pass have, or NULL; see words.c */
 } LedgerConstants;
 
 typedef struct LedgerString
@@ -181,6 +185,7 @@ typedef struct LedgerFilter
 	bool		ordered_bytes;	/* and so is order */
 	bool		is_like;		/* the constant is a pattern for LIKE */
 	bool		is_search;		/* that, or one for ILIKE, ~ or ~* */
+	bool		is_token;		/* ledger.has_token(): there is no operator */
 	bool		cannot_fail;	/* so it may see values of rows nobody sees */
 	bool		doubts;			/* rows may pass in doubt: see LedgerDoubt */
 
@@ -198,6 +203,7 @@ typedef struct LedgerFilter
 	bool		by_bloom;		/* that none passes is the Bloom filter's word */
 	bool		by_codes;		/* or that of the dictionary's values */
 	uint8	   *known;			/* by code, what is known; NULL: codes are not used */
+	struct LedgerTemplates *templates;	/* what those of log lines tell, or NULL */
 } LedgerFilter;
 
 extern LedgerFilter *ledger_filter_of_clause(Node *clause, Index relid);
@@ -286,6 +292,23 @@ extern void ledger_filter_prepare_codes(LedgerFilter *filter, LedgerSegmentReade
 										MemoryContext context);
 extern int	ledger_filter_match_codes(LedgerFilter *filter, const LedgerFilterRows *source,
 									  uint16 *rows, int n);
+
+extern int	ledger_merge_rows(uint16 *rows, int n, const uint16 *others, int nothers);
+
+/* ---- words.c: LIKE and other searches ---- */
+
+typedef struct LedgerWords LedgerWords;
+typedef struct LedgerTemplates LedgerTemplates;
+
+extern bool ledger_is_has_token(Oid function);
+extern LedgerWords *ledger_words_of(const LedgerFilter *filter);
+extern int	ledger_words_match(LedgerFilter *filter, const Datum *values, const bool *isnull,
+							   uint16 *rows, int n);
+extern bool ledger_words_may_be_in(const LedgerFilter *filter, LedgerChunk *chunk);
+extern void ledger_words_judge_templates(LedgerFilter *filter, LedgerSegmentReader *reader,
+										 Relation rel, int nrows, MemoryContext context);
+extern int	ledger_words_match_templates(const LedgerFilter *filter, const LedgerBatch *batch,
+										 uint16 *rows, int n, uint16 *unknown, int *nunknown);
 
 /* ---- cost.c ---- */
 

@@ -316,6 +316,21 @@ make_any(LedgerFilter *filter, ScalarArrayOpExpr *op, Index relid)
 }
 
 static bool
+make_has_token(LedgerFilter *filter, FuncExpr *call, Index relid)
+{
+	if (list_length(call->args) != 2 || call->funcretset || !ledger_is_has_token(call->funcid) ||
+		!ledger_input_of_expr(linitial(call->args), relid, &filter->input) ||
+		filter->input.typid != TEXTOID || !is_constant(lsecond(call->args), relid))
+		return false;
+	filter->kind = LEDGER_FILTER_COMPARE;
+	filter->is_token = true;
+	filter->cannot_fail = true;
+	filter->righttype = TEXTOID;
+	filter->constant = lsecond(call->args);
+	return true;
+}
+
+static bool
 make_null_test(LedgerFilter *filter, NullTest *test, Index relid)
 {
 	filter->kind = LEDGER_FILTER_NULL;
@@ -383,6 +398,8 @@ ledger_filter_of_clause(Node *clause, Index relid)
 		ok = make_comparison(filter, (OpExpr *) clause, relid) ||
 			make_contains(filter, (OpExpr *) clause, relid) ||
 			make_boolean(filter, clause, false, relid);
+	else if (IsA(clause, FuncExpr))
+		ok = make_has_token(filter, (FuncExpr *) clause, relid);
 	else if (IsA(clause, ScalarArrayOpExpr))
 		ok = make_any(filter, (ScalarArrayOpExpr *) clause, relid);
 	else if (IsA(clause, NullTest))
@@ -433,6 +450,8 @@ ledger_filter_begin(LedgerFilter *filter, PlanState *parent)
 	if (filter->constant == NULL)
 		return;
 	filter->state = ExecInitExpr(filter->constant, parent);
+	if (filter->is_token)
+		return;
 	filter->call = make_call(filter, filter->opno);
 	if (filter->strategy == BTEqualStrategyNumber ||
 		filter->strategy == LEDGER_STRATEGY_NOT_EQUAL)

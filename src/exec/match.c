@@ -290,6 +290,8 @@ match_values(LedgerFilter *filter, const Values *in, uint16 *rows, int n)
 	}
 	if (filter->constants.never)
 		return 0;
+	if (filter->constants.words != NULL)
+		return ledger_words_match(filter, in->values, in->isnull, rows, n);
 	switch (filter->method)
 	{
 		case LEDGER_METHOD_INTEGER:
@@ -378,10 +380,8 @@ ledger_filter_match_one(LedgerFilter *filter, Datum value, bool isnull)
 	return match_values(filter, &in, &row, 1) == 1;
 }
 
-/* Read the values of a batch's rows, and shorten the list. */
-int
-ledger_filter_match_read(LedgerFilter *filter, const LedgerFilterRows *source,
-						 uint16 *rows, int n)
+static int
+read_and_match(LedgerFilter *filter, const LedgerFilterRows *source, uint16 *rows, int n)
 {
 	LedgerInputValues values;
 
@@ -394,6 +394,22 @@ ledger_filter_match_read(LedgerFilter *filter, const LedgerFilterRows *source,
 	else
 		ledger_input_values(&filter->input, source->batch, source->desc, rows, n, false, &values);
 	return ledger_filter_match_values(filter, &values, source->doubt, rows, n);
+}
+
+/* Read the values of a batch's rows, as far as needed, and shorten the list. */
+int
+ledger_filter_match_read(LedgerFilter *filter, const LedgerFilterRows *source,
+						 uint16 *rows, int n)
+{
+	uint16		unknown[LEDGER_VECTOR_ROWS];
+	int			nunknown;
+
+	if (filter->templates == NULL)
+		return read_and_match(filter, source, rows, n);
+	n = ledger_words_match_templates(filter, source->batch, rows, n, unknown, &nunknown);
+	if (nunknown > 0)
+		nunknown = read_and_match(filter, source, unknown, nunknown);
+	return ledger_merge_rows(rows, n, unknown, nunknown);
 }
 
 /* All rows of the list have this value. */

@@ -340,6 +340,17 @@ ask_bloom(LedgerFilter *filter, const LedgerJudgedChunk *chunk)
 	filter->by_bloom = true;
 }
 
+/* Those of tokens */
+static void
+ask_tokens(LedgerFilter *filter, const LedgerJudgedChunk *chunk)
+{
+	if (filter->constants.words == NULL || !is_text(chunk->typid) ||
+		ledger_words_may_be_in(filter, chunk->chunk))
+		return;
+	ledger_filter_set_all(filter, LEDGER_TRUTH_NONE);
+	filter->by_bloom = true;
+}
+
 /* ---- Filters ---- */
 
 static bool
@@ -385,7 +396,10 @@ ledger_filter_judge_chunk(LedgerFilter *filter, const LedgerJudgedChunk *chunk)
 			 (filter->strategy != LEDGER_STRATEGY_NONE || filter->kind == LEDGER_FILTER_BOOL))
 		judge_zones(filter, chunk);
 	if (filter->kind != LEDGER_FILTER_BOOL && any_vector_left(filter, chunk->nvectors))
+	{
 		ask_bloom(filter, chunk);
+		ask_tokens(filter, chunk);
+	}
 }
 
 /* A column whose value is the same in all rows. */

@@ -28,13 +28,16 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
-/* Parallel scans hand out slots. */
+/* Parallel scans hand out slots, those of a segment together. */
 typedef struct LedgerParallelScan
 {
 	ParallelTableScanDescData base;
 	LedgerSlotNumber nslots;
 	pg_atomic_uint64 next;
 } LedgerParallelScan;
+
+/* So many pieces of a table they hand out, at least, if it has as many slots. */
+#define PIECES_MIN	4
 
 /* What a dirty snapshot is told of a row that it sees. */
 typedef struct LedgerDirty
@@ -596,17 +599,55 @@ keys_match(LedgerScan *scan, TupleTableSlot *slot)
 	return true;
 }
 
-/* Take a slot of a parallel scan; false if there are none left. */
+static inline bool
+is_of_segment(const LedgerSlotEntry *entry)
+{
+	return entry->state == LEDGER_SLOT_SEALED || entry->state == LEDGER_SLOT_BULK_WRITTEN;
+}
+
+/*
+ * The end of a piece of a parallel scan that begins at a slot: it goes on with
+ * the slots after it that are of the same segment, so that not every process
+ * reads the same dictionaries.  But no piece is more than a fourth of the
+ * table, or there would be nothing to do for some.
+ */
+static LedgerSlotNumber
+find_piece_end(const LedgerScan *scan, LedgerSlotNumber slot)
+{
+	LedgerSlotNumber most = Max(scan->nslots / PIECES_MIN, 1);
+	LedgerSlotNumber end = slot + 1;
+	LedgerSlotEntry first;
+	LedgerSlotEntry entry;
+
+	if (!ledger_read_entry(scan->base.rs_rd, slot, &first) || !is_of_segment(&first))
+		return end;
+	while (end < scan->nslots && end - slot < most &&
+		   ledger_read_entry(scan->base.rs_rd, end, &entry) &&
+		   is_of_segment(&entry) && entry.segment == first.segment)
+		end++;
+	return end;
+}
+
+/*
+ * Take a piece of a parallel scan; false if there are none left.  Should a slot
+ * be sealed or moved meanwhile, the piece is of the same rows still.
+ */
 static bool
-next_parallel_slot(LedgerScan *scan)
+next_parallel_piece(LedgerScan *scan)
 {
 	LedgerParallelScan *pscan = (LedgerParallelScan *) scan->base.rs_parallel;
-	uint64		slot = pg_atomic_fetch_add_u64(&pscan->next, 1);
+	uint64		slot = pg_atomic_read_u64(&pscan->next);
+	LedgerSlotNumber end;
 
-	if (slot >= scan->nslots)
-		return false;
+	do
+	{
+		if (slot >= scan->nslots)
+			return false;
+		end = find_piece_end(scan, (LedgerSlotNumber) slot);
+	} while (!pg_atomic_compare_exchange_u64(&pscan->next, &slot, end));
+
 	scan->start = LedgerMakeRow((LedgerSlotNumber) slot, 0);
-	scan->end = scan->start + LEDGER_SLOT_ROWS;
+	scan->end = LedgerMakeRow(end, 0);
 	scan->loaded = false;
 	return true;
 }
@@ -619,7 +660,7 @@ ledger_scan_next_batch(LedgerScan *scan, bool forward)
 	{
 		if (!forward)
 			elog(ERROR, "cannot scan backward in parallel");
-		if ((!scan->loaded || scan->high + 1 >= scan->end) && !next_parallel_slot(scan))
+		if ((!scan->loaded || scan->high + 1 >= scan->end) && !next_parallel_piece(scan))
 		{
 			scan->loaded = false;
 			scan->nvisible = 0;

@@ -256,11 +256,27 @@ sub new
 sub query
 {
 	my ($self, $sql) = @_;
+	$self->begin_query($sql);
+	return $self->end_query;
+}
+
+# The same in two steps, so that several sessions can be at work.
+sub begin_query
+{
+	my ($self, $sql) = @_;
 	my $mark = 'mark-' . ++$self->{n};
 	$self->{err} = '';
 	$self->{out} = '';
 	$self->{timer}->start(300);
 	$self->{in} .= "$sql\n;\n\\echo $mark\n\\warn $mark\n";
+	$self->{run}->pump_nb;
+	return;
+}
+
+sub end_query
+{
+	my ($self) = @_;
+	my $mark = 'mark-' . $self->{n};
 	eval {
 		$self->{run}->pump until ($self->{out} =~ /^$mark$/m && $self->{err} =~ /$mark/) || !$self->{run}->pumpable;
 	};

@@ -73,6 +73,32 @@ contains(LedgerBytes text, LedgerBytes part)
 	return memmem(text.data, text.len, part.data, part.len) != NULL;
 }
 
+/* The same with letters of ASCII in either case */
+static bool
+contains_folded(LedgerBytes text, LedgerBytes part)
+{
+	for (Size start = 0; start + part.len <= text.len; start++)
+	{
+		Size		i = 0;
+
+		while (i < part.len && pg_ascii_tolower((unsigned char) text.data[start + i]) ==
+			   pg_ascii_tolower((unsigned char) part.data[i]))
+			i++;
+		if (i == part.len)
+			return true;
+	}
+	return false;
+}
+
+static bool
+is_ascii(LedgerBytes part)
+{
+	for (Size i = 0; i < part.len; i++)
+		if (IS_HIGHBIT_SET(part.data[i]))
+			return false;
+	return true;
+}
+
 /* A part of a value, or the empty one. */
 static LedgerBytes
 some_part(const LedgerColumnInput *input)
@@ -100,10 +126,14 @@ check_word(LedgerChunk *chunk, const LedgerColumnInput *input, LedgerBytes part)
 	static uint32 templates[LEDGER_VECTOR_ROWS];
 	int			n = ledger_chunk_templates(chunk);
 	uint8	   *matches = malloc(n);
+	uint8	   *folded = malloc(n);
+	bool		ascii = is_ascii(part);
 
 	for (int t = 0; t < n; t++)
 	{
-		matches[t] = ledger_chunk_template_contains(chunk, t, part.data, part.len);
+		matches[t] = ledger_chunk_template_contains(chunk, t, part.data, part.len, false);
+		folded[t] = ascii ? ledger_chunk_template_contains(chunk, t, part.data, part.len, true) :
+			LEDGER_MATCH_MAYBE;
 		reads_seen.never += matches[t] == LEDGER_MATCH_NO;
 		reads_seen.always += matches[t] == LEDGER_MATCH_YES;
 	}
@@ -114,18 +144,23 @@ check_word(LedgerChunk *chunk, const LedgerColumnInput *input, LedgerBytes part)
 		ledger_chunk_template_codes(chunk, first, count, templates);
 		for (int i = 0; i < count; i++)
 		{
+			LedgerBytes line;
 			bool		there;
 
 			if (input->isnull[first + i] != (templates[i] == LEDGER_CODE_NULL))
 				return "template of a NULL";
 			if (input->isnull[first + i])
 				continue;
-			there = contains(ledger_datum_bytes(&input->type, input->values[first + i]), part);
+			line = ledger_datum_bytes(&input->type, input->values[first + i]);
+			there = contains(line, part);
 			if (matches[templates[i]] == (there ? LEDGER_MATCH_NO : LEDGER_MATCH_YES))
 				return "template and line do not agree on a word";
+			if (folded[templates[i]] == LEDGER_MATCH_NO && contains_folded(line, part))
+				return "template and line do not agree on a word in either case";
 		}
 	}
 	free(matches);
+	free(folded);
 	return NULL;
 }
 
@@ -145,6 +180,9 @@ check_templates(LedgerChunk *chunk, const LedgerColumnInput *input)
 		memcpy(room, part.data, part.len);
 		if (part.len > 0 && RANDOM_BELOW(3) == 0)
 			room[RANDOM_BELOW(part.len)] = "0fF-. :xQ"[RANDOM_BELOW(9)];
+		for (Size at = 0; at < part.len && i % 3 == 0; at++)
+			if (isalpha((unsigned char) room[at]) && RANDOM_BELOW(2))
+				room[at] ^= 'a' ^ 'A';
 		part.data = room;
 		bad = check_word(chunk, input, part);
 	}
@@ -692,7 +730,7 @@ exercise_chunk(LedgerChunk *chunk, int first, int count)
 	if (ledger_chunk_templates(chunk) > 0)
 	{
 		for (int t = 0; t < Min(ledger_chunk_templates(chunk), 20); t++)
-			(void) ledger_chunk_template_contains(chunk, t, "12 f", 4);
+			(void) ledger_chunk_template_contains(chunk, t, "12 f", 4, t % 2 == 0);
 		ledger_chunk_template_codes(chunk, first, count, codes);
 	}
 	(void) ledger_chunk_may_have_token(chunk, "refund", 6);
