@@ -309,18 +309,15 @@ typedef struct LedgerVacuumCutoffs
 #endif
 
 /*
- * For aggregates.  16 removes what GROUP BY repeats in a list beside the parsed
- * query, tells appendrels by their RelOptInfos, and has one function for rights
- * to any object.
+ * For aggregates.  16 tells appendrels by their RelOptInfos, and has one function
+ * for rights to any object.
  */
 #if PG_VERSION_NUM >= 160000
-#define LedgerGroupClause(root)		((root)->processed_groupClause)
 #define LedgerAdjustAttrs(root, node, child, parent) \
 	adjust_appendrel_attrs_multilevel(root, node, child, parent)
 #define LedgerFunctionAclcheck(function, user) \
 	object_aclcheck(ProcedureRelationId, function, user, ACL_EXECUTE)
 #else
-#define LedgerGroupClause(root)		((root)->parse->groupClause)
 #define LedgerAdjustAttrs(root, node, child, parent) \
 	adjust_appendrel_attrs_multilevel(root, node, (child)->relids, (parent)->relids)
 #define LedgerFunctionAclcheck(function, user) \

@@ -162,7 +162,7 @@ ledger_bucket_of(LedgerAggregateState *state, Expr *expr, int filter)
 
 	if (!ledger_bucket_init(bucket, expr, &time))
 		return NULL;
-	bucket->input = ledger_aggregate_add_input(state, (Expr *) time, filter);
+	bucket->input = ledger_aggregate_add_input(state, (Expr *) time, filter, true);
 	return bucket;
 }
 

@@ -129,7 +129,7 @@ init_key(LedgerAggregateState *state, LedgerKey *key, Expr *expr, Oid operator)
 		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_FUNCTION, get_func_name(function));
 	if (!get_op_hash_functions(operator, &hash, &right))
 		elog(ERROR, "no hash function for operator %u", operator);
-	key->input = ledger_aggregate_add_input(state, expr, -1);
+	key->input = ledger_aggregate_add_input(state, expr, -1, true);
 	get_typlenbyval(exprType((Node *) expr), &key->typlen, &key->typbyval);
 	key->kind = key_kind(function, collation, key->typbyval);
 	key->mask = key->typlen >= 8 ? PG_UINT64_MAX : (UINT64CONST(1) << (key->typlen * 8 & 63)) - 1;
@@ -321,7 +321,10 @@ count_codes(LedgerAggregateState *state, LedgerKey *key)
 	if (input->attnum == 0 || input->attnum > ledger_reader_root(reader)->ncolumns)
 		return 0;
 	entry = ledger_reader_column(reader, state->fs.rel, input->attnum - 1);
-	if (entry->length == 0 || entry->attlen != input->typlen ||
+	key->chunk = NULL;
+	if (entry->length == 0)
+		return 1;				/* NULL's */
+	if (entry->attlen != input->typlen ||
 		(entry->attbyval != 0) != input->typbyval)
 		return 0;
 	key->chunk = ledger_reader_chunk(reader, state->fs.rel, input->attnum - 1);
@@ -447,7 +450,9 @@ read_codes(LedgerAggregateState *state, LedgerKey *key, int first, int count, ui
 	LedgerBatch *batch = state->fs.scan->batch;
 	uint32		last = key->ncodes - 1;
 
-	if (key->path == NULL)
+	if (key->path == NULL && key->chunk == NULL)
+		memset(codes, 0, count * sizeof(uint32));
+	else if (key->path == NULL)
 		ledger_chunk_codes(key->chunk, batch->position + first, count, codes);
 	else
 	{

@@ -37,9 +37,13 @@ path_of(LedgerAggregateState *state, Expr *expr)
 	return path;
 }
 
-/* The number of an expression's input; "filter" is the FILTER it is under, or -1. */
+/*
+ * The number of an expression's input; "filter" is the FILTER it is under, or -1.
+ * Who does not want values only asks whether they are NULL.
+ */
 int
-ledger_aggregate_add_input(LedgerAggregateState *state, Expr *expr, int filter)
+ledger_aggregate_add_input(LedgerAggregateState *state, Expr *expr, int filter,
+						   bool wants_values)
 {
 	LedgerAggregateInput *input;
 	Node	   *inner = (Node *) expr;
@@ -49,7 +53,10 @@ ledger_aggregate_add_input(LedgerAggregateState *state, Expr *expr, int filter)
 		inner = (Node *) ((RelabelType *) inner)->arg;
 	for (int i = 0; i < state->ninputs; i++)
 		if (state->inputs[i].filter == filter && equal(state->inputs[i].expr, expr))
+		{
+			state->inputs[i].wants_values |= wants_values;
 			return i;
+		}
 
 	state->inputs = state->ninputs == 0 ? palloc(sizeof(LedgerAggregateInput)) :
 		repalloc(state->inputs, (state->ninputs + 1) * sizeof(LedgerAggregateInput));
@@ -57,6 +64,7 @@ ledger_aggregate_add_input(LedgerAggregateState *state, Expr *expr, int filter)
 	memset(input, 0, sizeof(*input));
 	input->expr = expr;
 	input->filter = filter;
+	input->wants_values = wants_values;
 	get_typlenbyval(exprType((Node *) expr), &input->typlen, &input->typbyval);
 	if (IsA(inner, Var))
 		input->attnum = ((Var *) inner)->varattno;
@@ -119,9 +127,24 @@ load_tail_column(LedgerAggregateState *state, LedgerAggregateInput *input,
 	}
 }
 
+/* Of the batch's vector, is it known that a column, which the segment has, is not NULL? */
+static bool
+has_no_nulls(LedgerAggregateState *state, int column)
+{
+	LedgerBatch *batch = state->fs.scan->batch;
+	LedgerZone	zone;
+
+	if (ledger_reader_column(batch->reader, state->fs.rel, column)->length == 0)
+		return false;
+	ledger_chunk_zone(ledger_reader_chunk(batch->reader, state->fs.rel, column),
+					  batch->position / LEDGER_VECTOR_ROWS, &zone);
+	return zone.nulls == 0;
+}
+
 static void
 load_column(LedgerAggregateState *state, LedgerAggregateInput *input, const uint16 *rows, int n)
 {
+	static const bool no_nulls[LEDGER_VECTOR_ROWS] = {false};
 	LedgerBatch *batch = state->fs.scan->batch;
 	TupleDesc	desc = RelationGetDescr(state->fs.rel);
 	Datum		missing;
@@ -129,6 +152,10 @@ load_column(LedgerAggregateState *state, LedgerAggregateInput *input, const uint
 
 	if (batch->page != NULL)
 		load_tail_column(state, input, rows, n);
+	else if (!input->wants_values &&
+			 input->attnum <= ledger_reader_root(batch->reader)->ncolumns &&
+			 has_no_nulls(state, input->attnum - 1))
+		input->isnull = no_nulls;
 	else if (input->attnum <= ledger_reader_root(batch->reader)->ncolumns)
 	{
 		const LedgerBatchColumn *column = ledger_batch_column(batch, desc, input->attnum - 1,
@@ -244,6 +271,13 @@ load_path(LedgerAggregateState *state, LedgerAggregateInput *input, const uint16
 {
 	LedgerInputValues values;
 
+	if (!input->wants_values &&
+		(input->path->kind == LEDGER_INPUT_TEXT || input->path->kind == LEDGER_INPUT_JSONB))
+	{
+		input->isnull = ledger_input_nulls(input->path, state->fs.scan->batch,
+										   RelationGetDescr(state->fs.rel), rows, n);
+		return;
+	}
 	ledger_input_values(input->path, state->fs.scan->batch, RelationGetDescr(state->fs.rel),
 						rows, n, true, &values);
 	input->values = values.values;

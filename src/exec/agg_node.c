@@ -91,18 +91,20 @@ add_call(LedgerAggregateState *state, Aggref *aggref)
 	LedgerAggregateCall *call = &state->calls[state->ncalls++];
 	ListCell   *lc;
 
+	ledger_call_init(state, call, aggref, state->split);
+	call->answer = ledger_answer_of(aggref->aggfnoid, call->trans.transfn_oid);
 	call->filter = add_filter(state, aggref->aggfilter);
 	call->args = palloc(list_length(aggref->args) * sizeof(int) + 1);
 	foreach(lc, aggref->args)
 	{
 		TargetEntry *tle = lfirst_node(TargetEntry, lc);
 
-		call->args[call->nargs++] = ledger_aggregate_add_input(state, tle->expr, call->filter);
+		call->args[call->nargs++] =
+			ledger_aggregate_add_input(state, tle->expr, call->filter,
+									   call->answer != LEDGER_ANSWER_VALUES);
 	}
 	if (call->nargs > 0)
 		call->argtype = exprType((Node *) linitial_node(TargetEntry, aggref->args)->expr);
-	ledger_call_init(state, call, aggref, state->split);
-	call->answer = ledger_answer_of(aggref->aggfnoid, call->trans.transfn_oid);
 	call->offset = state->group_size;
 	state->group_size += MAXALIGN(call->kernel->size);
 }

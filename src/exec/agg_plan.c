@@ -351,7 +351,8 @@ init_grouping(LedgerGrouping *grouping, PlannerInfo *root, RelOptInfo *input,
 	grouping->root = root;
 	grouping->input = input;
 	grouping->output = output;
-	grouping->clauses = LedgerGroupClause(root);
+	/* with keys that core may leave out, as they are constant: they are shown */
+	grouping->clauses = root->parse->groupClause;
 	grouping->having = (List *) extra->havingQual;
 	grouping->target = output->reltarget;
 	grouping->ngroups = 1;

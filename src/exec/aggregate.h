@@ -83,6 +83,7 @@ typedef struct LedgerAggregateInput
 	int16		typlen;
 	bool		typbyval;
 	int			filter;			/* evaluated for its rows only; -1: for all */
+	bool		wants_values;	/* not just whether they are NULL */
 	bool		loaded;
 	const Datum *values;		/* by row of the batch */
 	const bool *isnull;
@@ -90,7 +91,8 @@ typedef struct LedgerAggregateInput
 	bool	   *own_isnull;
 } LedgerAggregateInput;
 
-extern int	ledger_aggregate_add_input(LedgerAggregateState *state, Expr *expr, int filter);
+extern int	ledger_aggregate_add_input(LedgerAggregateState *state, Expr *expr, int filter,
+									   bool wants_values);
 extern void ledger_aggregate_begin_inputs(LedgerAggregateState *state);
 extern void ledger_aggregate_new_batch(LedgerAggregateState *state);
 extern LedgerAggregateInput *ledger_aggregate_load(LedgerAggregateState *state, int input,
