@@ -331,7 +331,7 @@ extern double ledger_column_correlation(Oid relid, AttrNumber attnum);
 
 /*
  * custom_private of a plan: the column that it is ordered by, and how, or NIL;
- * and of each clause of the qual, whether it is also pushed.
+ * and of each clause of the qual, whether it is only for rows in doubt.
  */
 #define LedgerPlanOrder(plan)	((List *) linitial((plan)->custom_private))
 #define LedgerPlanAgain(plan)	((List *) lsecond((plan)->custom_private))
