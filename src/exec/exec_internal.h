@@ -332,7 +332,7 @@ extern double ledger_column_correlation(Oid relid, AttrNumber attnum, double oth
 extern LedgerFilter *ledger_filter_of_rinfo(RelOptInfo *rel, RestrictInfo *rinfo);
 /*
  * custom_private of a plan: the column that it is ordered by, and how, or NIL;
- * and of each clause of the qual, whether it is also pushed.
+ * and of each clause of the qual, whether it is only for rows in doubt.
  */
 #define LedgerPlanOrder(plan)	((List *) linitial((plan)->custom_private))
 #define LedgerPlanAgain(plan)	((List *) lsecond((plan)->custom_private))

@@ -304,7 +304,9 @@ in_doubt(const LedgerScanState *state)
 {
 	const LedgerDoubt *doubt = &state->fs.doubt;
 
-	return doubt->any && doubt->rows[state->fs.scan->visible[state->current]];
+	/* an ordered scan has one qual for all rows */
+	return state->order == NULL && doubt->any &&
+		doubt->rows[state->fs.scan->visible[state->current]];
 }
 
 /* What the qual asks of a row in doubt is put into the slot. */

@@ -93,21 +93,22 @@ may_be_pushed(RelOptInfo *rel, RestrictInfo *rinfo)
  * core's order; so if there are others, "again" has what is evaluated above the
  * filters: these, and all others.
  *
- * That makes two states of what the others have; subplans bear only one.  And
- * in a scan that is ordered, rows are kept after their batch, without what is
- * in doubt of them.  There, these filters are not pushed.
+ * That makes two states of what the others have, but subplans bear only one;
+ * and in a scan that is ordered, rows are kept after their batch, without what
+ * is in doubt of them.  There, all of it is asked of all rows that pass.
  */
 typedef struct Division
 {
 	List	   *pushed;
 	List	   *others;
 	List	   *again;
+	bool		of_all;			/* rows that pass, not just those in doubt */
 } Division;
 
 static Division
 divide_clauses(RelOptInfo *rel, List *clauses, bool ordered)
 {
-	Division	division = {NIL, NIL, NIL};
+	Division	division = {NIL, NIL, NIL, false};
 	List	   *doubtful = NIL;
 	ListCell   *lc;
 
@@ -122,17 +123,19 @@ divide_clauses(RelOptInfo *rel, List *clauses, bool ordered)
 		else
 			division.pushed = lappend(division.pushed, rinfo);
 	}
-	if (doubtful == NIL || (division.others == NIL && !ordered))
-		division.again = division.others;
-	else
+	division.again = division.others;
+	if (doubtful != NIL && (ordered || division.others != NIL))
+	{
+		division.of_all = ordered ||
+			contain_subplans((Node *) extract_actual_clauses(division.others, false));
+		division.again = NIL;
 		foreach(lc, clauses)
 			if (!list_member_ptr(division.pushed, lfirst(lc)))
 				division.again = lappend(division.again, lfirst(lc));
-	if (doubtful != NIL &&
-		(ordered || contain_subplans((Node *) extract_actual_clauses(division.others, false))))
-		division.others = division.again;
-	else
-		division.pushed = list_concat(division.pushed, doubtful);
+		if (division.of_all)
+			division.others = division.again;
+	}
+	division.pushed = list_concat(division.pushed, doubtful);
 	return division;
 }
 
@@ -209,7 +212,8 @@ plan_scan(PlannerInfo *root, RelOptInfo *rel, CustomPath *path,
 	scan->custom_exprs = ledger_order_filters(root, rel, division.pushed);
 	foreach(lc, division.again)
 		if (!lfirst_node(RestrictInfo, lc)->pseudoconstant)
-			again = lappend_int(again, list_member_ptr(division.pushed, lfirst(lc)));
+			again = lappend_int(again, !division.of_all &&
+								list_member_ptr(division.pushed, lfirst(lc)));
 	scan->custom_private = list_make2(path->custom_private, again);
 	scan->methods = &ledger_scan_methods;
 	return &scan->scan.plan;
