@@ -283,11 +283,13 @@ COMMENT ON FUNCTION ledger.tail_stats(regclass) IS
 	'for view ledger.sealing: entries of a ledger that are not sealed, and bytes of their pages; when the oldest of their runs was begun, and the transaction in progress that keeps closed ones from being sealed';
 
 CREATE VIEW ledger.partitions AS
-	SELECT ledger, partition, pg_catalog.tstzrange(range_start, range_end) AS range, access_method,
+	SELECT ledger, partition,
+		CASE WHEN range_start IS NOT NULL OR range_end IS NOT NULL THEN pg_catalog.tstzrange(range_start, range_end) END AS range,
+		access_method,
 		entries, tail_entries, raw_bytes, stored_bytes
 	FROM ledger.partition_stats();
 COMMENT ON VIEW ledger.partitions IS
-	'one row a leaf of the managed ledgers: the ledger whose settings hold for it, the range of time it covers (in UTC), access method, entries (of a table that is no ledger, as of its last ANALYZE), those not sealed, bytes uncompressed and stored. Null where a lock is held, or without SELECT.';
+	'one row a leaf of the managed ledgers: the ledger whose settings hold for it, the range of time it covers (in UTC; null of a DEFAULT partition), access method, entries (of a table that is no ledger, as of its last ANALYZE), those not sealed, bytes uncompressed and stored. Null where a lock is held, or without SELECT.';
 GRANT SELECT ON ledger.partitions TO PUBLIC;
 
 CREATE VIEW ledger.ledgers AS

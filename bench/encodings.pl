@@ -98,7 +98,7 @@ sub jitter_section
 {
 	my %size;
 	my $file = "$work/jitter.copy";
-	system("$work/gen_entries $ROWS 1 --rate 4000 --jitter 5 --late 0.01 >$file && chmod a+r $file") == 0 or die "gen_entries failed\n";
+	system("$work/gen_entries $ROWS $ENV{SEED} --rate 4000 --jitter 5 --late 0.01 >$file && chmod a+r $file") == 0 or die "gen_entries failed\n";
 	my %file = (ordered => "$work/entries.copy", jitter => $file);
 	for my $what (qw(ordered jitter))
 	{
@@ -199,8 +199,8 @@ sub loghub_section
 	for my $file (@files)
 	{
 		my ($name) = $file =~ m{([^/]+)_2k\.log$} or next;
-		# as COPY text: a line is a row, backslashes doubled
-		system(q{sed -e 's/\r$//' -e 's/\\\\/\\\\\\\\/g' -e 's/\t/\\\\t/g' } . "$file >$work/lines.copy && chmod a+r $work/lines.copy") == 0 or die "sed failed\n";
+		# as COPY text: a line is a row, with the carriage return that it may end in
+		system(q{sed -e 's/\\\\/\\\\\\\\/g' -e 's/\t/\\\\t/g' -e 's/\r$/\\\\r/' } . "$file >$work/lines.copy && chmod a+r $work/lines.copy") == 0 or die "sed failed\n";
 		$s->run("CREATE TABLE h_$_ (line text) USING $with{$_}") for qw(heap ledger);
 		$s->run("COPY h_$_ FROM '$work/lines.copy'") for qw(heap ledger);
 		$s->run("SELECT ledger.seal('h_ledger')");

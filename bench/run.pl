@@ -54,8 +54,9 @@ $s->run('VACUUM ANALYZE src');
 
 require "$FindBin::Bin/managed.pl";
 require "$FindBin::Bin/encodings.pl";
-our (@managed, @encodings);
-$section{ $_->[0] } = $_->[1] for @managed, @encodings;
+require "$FindBin::Bin/questions.pl";
+our (@managed, @encodings, @questions);
+$section{ $_->[0] } = $_->[1] for @managed, @encodings, @questions;
 
 @sections = @order unless @sections;
 for my $name (@sections)
@@ -398,42 +399,6 @@ sub append_section
 	report('  unnest(arrays), append', { heap => $m{unnest}, ledger => $m{append} },
 		[ 'of unnest', ratio(@rate{qw(append unnest)}), '>=', 1.0 ]);
 	$s->run('DROP TABLE b_heap, b_ledger, batches, entry');
-}
-
-sub questions_section
-{
-	loaded();
-	my $middle = int($NSRC / 2);
-	my ($app, $trace, $thread) = split /\|/, $s->run("SELECT app_id, trace_id, thread_id FROM src WHERE id = $middle");
-	my $request = $s->run("SELECT request_id FROM src WHERE id >= $middle AND request_id IS NOT NULL ORDER BY id LIMIT 1");
-	my $newest = $s->run('SELECT max(ts) FROM t_heap');
-	my @questions = (
-		[ 'a time range, 10 s', "SELECT * FROM t WHERE ts >= timestamptz '$newest' - interval '40 s' AND ts < timestamptz '$newest' - interval '30 s' ORDER BY ts, entry_id, type, data" ],
-		[ 'one trace', "SELECT * FROM t WHERE trace_id = '$trace' ORDER BY ts, entry_id, type, data" ],
-		[ 'one thread, in order', "SELECT * FROM t WHERE thread_id = '$thread' ORDER BY ts, entry_id, type, data" ],
-		[ 'one request', "SELECT * FROM t WHERE request_id = '$request' ORDER BY ts, entry_id, type, data" ],
-		[ 'last 50 of an app', "SELECT * FROM t WHERE app_id = '$app' ORDER BY ts DESC, entry_id, type, data LIMIT 50" ],
-		[ 'counts by type, 5 min', "SELECT type, count(*) FROM t WHERE ts >= timestamptz '$newest' - interval '5 min' GROUP BY type ORDER BY type" ],
-		[ 'text with a word', "SELECT count(*) FROM t WHERE data->>'text' LIKE '%refund%'" ],
-		[ 'status >= 500 by minute', "SELECT date_trunc('minute', ts) AS m, count(*) FROM t WHERE type = 'meya.http.entry.response' AND (data->>'status')::int >= 500 GROUP BY m ORDER BY m" ],
-		[ 'average elapsed_ms by app', "SELECT app_id, round(avg((data->>'elapsed_ms')::numeric), 3) FROM t WHERE type = 'meya.http.entry.response' GROUP BY app_id ORDER BY app_id" ]);
-	for my $q (@questions)
-	{
-		my ($name, $sql) = @$q;
-		my (%t, %answer);
-		for my $run (1 .. $RUNS)
-		{
-			for my $kind (@KINDS)
-			{
-				(my $on = $sql) =~ s/ FROM t / FROM t_$kind /;
-				my ($t, $out) = timed($s, $on);
-				push @{ $t{$kind} }, $t * 1000;
-				$answer{$kind} = md5_hex($out);
-			}
-		}
-		die "$name: heap and ledger answer differently\n" if $answer{heap} ne $answer{ledger} || $answer{heap} ne $answer{heap4};
-		report("$name, ms", { map { $_ => median(@{ $t{$_} }) } @KINDS });
-	}
 }
 
 sub scan_section

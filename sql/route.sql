@@ -111,5 +111,21 @@ SET TimeZone = 'UTC';
 SET DateStyle = 'ISO';
 SELECT ledger.append('a_ledger_whose_name_is_so_long_that_the_partitions_have_it_cut', array_agg(ROW('2026-01-05'::date + i, i))) FROM generate_series(0, 6) i;
 SELECT tableoid::regclass, count(*) FROM a_ledger_whose_name_is_so_long_that_the_partitions_have_it_cut GROUP BY 1;
+-- settings of a table many levels above the leaf, which they hold for no more
+DO $$
+BEGIN
+	CREATE TABLE deep_0 (ts timestamptz NOT NULL, app text, n int) PARTITION BY LIST (app);
+	FOR i IN 1 .. 11 LOOP
+		EXECUTE format('CREATE TABLE deep_%s PARTITION OF deep_%s FOR VALUES IN (''a'') PARTITION BY %s', i, i - 1,
+			CASE WHEN i = 11 THEN 'RANGE (ts)' ELSE 'LIST (app)' END);
+	END LOOP;
+END $$;
+SELECT ledger.manage('deep_0', '1 day', 0, max_past => '100 years');
+SELECT ledger.append('deep_0', ROW('2026-01-05 12:00+00'::timestamptz, 'a', n)) FROM generate_series(1, 2) n;
+SELECT ledger.manage('deep_0', '1 day', 0, retention => '1 day', max_past => '100 years');
+SELECT ledger.append('deep_0', ROW('2026-01-05 12:00+00'::timestamptz, 'a', 3));
+ALTER TABLE deep_0 DETACH PARTITION deep_1;
+SELECT ledger.append('deep_1', ROW('2026-01-05 12:00+00'::timestamptz, 'a', 4));
+SELECT tableoid::regclass, n FROM deep_1;
 SET client_min_messages = warning;
 DROP SCHEMA route CASCADE;

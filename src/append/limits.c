@@ -15,7 +15,6 @@
 #include "append/manage.h"
 
 #include "access/relation.h"
-#include "catalog/partition.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
@@ -27,11 +26,12 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
+#include "write/write.h"
 
 /* Leaves remembered; past this, all are forgotten and it starts anew. */
 #define MAX_LEAVES			4096
 
-/* Levels above a leaf whose changes are heard of: more are not managed. */
+/* Levels above a leaf whose changes are heard of; below more, it is read anew each time. */
 #define MAX_ANCESTORS		8
 
 typedef struct LeafEntry
@@ -189,11 +189,9 @@ read_leaf(LeafEntry *entry, bool wait)
 	LedgerLeaf *leaf = &entry->leaf;
 	Relation	branch;
 
-	while (get_rel_relispartition(ancestor) && entry->nancestors < MAX_ANCESTORS)
-	{
-		ancestor = get_partition_parent(ancestor, true);
+	while (entry->nancestors < MAX_ANCESTORS &&
+		   OidIsValid(ancestor = ledger_partition_parent(ancestor)))
 		entry->ancestors[entry->nancestors++] = ancestor;
-	}
 	if (entry->nancestors == 0)
 		return true;
 	if (wait)
@@ -235,7 +233,7 @@ ledger_find_leaf(Oid relid, bool wait, LedgerLeaf *leaf)
 
 		if (!read_leaf(&fresh, wait))
 			return false;
-		fresh.valid = changes == before;
+		fresh.valid = changes == before && fresh.nancestors < MAX_ANCESTORS;
 		entry = hash_search(leaves, &relid, HASH_ENTER, &found);
 		*entry = fresh;
 	}

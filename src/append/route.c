@@ -16,11 +16,11 @@
 #include "append/manage.h"
 
 #include "catalog/namespace.h"
-#include "catalog/partition.h"
 #include "executor/execPartition.h"
 #include "executor/executor.h"
 #include "partitioning/partdesc.h"
 #include "utils/lsyscache.h"
+#include "write/write.h"
 
 /* "root" is of the relation named, which is partitioned */
 void
@@ -130,7 +130,7 @@ static bool
 is_within(Oid relid, Oid root)
 {
 	while (OidIsValid(relid) && relid != root)
-		relid = get_rel_relispartition(relid) ? get_partition_parent(relid, true) : InvalidOid;
+		relid = ledger_partition_parent(relid);
 	return OidIsValid(relid);
 }
 

@@ -71,7 +71,8 @@ check_kind(Oid relid)
 
 /*
  * Rows of tables that are gone: OIDs may come again.  Who is at that already
- * is not waited for.
+ * is not waited for; and with a snapshot of before that the transaction would
+ * fail, so others are left to it.
  */
 static void
 delete_left_over(void)
@@ -81,7 +82,8 @@ delete_left_over(void)
 		" WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = o.relation) FOR UPDATE SKIP LOCKED)"
 	};
 
-	(void) ledger_run_statement(&clean, NULL, NULL);
+	if (!IsolationUsesXactSnapshot())
+		(void) ledger_run_statement(&clean, NULL, NULL);
 }
 
 static void

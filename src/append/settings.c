@@ -14,12 +14,12 @@
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "catalog/namespace.h"
-#include "catalog/partition.h"
 #include "catalog/pg_type.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
+#include "write/write.h"
 
 #define COLUMNS "relation, owner, partition_interval, premake, retention, seal_after, max_past, max_future"
 
@@ -129,7 +129,7 @@ ledger_settings_of(Oid branch, LedgerSettings *settings)
 	{
 		if (ledger_read_settings(relid, settings))
 			return true;
-		relid = get_rel_relispartition(relid) ? get_partition_parent(relid, true) : InvalidOid;
+		relid = ledger_partition_parent(relid);
 	}
 	return false;
 }

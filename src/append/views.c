@@ -16,9 +16,9 @@
 
 #include "access/relation.h"
 #include "access/table.h"
-#include "catalog/partition.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
+#include "catalog/pg_partitioned_table.h"
 #include "commands/defrem.h"
 #include "funcapi.h"
 #include "miscadmin.h"
@@ -62,7 +62,7 @@ may_see(Oid leaf)
 		if (pg_class_aclcheck(relid, GetUserId(), ACL_SELECT) == ACLCHECK_OK &&
 			check_enable_rls(relid, InvalidOid, true) != RLS_ENABLED)
 			return true;
-		relid = get_rel_relispartition(relid) ? get_partition_parent(relid, true) : InvalidOid;
+		relid = ledger_partition_parent(relid);
 	}
 	return false;
 }
@@ -186,6 +186,47 @@ put_branch(ReturnSetInfo *result, Oid ledger, Relation branch)
 	list_free_deep(covered);
 }
 
+/* By the catalogs, as the table may be locked */
+static bool
+is_ranged(Oid relid)
+{
+	HeapTuple	tuple = SearchSysCache1(PARTRELID, ObjectIdGetDatum(relid));
+	bool		ranged = false;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		ranged = ((Form_pg_partitioned_table) GETSTRUCT(tuple))->partstrat == PARTITION_STRATEGY_RANGE;
+		ReleaseSysCache(tuple);
+	}
+	return ranged;
+}
+
+/*
+ * Of a table that is not a branch, or that somebody has for himself: add the
+ * partitions that have none of their own settings to "todo", and show the
+ * leaves of a branch, whose ranges are not known then.
+ */
+static List *
+put_children(ReturnSetInfo *result, Oid ledger, Oid relid, List *todo)
+{
+	List	   *children = find_inheritance_children(relid, NoLock);
+	bool		ranged = is_ranged(relid);
+	LedgerSettings settings;
+	ListCell   *lc;
+
+	foreach(lc, children)
+	{
+		if (ledger_read_settings(lfirst_oid(lc), &settings))
+			continue;
+		if (get_rel_relkind(lfirst_oid(lc)) == RELKIND_PARTITIONED_TABLE)
+			todo = lappend_oid(todo, lfirst_oid(lc));
+		else if (ranged)
+			put_leaf(result, ledger, lfirst_oid(lc), DT_NOBEGIN, DT_NOEND);
+	}
+	list_free(children);
+	return todo;
+}
+
 /*
  * The leaves below a table, but for what has settings of its own.  A tree may
  * be deeper than the stack.
@@ -200,27 +241,15 @@ put_tree(ReturnSetInfo *result, Oid ledger)
 		Oid			relid = llast_oid(todo);
 		Relation	rel = open_at_once(relid);
 		LedgerBranchKey key;
-		LedgerSettings settings;
 
 		CHECK_FOR_INTERRUPTS();
 		todo = list_delete_last(todo);
-		if (rel == NULL)
-			continue;
-		if (ledger_branch_key(rel, &key))
+		if (rel != NULL && ledger_branch_key(rel, &key))
 			put_branch(result, ledger, rel);
-		else if (rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
-		{
-			List	   *children = find_inheritance_children(relid, NoLock);
-			ListCell   *lc;
-
-			foreach(lc, children)
-			{
-				if (!ledger_read_settings(lfirst_oid(lc), &settings))
-					todo = lappend_oid(todo, lfirst_oid(lc));
-			}
-			list_free(children);
-		}
-		relation_close(rel, AccessShareLock);
+		else
+			todo = put_children(result, ledger, relid, todo);
+		if (rel != NULL)
+			relation_close(rel, AccessShareLock);
 	}
 }
 

@@ -214,7 +214,7 @@ ledger_unzigzag(uint64 number)
 }
 
 /*
- * Integers, at most LEDGER_VECTOR_ROWS of them (bitpack.c).
+ * Integers, at most LEDGER_VECTOR_ROWS of them (bitpack.h).
  */
 typedef struct LedgerIntegers
 {

@@ -14,14 +14,14 @@
  *		0	1	way: 0 bit patterns, 1 decimal, 2 differing bits
  *
  *	   bit patterns:
- *			..	a vector of bitpack.c
+ *			..	a vector of bitpack.h
  *
  *	   decimal:
  *			1	digits after the point
  *			..	number of exceptions, varint
- *			..	their places, a vector of bitpack.c, if any
+ *			..	their places, a vector of bitpack.h, if any
  *			8	for each: its bit pattern
- *			..	all values times that power of ten, a vector of bitpack.c
+ *			..	all values times that power of ten, a vector of bitpack.h
  *
  *	   differing bits:
  *			..	bytes that follow, varint
@@ -37,7 +37,7 @@
 
 #include <math.h>
 
-#include "codec/codec_internal.h"
+#include "codec/bitpack.h"
 #include "port/pg_bitutils.h"
 
 #define WAY_PATTERNS	0
@@ -159,33 +159,6 @@ write_decimal(int width, const uint64 *patterns, int n, StringInfo out)
 		appendBinaryStringInfo(out, (const char *) &patterns[places[i]], sizeof(uint64));
 	ledger_integers_write(numbers, n, out);
 	return true;
-}
-
-typedef struct BitWriter
-{
-	StringInfo	out;
-	uint64		word;
-	int			used;
-} BitWriter;
-
-static void
-put_bits(BitWriter *writer, uint64 bits, int n)
-{
-	while (n > 0)
-	{
-		int			some = Min(n, 8 - writer->used);
-
-		writer->word |= (bits & ((1u << some) - 1)) << writer->used;
-		bits >>= some;
-		n -= some;
-		writer->used += some;
-		if (writer->used == 8)
-		{
-			appendStringInfoCharMacro(writer->out, (char) writer->word);
-			writer->word = 0;
-			writer->used = 0;
-		}
-	}
 }
 
 static void

@@ -11,7 +11,7 @@
  * templates' and the text dictionaries' bytes, in LZ4 where that helps) and
  * "numbers" (what LZ4 would not make smaller):
  *
- *		lengths of the templates' texts, in vectors of bitpack.c of 1024
+ *		lengths of the templates' texts, in vectors of bitpack.h of 1024
  *		for each column with a dictionary, its entries: numbers as such
  *		vectors; hexadecimal digits packed; of texts, the lengths as such
  *		vectors, the bytes being in "texts"
@@ -28,9 +28,9 @@
  *
  * Bytes of a vector's meta, after the null bitmap:
  *
- *		..	the lines' templates, a vector of bitpack.c, if more than one
+ *		..	the lines' templates, a vector of bitpack.h, if more than one
  *		..	for each column that is in these lines, in order: codes or
- *			numbers as a vector of bitpack.c; packed digits; lengths of texts
+ *			numbers as a vector of bitpack.h; packed digits; lengths of texts
  *		..	stored length of the texts of all columns, varint, if there are
  *			any; equal to their lengths' sum: not LZ4
  *		..	these texts, compressed with "texts" before them

@@ -22,7 +22,7 @@
  * Bytes of a vector's meta, after the null bitmap:
  *
  *		0	4	raw bytes of a block (the last has what is left)
- *			..	lengths of the stored values, as of bitpack.c; not for types
+ *			..	lengths of the stored values, as of bitpack.h; not for types
  *				of fixed length
  *			8	for each block: LedgerLz4Block
  *
@@ -38,6 +38,9 @@
 
 /* Fewest bytes of a column that make a seed worth its bytes. */
 #define SEED_COLUMN_MIN		(8 * LEDGER_LZ4_SEED_MAX)
+
+/* And the part of it that LZ4 must save on it, at the least. */
+#define SEED_GAIN_MIN		64
 
 /* Longest part of one value that goes into the seed or the estimate. */
 #define SAMPLE_VALUE_MAX	4096
@@ -211,6 +214,20 @@ prepare_hc(LedgerLz4Writer *lz4)
 	}
 }
 
+/*
+ * Take a sample for a seed, into the buffer; returns its length.  What does not
+ * shrink by itself has nothing in it that recurs, so blocks would not refer to
+ * it: it would only cost its bytes.
+ */
+static int
+make_seed(LedgerEncoder *enc, LedgerLz4Writer *lz4, const LedgerSummary *summary)
+{
+	int			length = sample_values(enc, lz4, summary, 1, LEDGER_LZ4_SEED_MAX, lz4->buffer);
+
+	return LZ4_compress_default(lz4->buffer, lz4->room, length,
+								length - length / SEED_GAIN_MIN) > 0 ? length : 0;
+}
+
 /* Make the writer, and write what precedes the vectors. */
 LedgerLz4Writer *
 ledger_lz4_begin(LedgerEncoder *enc, const LedgerSummary *summary)
@@ -227,9 +244,7 @@ ledger_lz4_begin(LedgerEncoder *enc, const LedgerSummary *summary)
 	initStringInfo(&lz4->blocks);
 	if (summary->total >= SEED_COLUMN_MIN && lz4->compression != LEDGER_COMPRESSION_NONE &&
 		lz4->block_size == LEDGER_LZ4_BLOCK)
-	{
-		lz4->seed_length = sample_values(enc, lz4, summary, 1, LEDGER_LZ4_SEED_MAX, lz4->buffer);
-	}
+		lz4->seed_length = make_seed(enc, lz4, summary);
 	if (lz4->compression == LEDGER_COMPRESSION_LZ4 && lz4->quick)
 		prepare_fast(lz4);
 	else if (lz4->compression == LEDGER_COMPRESSION_LZ4)

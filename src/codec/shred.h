@@ -17,7 +17,7 @@
  *					the catalog
  *		vectors		each: the null bitmap if any, the numbers of the shapes,
  *					and for each sub-column the number of values before the
- *					vector (both as of bitpack.c)
+ *					vector (both as of bitpack.h)
  *		extra		12 bytes: raw and stored length of the catalog, its CRC
  *
  * The catalog, in LZ4 if that makes it smaller; numbers are varints of seven

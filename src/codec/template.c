@@ -6,7 +6,7 @@
  * 'tr-309d57ed44e32dbdc910c2013f98e0ee', a UUID's text or '1788825600068-2':
  * the chunk keeps one copy of what all values share, and where the digits
  * are.  Hexadecimal digits take four bits each; at most 18 decimal digits are
- * a number, which bitpack.c makes small.
+ * a number, which bitpack.h makes small.
  *
  * Bytes of a template:
  *

@@ -22,7 +22,6 @@
 #include "optimizer/pathnode.h"
 #include "optimizer/paths.h"
 #include "optimizer/tlist.h"
-#include "utils/selfuncs.h"
 
 /* What the leaves come to. */
 typedef struct Leaves
@@ -93,8 +92,8 @@ core_aggregate(const LedgerGrouping *grouping, RelOptInfo *leaf, Path *path, Pat
 	{
 		if (!grouping_is_hashable(grouping->clauses))
 			return NULL;
-		ngroups = estimate_num_groups(root, ledger_grouping_keys(grouping, target),
-									  path->rows, NULL, NULL);
+		ngroups = ledger_estimate_groups(root, ledger_grouping_keys(grouping, target),
+										 path->rows);
 	}
 	return (Path *) create_agg_path(root, leaf, path, target,
 									grouping->clauses == NIL ? AGG_PLAIN : AGG_HASHED,

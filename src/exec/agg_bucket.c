@@ -42,28 +42,28 @@
 #define FIRST_TIME	(((int64) UNIX_EPOCH_JDATE - POSTGRES_EPOCH_JDATE) * USECS_PER_DAY)
 #define LAST_TIME	(((int64) 37 * 365) * USECS_PER_DAY)
 
-/* How long the pieces of a unit are; 0 if it is none we know. */
+/* About how long a unit is; 0 if it is none we know. */
 static int64
-unit_width(const char *unit)
+unit_length(const char *unit)
 {
 	static const struct
 	{
 		const char *name;
-		int64		width;
+		int64		length;
 	}			units[] = {
 		{"second", USECS_PER_SEC},
 		{"minute", USECS_PER_MINUTE},
 		{"hour", USECS_PER_HOUR},
 		{"day", USECS_PER_DAY},
-		{"week", USECS_PER_DAY},
-		{"month", USECS_PER_DAY},
-		{"quarter", USECS_PER_DAY},
-		{"year", USECS_PER_DAY}
+		{"week", 7 * USECS_PER_DAY},
+		{"month", 30 * USECS_PER_DAY},
+		{"quarter", 91 * USECS_PER_DAY},
+		{"year", 365 * USECS_PER_DAY}
 	};
 
 	for (int i = 0; i < lengthof(units); i++)
 		if (pg_strcasecmp(unit, units[i].name) == 0)
-			return units[i].width;
+			return units[i].length;
 	return 0;
 }
 
@@ -86,7 +86,8 @@ set_trunc(LedgerBucket *bucket, FuncExpr *func)
 
 	if (!get_constant(func->args, 0, &unit))
 		return false;
-	bucket->width = unit_width(TextDatumGetCString(unit));
+	bucket->length = unit_length(TextDatumGetCString(unit));
+	bucket->width = Min(bucket->length, USECS_PER_DAY);
 	switch (func->funcid)
 	{
 		case F_DATE_TRUNC_TEXT_TIMESTAMP:
@@ -118,22 +119,20 @@ set_bin(LedgerBucket *bucket, FuncExpr *func)
 		return false;
 	stride = DatumGetIntervalP(value);
 	bucket->by_origin = true;
-	bucket->width = stride->time;
+	bucket->length = bucket->width = stride->time;
 	return stride->month == 0 && stride->day == 0 && stride->time > 0;
 }
 
-/* The bucket of an expression under FILTER "filter" (or -1), or NULL. */
-LedgerBucket *
-ledger_bucket_of(LedgerAggregateState *state, Expr *expr, int filter)
+/* Does an expression cut a column of times into pieces?  Sets how, and the column. */
+bool
+ledger_bucket_init(LedgerBucket *bucket, Expr *expr, Var **time)
 {
 	FuncExpr   *func = (FuncExpr *) expr;
-	LedgerBucket *bucket;
-	Node	   *time;
-	bool		ok;
+	bool		ok = false;
 
-	if (!IsA(expr, FuncExpr))
-		return NULL;
-	bucket = palloc0(sizeof(LedgerBucket));
+	memset(bucket, 0, sizeof(LedgerBucket));
+	if (!IsA(expr, FuncExpr) || !FLOAT8PASSBYVAL)
+		return false;
 	switch (func->funcid)
 	{
 		case F_DATE_TRUNC_TEXT_TIMESTAMP:
@@ -146,10 +145,22 @@ ledger_bucket_of(LedgerAggregateState *state, Expr *expr, int filter)
 			ok = IsA(lthird(func->args), Const) && set_bin(bucket, func);
 			break;
 		default:
-			return NULL;
+			break;
 	}
-	time = lsecond(func->args);
-	if (!ok || !IsA(time, Var) || !FLOAT8PASSBYVAL)
+	if (!ok || !IsA(lsecond(func->args), Var))
+		return false;
+	*time = lsecond(func->args);
+	return true;
+}
+
+/* The bucket of an expression under FILTER "filter" (or -1), or NULL. */
+LedgerBucket *
+ledger_bucket_of(LedgerAggregateState *state, Expr *expr, int filter)
+{
+	LedgerBucket *bucket = palloc(sizeof(LedgerBucket));
+	Var		   *time;
+
+	if (!ledger_bucket_init(bucket, expr, &time))
 		return NULL;
 	bucket->input = ledger_aggregate_add_input(state, (Expr *) time, filter);
 	return bucket;

@@ -14,18 +14,84 @@
 #include "access/htup_details.h"
 #include "catalog/pg_aggregate.h"
 #include "catalog/pg_proc.h"
+#include "catalog/pg_statistic.h"
 #include "exec/aggregate.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
+#include "parser/parsetree.h"
 #include "utils/lsyscache.h"
+#include "utils/selfuncs.h"
 #include "utils/syscache.h"
 
-/* What a row costs in a loop of ours, beside an operator's call. */
-#define LOOP_PART		0.1
+/*
+ * What a row costs in a loop of ours, beside an operator's call; to read the
+ * code of a key, to hash its value, and to read what a path leads to.
+ */
+#define LOOP_PART		0.05
+#define CODE_PART		0.05
+#define HASH_PART		0.4
+#define PATH_PART		0.5
 
-/* And a key's value, if that is to be hashed. */
-#define KEY_PART		0.25
+/* With so many rows a group, keys are likely to have codes. */
+#define ROWS_A_CODE		100
+
+/* ---- Groups ---- */
+
+/* The time from a column's least to its greatest value, by its statistics; or 0. */
+static double
+time_range(PlannerInfo *root, Var *var)
+{
+	RangeTblEntry *rte = planner_rt_fetch(var->varno, root);
+	HeapTuple	tuple = SearchSysCache3(STATRELATTINH, ObjectIdGetDatum(rte->relid),
+										Int16GetDatum(var->varattno), BoolGetDatum(rte->inh));
+	AttStatsSlot slot;
+	double		range = 0;
+
+	if (!HeapTupleIsValid(tuple))
+		return 0;
+	if (get_attstatsslot(&slot, tuple, STATISTIC_KIND_HISTOGRAM, InvalidOid,
+						 ATTSTATSSLOT_VALUES))
+	{
+		if (slot.nvalues > 1)
+			range = (double) DatumGetInt64(slot.values[slot.nvalues - 1]) -
+				(double) DatumGetInt64(slot.values[0]);
+		free_attstatsslot(&slot);
+	}
+	ReleaseSysCache(tuple);
+	return range;
+}
+
+/*
+ * How many groups rows make.  Core takes date_trunc and date_bin for as many as
+ * there are times; by how long the pieces are, it can be told better.
+ */
+double
+ledger_estimate_groups(PlannerInfo *root, List *keys, double rows)
+{
+	List	   *others = NIL;
+	double		ngroups = 1;
+	ListCell   *lc;
+
+	foreach(lc, keys)
+	{
+		LedgerBucket bucket;
+		Var		   *time;
+		double		range = 0;
+
+		if (ledger_bucket_init(&bucket, lfirst(lc), &time))
+			range = time_range(root, time);
+		if (range > 0)
+			ngroups *= range / bucket.length + 1;
+		else
+			others = lappend(others, lfirst(lc));
+	}
+	if (others != NIL)
+		ngroups *= estimate_num_groups(root, others, rows, NULL, NULL);
+	return clamp_row_est(Min(ngroups, rows));
+}
+
+/* ---- Rows ---- */
 
 static Oid
 transition_function(Oid aggregate)
@@ -40,11 +106,25 @@ transition_function(Oid aggregate)
 	return function;
 }
 
+/* Of values that keys or arguments take; paths are read without the document. */
 static double
-expression_cost(PlannerInfo *root, Node *expr)
+expression_cost(PlannerInfo *root, Node *expr, Index relid)
 {
+	LedgerFilterInput input;
 	QualCost	cost;
 
+	if (expr != NULL && IsA(expr, List))
+	{
+		double		sum = 0;
+		ListCell   *lc;
+
+		foreach(lc, (List *) expr)
+			sum += expression_cost(root, (Node *) lfirst_node(TargetEntry, lc)->expr, relid);
+		return sum;
+	}
+	memset(&input, 0, sizeof(input));
+	if (expr != NULL && ledger_input_of_expr(expr, relid, &input))
+		return input.kind == LEDGER_INPUT_COLUMN ? 0 : PATH_PART * cpu_operator_cost;
 	cost_qual_eval_node(&cost, expr, root);
 	return cost.per_tuple;
 }
@@ -63,28 +143,43 @@ function_cost(Oid function)
 }
 
 static double
-call_cost(PlannerInfo *root, Aggref *aggref)
+call_cost(PlannerInfo *root, Aggref *aggref, Index relid)
 {
 	Oid			function = transition_function(aggref->aggfnoid);
-	double		cost = expression_cost(root, (Node *) aggref->args) +
-		expression_cost(root, (Node *) aggref->aggfilter);
+	double		cost = expression_cost(root, (Node *) aggref->args, relid) +
+		expression_cost(root, (Node *) aggref->aggfilter, relid);
 
 	if (ledger_kernel_of(aggref->aggfnoid, function) != &ledger_call_kernel)
 		return cost + LOOP_PART * cpu_operator_cost;
 	return cost + function_cost(function) * cpu_operator_cost;
 }
 
+/*
+ * A function of time is called once for a piece, of which there are few; whose
+ * rows follow each other.
+ */
+static double
+key_cost(PlannerInfo *root, Expr *key, Index relid, bool many)
+{
+	LedgerBucket bucket;
+	Var		   *time;
+
+	if (!many && (IsA(key, Var) || ledger_bucket_init(&bucket, key, &time)))
+		return CODE_PART * cpu_operator_cost;
+	return HASH_PART * cpu_operator_cost + expression_cost(root, (Node *) key, relid);
+}
+
 /* What is done with a row that passes the filters. */
 static double
-row_cost(PlannerInfo *root, const LedgerAggregation *aggregation)
+row_cost(PlannerInfo *root, const LedgerAggregation *aggregation, Index relid, bool many)
 {
 	double		cost = 0;
 	ListCell   *lc;
 
 	foreach(lc, aggregation->keys)
-		cost += KEY_PART * cpu_operator_cost + expression_cost(root, lfirst(lc));
+		cost += key_cost(root, lfirst(lc), relid, many);
 	foreach(lc, aggregation->aggs)
-		cost += call_cost(root, lfirst_node(Aggref, lc));
+		cost += call_cost(root, lfirst_node(Aggref, lc), relid);
 	return cost;
 }
 
@@ -108,7 +203,8 @@ ledger_aggregate_cost(const LedgerGrouping *grouping, RelOptInfo *rel, const Led
 					 rel->baserestrictinfo, &disk, &tail, &sealed);
 	rows = clamp_row_est(rows / divisor);
 	ngroups = Min(ngroups, rows);
-	path->startup_cost = disk + (tail + sealed) / divisor + rows * row_cost(root, aggregation) +
+	path->startup_cost = disk + (tail + sealed) / divisor +
+		rows * row_cost(root, aggregation, rel->relid, ngroups * ROWS_A_CODE > rows) +
 		costs->transCost.startup + costs->finalCost.startup + path->pathtarget->cost.startup;
 	cost_qual_eval(&having, aggregation->having, root);
 	path->startup_cost += having.startup;

@@ -35,7 +35,6 @@
 #include "optimizer/tlist.h"
 #include "parser/parsetree.h"
 #include "utils/lsyscache.h"
-#include "utils/selfuncs.h"
 
 static create_upper_paths_hook_type prev_create_upper_paths = NULL;
 
@@ -301,7 +300,7 @@ ledger_aggregate_path(const LedgerGrouping *grouping, RelOptInfo *rel, PathTarge
 	path->custom_private = list_make5(aggregation.keys, aggregation.operators, aggregation.aggs,
 									  makeInteger(split), aggregation.having);
 	if (split != AGGSPLIT_SIMPLE && rel != grouping->input)
-		ngroups = estimate_num_groups(root, aggregation.keys, rel->rows, NULL, NULL);
+		ngroups = ledger_estimate_groups(root, aggregation.keys, rel->rows);
 	ledger_aggregate_cost(grouping, rel, &size, &path->path, &aggregation, ngroups);
 	if (!enable_seqscan)
 		LedgerDisablePath(&path->path);
@@ -358,7 +357,7 @@ init_grouping(LedgerGrouping *grouping, PlannerInfo *root, RelOptInfo *input,
 	grouping->ngroups = 1;
 	keys = ledger_grouping_keys(grouping, grouping->target);
 	if (keys != NIL)
-		grouping->ngroups = estimate_num_groups(root, keys, input->rows, NULL, NULL);
+		grouping->ngroups = ledger_estimate_groups(root, keys, input->rows);
 	memset(&grouping->costs, 0, sizeof(AggClauseCosts));
 	memset(&grouping->partial_costs, 0, sizeof(AggClauseCosts));
 	memset(&grouping->final_costs, 0, sizeof(AggClauseCosts));

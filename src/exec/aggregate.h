@@ -63,6 +63,7 @@ extern void ledger_aggregate_partitions(const LedgerGrouping *grouping);
 extern void ledger_finish_groups(const LedgerGrouping *grouping, Path *path);
 
 /* agg_cost.c */
+extern double ledger_estimate_groups(PlannerInfo *root, List *keys, double rows);
 extern void ledger_aggregate_cost(const LedgerGrouping *grouping, RelOptInfo *rel,
 								  const LedgerSize *size, Path *path,
 								  const LedgerAggregation *aggregation, double ngroups);
@@ -108,7 +109,8 @@ typedef struct LedgerBucket
 	int			input;			/* the time */
 	struct pg_tz *zone;			/* NULL: no time zone matters */
 	bool		session_zone;	/* it is the session's */
-	int64		width;			/* of a piece within which the result is one */
+	int64		length;			/* of what has the same result, about */
+	int64		width;			/* of a piece within which it is surely one */
 	bool		by_origin;		/* pieces are counted from the result (date_bin) */
 	bool		valid;
 	int64		low;
@@ -116,6 +118,7 @@ typedef struct LedgerBucket
 	Datum		result;
 } LedgerBucket;
 
+extern bool ledger_bucket_init(LedgerBucket *bucket, Expr *expr, Var **time);
 extern LedgerBucket *ledger_bucket_of(LedgerAggregateState *state, Expr *expr, int filter);
 extern void ledger_bucket_set(LedgerBucket *bucket, int64 time, Datum result);
 extern void ledger_bucket_check(LedgerBucket *bucket);

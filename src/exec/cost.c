@@ -54,17 +54,20 @@ typedef struct Work
 
 /* ---- How much is read ---- */
 
-/* 0 to 1: of a column's values with the order of the rows; 0 if nobody knows. */
+/*
+ * 0 to 1: of a column's values with the order of the rows; or what is given for
+ * it, if there are no statistics.
+ */
 double
-ledger_column_correlation(Oid relid, AttrNumber attnum)
+ledger_column_correlation(Oid relid, AttrNumber attnum, double otherwise)
 {
 	HeapTuple	tuple = SearchSysCache3(STATRELATTINH, ObjectIdGetDatum(relid),
 										Int16GetDatum(attnum), BoolGetDatum(false));
 	AttStatsSlot slot;
-	double		correlation = 0;
+	double		correlation = otherwise;
 
 	if (!HeapTupleIsValid(tuple))
-		return 0;
+		return otherwise;
 	if (get_attstatsslot(&slot, tuple, STATISTIC_KIND_CORRELATION, InvalidOid,
 						 ATTSTATSSLOT_NUMBERS))
 	{
@@ -99,7 +102,7 @@ touched_part(RelOptInfo *rel, const LedgerSize *size, const LedgerFilter *filter
 			break;
 	}
 	correlation = filter->input.kind == LEDGER_INPUT_COLUMN ?
-		ledger_column_correlation(size->relid, filter->input.attnum) : 0;
+		ledger_column_correlation(size->relid, filter->input.attnum, 0) : 0;
 	if (filter->method != LEDGER_METHOD_CALL || filter->by_bytes)
 		part = selectivity + (1 - correlation) * (1 - selectivity);
 	if (filter->strategy == BTEqualStrategyNumber)

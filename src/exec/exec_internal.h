@@ -315,6 +315,7 @@ extern int	ledger_words_match_templates(const LedgerFilter *filter, const Ledger
 /* What the planner is to know of a ledger. */
 typedef struct LedgerSize
 {
+	Relation	rel;
 	Oid			relid;
 	double		segments;
 	double		tail_part;		/* of the rows, those in row format */
@@ -325,7 +326,7 @@ extern void ledger_scan_cost(PlannerInfo *root, RelOptInfo *rel, const LedgerSiz
 extern void ledger_read_cost(PlannerInfo *root, RelOptInfo *rel, const LedgerSize *size,
 							 List *exprs, List *pushed, Cost *disk, Cost *tail, Cost *sealed);
 extern double ledger_parallel_divisor(int workers);
-extern double ledger_column_correlation(Oid relid, AttrNumber attnum);
+extern double ledger_column_correlation(Oid relid, AttrNumber attnum, double otherwise);
 
 /* ---- plan.c ---- */
 
@@ -503,6 +504,7 @@ typedef struct LedgerOrderKey
 
 extern LedgerPlace ledger_place_of(const LedgerOrderKey *key, Datum value, bool isnull);
 extern bool ledger_order_type(Oid typid);
+extern double ledger_order_overlap(Relation rel, const LedgerOrderKey *key);
 
 extern void ledger_order_begin(LedgerScanState *state);
 extern bool ledger_order_advance(LedgerScanState *state);

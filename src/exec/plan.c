@@ -337,6 +337,7 @@ find_size(RelOptInfo *rel, Relation relation, LedgerSize *size)
 	LedgerMetaData meta;
 	double		sealed = 0;
 
+	size->rel = relation;
 	size->relid = RelationGetRelid(relation);
 	size->segments = 0;
 	if (RelationGetNumberOfBlocks(relation) > 0 && ledger_read_meta(relation, &meta))

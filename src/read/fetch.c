@@ -82,18 +82,6 @@ fetch_done(LedgerFetch *fetch)
 
 /* ---- Tail ---- */
 
-/* The item of the page that holds the offset, if the map says so; else NULL. */
-static const LedgerRunMapItem *
-find_page(LedgerFetch *fetch, int offset, bool *last)
-{
-	int			index = ledger_runmap_find(fetch->map, offset);
-
-	if (index < 0)
-		return NULL;
-	*last = index == (int) fetch->map->nitems - 1;
-	return &fetch->map->items[index];
-}
-
 /*
  * Have the batch of a tail page's rows at hand, of which one is packed: what is
  * unpacked once serves for its neighbours.  The page is locked.  Rows are added
@@ -117,11 +105,12 @@ take_page(LedgerFetch *fetch, BlockNumber block, LedgerRow first_row, int row, P
  * (it may be in a page that was added since the map was read).
  */
 static FetchResult
-fetch_from_page(LedgerFetch *fetch, LedgerRow row, const LedgerRunMapItem *item,
+fetch_from_page(LedgerFetch *fetch, LedgerRow row, BlockNumber home, int index,
 				Snapshot snapshot, TupleTableSlot *slot, bool *dead, bool *absent)
 {
 	Relation	rel = fetch->rel;
 	LedgerSlotNumber slotnum = LedgerRowSlot(row);
+	const LedgerRunMapItem *item = &fetch->map->items[index];
 	BlockNumber block = item->block;
 	OffsetNumber lp = LedgerRowOffset(row) - item->first + 1;
 	Buffer		buffer = ledger_read_block(rel, block);
@@ -149,6 +138,9 @@ fetch_from_page(LedgerFetch *fetch, LedgerRow row, const LedgerRunMapItem *item,
 	}
 	if (tuple.t_data == NULL)
 	{
+		if (!ledger_runmap_fits(fetch->map, index, PageGetMaxOffsetNumber(page)))
+			ledger_corrupt(rel, block, "the page of slot %u has not the rows that its run map in block %u says",
+						   slotnum, home);
 		UnlockReleaseBuffer(buffer);
 		*absent = true;
 		return FETCH_NONE;
@@ -205,8 +197,7 @@ fetch_tail(LedgerFetch *fetch, const LedgerSlotEntry *entry, LedgerRow row,
 	{
 		bool		fresh = false;
 		bool		absent = false;
-		bool		last = true;
-		const LedgerRunMapItem *item;
+		int			index;
 		FetchResult result = FETCH_NONE;
 
 		if (fetch->map_slot != slotnum)
@@ -217,15 +208,15 @@ fetch_tail(LedgerFetch *fetch, const LedgerSlotEntry *entry, LedgerRow row,
 			fetch->map_slot = slotnum;
 			fresh = true;
 		}
-		item = find_page(fetch, LedgerRowOffset(row), &last);
-		if (item != NULL)
-			result = fetch_from_page(fetch, row, item, snapshot, slot, dead, &absent);
+		index = ledger_runmap_find(fetch->map, LedgerRowOffset(row));
+		if (index >= 0)
+			result = fetch_from_page(fetch, row, entry->home, index, snapshot, slot, dead, &absent);
 		else
 			absent = true;
 
 		if (result == FETCH_CHANGED)
 			fetch->map_slot = LEDGER_NO_SLOT;
-		if (!absent || !last || fresh)
+		if (!absent || index < (int) fetch->map->nitems - 1 || fresh)
 			return result;
 
 		/* the run may have got more pages */

@@ -260,8 +260,7 @@ load_tail(LedgerScan *scan, LedgerRow row, LedgerRow low, LedgerRow high)
 	BlockNumber block;
 	Buffer		buffer;
 	int			index,
-				next,
-				end;
+				next;
 
 	if (!scan->map_valid)
 		read_map(scan);
@@ -284,9 +283,9 @@ load_tail(LedgerScan *scan, LedgerRow row, LedgerRow low, LedgerRow high)
 		ReleaseBuffer(buffer);
 		return false;
 	}
-	end = item->first + tail_page_rows(rel, block, BufferGetPage(buffer));
-	if (end > next)
-		ledger_corrupt(rel, block, "a tail page of slot %u has rows of the next one", scan->slot);
+	if (!ledger_runmap_fits(scan->map, index, tail_page_rows(rel, block, BufferGetPage(buffer))))
+		ledger_corrupt(rel, block, "the page of slot %u has not the rows that its run map in block %u says",
+					   scan->slot, scan->entry.home);
 
 	/* What comes after the last page's rows is not there, up to the slot's end. */
 	scan->low = Max(low, slot_row + item->first);

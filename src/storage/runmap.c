@@ -9,6 +9,14 @@
 
 #include "storage/storage.h"
 
+/* Where the used part of a map's page ends. */
+static LocationIndex
+end_of_items(const LedgerRunMap *map)
+{
+	return SizeOfPageHeaderData + offsetof(LedgerRunMap, items) +
+		map->nitems * sizeof(LedgerRunMapItem);
+}
+
 /*
  * Copy a run's map out, or return false if the block is not that slot's run
  * map any more: the slot has been sealed since its entry was read.
@@ -27,7 +35,7 @@ ledger_read_runmap(Relation rel, LedgerSlotNumber slot, BlockNumber home,
 		UnlockReleaseBuffer(buffer);
 		return false;
 	}
-	if (source->nitems > LEDGER_RUNMAP_ITEMS)
+	if (source->nitems > LEDGER_RUNMAP_ITEMS || ((PageHeader) page)->pd_lower != end_of_items(source))
 		ledger_corrupt(rel, home, "the run map of slot %u has %u pages", slot, source->nitems);
 	memcpy(map, source, offsetof(LedgerRunMap, items) +
 		   source->nitems * sizeof(LedgerRunMapItem));
@@ -87,14 +95,24 @@ ledger_runmap_find(const LedgerRunMap *map, int offset)
 }
 
 /*
+ * Whether a page with so many rows can be that of an item: a page gets no row
+ * once it has a next one, so it ends where that begins.
+ */
+bool
+ledger_runmap_fits(const LedgerRunMap *map, int index, int nrows)
+{
+	int			end = map->items[index].first + nrows;
+
+	return index + 1 < (int) map->nitems ? end == map->items[index + 1].first :
+		end <= LEDGER_SLOT_ROWS;
+}
+
+/*
  * Let the page's used part end with the map's last item: what lies beyond is
  * neither logged nor compared for the log.
  */
 void
 ledger_runmap_set_lower(Page page)
 {
-	LedgerRunMap *map = (LedgerRunMap *) LedgerPageContents(page);
-
-	((PageHeader) page)->pd_lower = SizeOfPageHeaderData + offsetof(LedgerRunMap, items) +
-		map->nitems * sizeof(LedgerRunMapItem);
+	((PageHeader) page)->pd_lower = end_of_items((LedgerRunMap *) LedgerPageContents(page));
 }

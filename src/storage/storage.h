@@ -429,6 +429,7 @@ extern bool ledger_read_runmap(Relation rel, LedgerSlotNumber slot,
 extern int	ledger_runmap_rows_hint(Relation rel, LedgerSlotNumber slot, BlockNumber home);
 extern void ledger_runmap_set_lower(Page page);
 extern int	ledger_runmap_find(const LedgerRunMap *map, int offset);
+extern bool ledger_runmap_fits(const LedgerRunMap *map, int index, int nrows);
 
 /* ---- overflow.c ---- */
 

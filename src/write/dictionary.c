@@ -83,6 +83,36 @@ find_cached(Relation rel, uint32 number)
 	return NULL;
 }
 
+/*
+ * The dictionary of the page that a relation's last rows went to, as far as
+ * this backend remembers: most likely the next ones' too.
+ */
+#define REMEMBERED		16
+
+static struct
+{
+	Oid			relid;
+	uint32		dictionary;
+}			remembered[REMEMBERED];
+
+uint32
+ledger_likely_dictionary(Relation rel)
+{
+	Oid			relid = RelationGetRelid(rel);
+
+	return remembered[relid % REMEMBERED].relid == relid ?
+		remembered[relid % REMEMBERED].dictionary : 0;
+}
+
+void
+ledger_remember_dictionary(Relation rel, uint32 dictionary)
+{
+	Oid			relid = RelationGetRelid(rel);
+
+	remembered[relid % REMEMBERED].relid = relid;
+	remembered[relid % REMEMBERED].dictionary = dictionary;
+}
+
 /* ---- Reading ---- */
 
 /*

@@ -12,12 +12,23 @@
 #include "write/packed.h"
 #include "write/write.h"
 
+/* Tail pages from whose rows a dictionary is made where there is none. */
+#define LEARN_PAGES			24
+
 /* The longest part of a row that goes into a dictionary. */
 #define ROW_PART_MAX		2048
 
 /* Rows by which two dictionaries are compared, and how much better one must be. */
 #define TRIAL_ROWS			64
 #define TRIAL_GAIN			0.93
+
+/*
+ * A run that has just got so many pages without a dictionary that one can be
+ * made of them, or LEDGER_NO_SLOT; and its relation, as an error may leave it
+ * behind
+ */
+static LedgerSlotNumber learn_from = LEDGER_NO_SLOT;
+static Oid	learn_relid = InvalidOid;
 
 /*
  * Fill a dictionary with rows from all over; false if they do not come to much.
@@ -152,7 +163,7 @@ learn_from_run(void *arg)
 	if (!ledger_read_entry(rel, work->slot, &entry) || entry.state != LEDGER_SLOT_TAIL ||
 		!ledger_read_runmap(rel, work->slot, entry.home, map))
 		return;
-	npages = Min(map->nitems, LEDGER_LEARN_PAGES);
+	npages = Min(map->nitems, LEARN_PAGES);
 	tuples = palloc(npages * MaxHeapTuplesPerPage * sizeof(HeapTuple));
 	for (int i = 0; i < npages; i++)
 	{
@@ -196,12 +207,12 @@ try_to_learn(LearnWork *work, void (*how) (void *arg))
 }
 
 /*
- * The relation's first dictionary, of what a run has so far.  It is the
- * inserting backend that does this, once in a ledger's life, so it takes only
- * some of the pages.
+ * A dictionary for a relation that has none, of what a run has so far.  It is
+ * the inserting backend that does this, so it takes only some of the pages; and
+ * once a run at the most, if it comes to nothing.
  */
-void
-ledger_learn_from_run(Relation rel, LedgerSlotNumber slot)
+static void
+learn_first(Relation rel, LedgerSlotNumber slot)
 {
 	LearnWork	work = {.rel = rel, .slot = slot};
 
@@ -221,4 +232,31 @@ ledger_learn_from_rows(Relation rel, HeapTuple *tuples, int ntuples)
 		return;
 	work.replaces = meta.dictionaries[0].number;
 	try_to_learn(&work, learn_from_rows);
+}
+
+/* A run without a dictionary has got pages: are these enough to make one of? */
+void
+ledger_note_growth(Relation rel, LedgerSlotNumber slot, uint32 before, uint32 now,
+				   uint32 dictionary)
+{
+	if (dictionary == 0 && before < LEARN_PAGES && now >= LEARN_PAGES)
+	{
+		learn_from = slot;
+		learn_relid = RelationGetRelid(rel);
+	}
+}
+
+/* With no buffer locked: make a dictionary if there is a run to make it of. */
+void
+ledger_learn_if_due(Relation rel)
+{
+	/* no subtransaction can begin in parallel mode: the next call will do */
+	if (learn_from != LEDGER_NO_SLOT && !IsInParallelMode())
+	{
+		LedgerSlotNumber slot = learn_from;
+
+		learn_from = LEDGER_NO_SLOT;
+		if (learn_relid == RelationGetRelid(rel) && ledger_packs(rel))
+			learn_first(rel, slot);
+	}
 }

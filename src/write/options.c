@@ -16,7 +16,7 @@
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "catalog/namespace.h"
-#include "catalog/partition.h"
+#include "catalog/pg_inherits.h"
 #include "compat.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -67,6 +67,38 @@ ledger_compression_named(const char *name, LedgerCompression *compression)
 		}
 	}
 	return false;
+}
+
+/* ---- What the catalogs say ---- */
+
+/*
+ * The table that a partition is of, InvalidOid if it is none.  Unlike core's
+ * get_partition_parent(), for callers that have no lock on it: it may be
+ * detached, or dropped, between two looks at the catalogs.
+ */
+Oid
+ledger_partition_parent(Oid relid)
+{
+	Relation	table;
+	ScanKeyData keys[2];
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	Oid			result = InvalidOid;
+
+	if (!get_rel_relispartition(relid))
+		return InvalidOid;
+	table = table_open(InheritsRelationId, AccessShareLock);
+	ScanKeyInit(&keys[0], Anum_pg_inherits_inhrelid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(relid));
+	ScanKeyInit(&keys[1], Anum_pg_inherits_inhseqno, BTEqualStrategyNumber, F_INT4EQ,
+				Int32GetDatum(1));
+	scan = systable_beginscan(table, InheritsRelidSeqnoIndexId, true, NULL, 2, keys);
+	tuple = systable_getnext(scan);
+	if (HeapTupleIsValid(tuple))
+		result = ((Form_pg_inherits) GETSTRUCT(tuple))->inhparent;
+	systable_endscan(scan);
+	table_close(table, AccessShareLock);
+	return result;
 }
 
 /* ---- What the table says ---- */
@@ -129,7 +161,7 @@ find_option(Oid relid, const char *option)
 	while (OidIsValid(relid) && result == NULL)
 	{
 		result = own_value(table, relid, option);
-		relid = get_rel_relispartition(relid) ? get_partition_parent(relid, true) : InvalidOid;
+		relid = ledger_partition_parent(relid);
 	}
 	table_close(table, AccessShareLock);
 	return result;

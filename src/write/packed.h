@@ -51,6 +51,8 @@ extern void ledger_publish_dictionary(Relation rel, const char *bytes, int lengt
 extern void ledger_drop_dictionaries(Relation rel);
 extern void ledger_forget_dictionaries(Relation rel);
 extern uint64 ledger_private_number(void);
+extern uint32 ledger_likely_dictionary(Relation rel);
+extern void ledger_remember_dictionary(Relation rel, uint32 dictionary);
 
 /* ---- packed.c ---- */
 
@@ -72,10 +74,9 @@ extern void ledger_unpack(Relation rel, BlockNumber block, Page page,
 
 /* ---- learn.c ---- */
 
-/* Tail pages from whose rows a ledger's first dictionary is made. */
-#define LEDGER_LEARN_PAGES		24
-
-extern void ledger_learn_from_run(Relation rel, LedgerSlotNumber slot);
+extern void ledger_note_growth(Relation rel, LedgerSlotNumber slot, uint32 before, uint32 now,
+							   uint32 dictionary);
+extern void ledger_learn_if_due(Relation rel);
 extern void ledger_learn_from_rows(Relation rel, HeapTuple *tuples, int ntuples);
 
 #endif							/* LEDGER_PACKED_H */

@@ -1,13 +1,15 @@
 /*-------------------------------------------------------------------------
  *
  * publish.c
- *	  Changing directory entries, together with the metapage's totals.
+ *	  Changing directory entries, together with the metapage's totals; and whose
+ *	  blocks a segment's are before it is published.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
 #include "access/generic_xlog.h"
+#include "miscadmin.h"
 #include "write/write.h"
 
 /* The 64-bit xid of a transaction that is not older than 2^31. */
@@ -149,4 +151,79 @@ ledger_change_totals(Relation rel, const LedgerTotals *change)
 			   change, 0);
 	GenericXLogFinish(state);
 	UnlockReleaseBuffer(buffer);
+}
+
+/* ---- before: a segment that is being written ---- */
+
+/* Allot a segment id and put it in the entry of the primary slot. */
+static uint64
+new_segment(Relation rel, LedgerSlotNumber primary, bool bulk)
+{
+	BlockNumber dirblock = ledger_directory_block(rel, primary);
+	Buffer		metabuf = ledger_lock_meta(rel, BUFFER_LOCK_EXCLUSIVE);
+	Buffer		dirbuf = ledger_lock_directory(rel, dirblock, BUFFER_LOCK_EXCLUSIVE);
+	GenericXLogState *state = GenericXLogStart(rel);
+	LedgerMetaData *meta = ledger_meta_of(rel, metabuf,
+										  GenericXLogRegisterBuffer(state, metabuf, 0));
+	LedgerSlotEntry *entry = ledger_entry_of(rel, dirbuf,
+											 GenericXLogRegisterBuffer(state, dirbuf, 0), primary);
+	uint64		segment = meta->next_segment++;
+
+	ledger_meta_set_crc(meta);
+	if (bulk)
+		entry->segment = segment;
+	else
+		entry->pending = segment;
+	ledger_entry_set_crc(entry, primary);
+	GenericXLogFinish(state);
+	UnlockReleaseBuffer(dirbuf);
+	UnlockReleaseBuffer(metabuf);
+	return segment;
+}
+
+/*
+ * Put a new segment's id in the entry of its primary slot: from here on its
+ * blocks are in use.
+ */
+uint64
+ledger_reserve_segment(Relation rel, LedgerSlotNumber primary)
+{
+	return new_segment(rel, primary, false);
+}
+
+/* Give a bulk writer's slot another segment id, for another attempt. */
+uint64
+ledger_renew_segment(Relation rel, LedgerSlotNumber primary)
+{
+	return new_segment(rel, primary, true);
+}
+
+/* The segment that was to be written to is not: its blocks are free. */
+void
+ledger_forget_one_pending(Relation rel, LedgerSlotNumber primary)
+{
+	LedgerSlotEntry entry;
+
+	if (!ledger_read_entry(rel, primary, &entry) || entry.pending == 0)
+		return;
+	entry.pending = 0;
+	ledger_change_entry(rel, primary, &entry, NULL, 0);
+}
+
+/*
+ * Forget segments that a crash has left half written.  There is no sealer at
+ * work but us.
+ */
+void
+ledger_forget_pending(Relation rel)
+{
+	LedgerMetaData meta;
+
+	if (!ledger_read_meta(rel, &meta))
+		return;
+	for (LedgerSlotNumber slot = 0; slot < meta.next_slot; slot++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		ledger_forget_one_pending(rel, slot);
+	}
 }

@@ -15,13 +15,16 @@
 #include "commands/vacuum.h"
 #include "storage/storage.h"
 
-/* ---- tail.c ---- */
+/* ---- lane.c ---- */
 
 /* Called, if set, when a run of a relation has been opened; no lock is held. */
 extern void (*ledger_run_opened) (Relation rel);
 
 extern LedgerSlotNumber ledger_prepare_slot(Relation rel);
 extern uint32 ledger_close_run(Relation rel, int lane, LedgerSlotNumber slot);
+
+/* ---- tail.c ---- */
+
 extern HeapTuple ledger_make_stub(HeapTuple tuple, const LedgerOverflowStub *stub);
 extern void ledger_tail_insert(Relation rel, HeapTuple tuple, uint64 excess,
 							   int options, bool speculative, LedgerRow *row);
@@ -88,6 +91,11 @@ extern void ledger_change_entry(Relation rel, LedgerSlotNumber slot,
 
 extern void ledger_change_totals(Relation rel, const LedgerTotals *change);
 
+extern uint64 ledger_reserve_segment(Relation rel, LedgerSlotNumber primary);
+extern uint64 ledger_renew_segment(Relation rel, LedgerSlotNumber primary);
+extern void ledger_forget_one_pending(Relation rel, LedgerSlotNumber primary);
+extern void ledger_forget_pending(Relation rel);
+
 /* ---- encode.c ---- */
 
 extern void ledger_column_type(TupleDesc desc, int i, LedgerColumnType *type);
@@ -123,15 +131,14 @@ ledger_is_decoded(Relation rel)
 
 extern int64 ledger_seal_some(Relation rel, bool only_full);
 extern void ledger_close_open_runs(Relation rel, uint32 behind);
-extern void ledger_settle_bulk(Relation rel);
 
 extern ErrorData *ledger_try_work(void (*work) (void *arg), void *arg);
-extern void ledger_forget_pending(Relation rel);
-extern void ledger_forget_one_pending(Relation rel, LedgerSlotNumber primary);
+
+/* ---- settle.c ---- */
+
+extern void ledger_settle_bulk(Relation rel);
 extern void ledger_free_segment_blocks(Relation rel, const LedgerSlotEntry *entry,
 									   bool xmins_only);
-extern uint64 ledger_reserve_segment(Relation rel, LedgerSlotNumber primary);
-extern uint64 ledger_renew_segment(Relation rel, LedgerSlotNumber primary);
 
 /* ---- options.c ---- */
 
@@ -140,6 +147,7 @@ extern uint64 ledger_renew_segment(Relation rel, LedgerSlotNumber primary);
 extern const char *ledger_compression_name(LedgerCompression compression);
 extern bool ledger_compression_named(const char *name, LedgerCompression *compression);
 extern Oid	ledger_options_table(void);
+extern Oid	ledger_partition_parent(Oid relid);
 extern LedgerCompression ledger_compression_of(Oid relid);
 extern LedgerCompression ledger_compression(Relation rel);
 extern void ledger_options_init(void);

@@ -117,12 +117,14 @@ $node->safe_psql('postgres', q(
 			WHEN 'none' THEN data
 			WHEN 'bit' THEN set_byte(data, at, get_byte(data, at) # (1 << i % 8))
 			WHEN 'not' THEN set_byte(data, at, 255 - get_byte(data, at))
+			WHEN 'less' THEN set_byte(data, at, get_byte(data, at) - 1)
 			WHEN 'more' THEN set_byte(data, at, (get_byte(data, at) + 1) % 256)
 			WHEN 'zero' THEN overlay(data placing decode(repeat('00', 8192), 'hex') from b * 8192 + 1)
 			WHEN 'fill' THEN overlay(data placing decode(repeat('ff', 8192), 'hex') from b * 8192 + 1)
 			WHEN 'hole' THEN overlay(data placing decode(repeat('5a', 2000), 'hex') from b * 8192 + 1 + 3000)
 			WHEN 'next' THEN overlay(data placing substr(data, ((b + 1) % n) * 8192 + 1, 8192) from b * 8192 + 1)
 			WHEN 'other' THEN overlay(data placing substr(data, ((b + n / 2) % n) * 8192 + 1, 8192) from b * 8192 + 1)
+			WHEN 'first' THEN overlay(data placing substr(data, at + 9, 2) from at + 1)
 			WHEN 'cut' THEN substr(data, 1, b * 8192) END, i % 5 = 0 AND how <> 'cut');
 	END $$));
 $node->safe_psql('postgres', "CALL whole(0, 0, 'none', 0)");
@@ -142,6 +144,15 @@ foreach my $block (0 .. $blocks - 1)
 		push @calls, [ $block, $pos, (qw(bit not more))[ @calls % 3 ] ];
 	}
 	push @calls, [ $block, -1, $_ ] foreach qw(zero fill hole next other cut);
+}
+# A run map's item that says that its page begins where the next one does, and
+# a map with a page less
+foreach my $item (split /\n/, $node->safe_psql('postgres', q(SELECT b || ' ' || k FROM f, generate_series(0, length(d) / 8192 - 1) b, generate_series(1, get_byte(d, b * 8192 + 24) - 2) k
+	WHERE get_byte(d, b * 8192 + 8168 + 3) = 4)))
+{
+	my ($block, $k) = split / /, $item;
+	push @calls, [ $block, 24 + 16 + 8 * $k + 4, 'first' ];
+	push @calls, [ $block, 24, 'less' ] if $k == 1;
 }
 my @crashes;
 for (my $i = 0; $i < @calls;)
@@ -174,6 +185,8 @@ no_crash_ok($node, 'nor does the log tell of a crash', qr/(WARNING|LOG):  .*inva
 my $tried = $node->safe_psql('postgres', 'SELECT count(*) FROM results');
 cmp_ok($tried, '>', 1000, 'many were tried');
 cmp_ok($node->safe_psql('postgres', q(SELECT count(*) FROM results WHERE outcome NOT IN ('right', 'WRONG') AND how <> 'none')), '>', 200, 'many were noticed');
+
+cmp_ok($node->safe_psql('postgres', q(SELECT count(*) FROM results WHERE how IN ('first', 'less') AND q = 1)), '>', 5, 'run maps among them');
 
 my $few = 'ORDER BY block, pos LIMIT 25';
 # tail pages, by their tags

@@ -4,12 +4,15 @@
  *	  are, decoding gives values or an error.  See "make fuzz".
  *
  * An input is the number of a type (1 byte), the number of rows (2), and a
- * chunk.  With SEEDS defined, it is a program that writes such inputs, of real
- * chunks, to a directory.
+ * chunk; or PACKED_ROWS (1), the length of a dictionary (2), its bytes, and the
+ * rows of a chain, each after its length (2).  With SEEDS defined, it is a program
+ * that writes such inputs, of real chunks and rows, to a directory.
  */
+#include "codec/rowpack.h"
 #include "reads.h"
 
 #define ROWS_MAX	3000
+#define PACKED_ROWS	0xFF
 
 #ifdef SEEDS
 
@@ -64,6 +67,60 @@ write_documents(const char *directory, int nrows)
 	}
 }
 
+static void
+put_length(FILE *file, int length)
+{
+	fputc(length & 255, file);
+	fputc(length >> 8, file);
+}
+
+/* A chain of rows that are like each other and like the dictionary. */
+static void
+write_rows(const char *directory, int dictionary_length)
+{
+	static const char pattern[] = "{\"trace_id\":\"tr-309d57ed44e32dbdc910c2013f98e0ee\",\"level\":\"info\"}";
+	LedgerRowDictionary *dictionary = palloc0(sizeof(LedgerRowDictionary));
+	LedgerRowPacker *packer = ledger_rowpacker_create();
+	char		path[1024];
+	FILE	   *file;
+
+	dictionary->number = 1;
+	dictionary->length = dictionary_length;
+	for (int i = 0; i < dictionary_length; i++)
+		dictionary->bytes[i] = pattern[i % (sizeof(pattern) - 1)];
+	snprintf(path, sizeof(path), "%s/rows-%d", directory, dictionary_length);
+	file = fopen(path, "w");
+	if (file == NULL)
+	{
+		perror(path);
+		exit(2);
+	}
+	fputc(PACKED_ROWS, file);
+	put_length(file, dictionary_length);
+	fwrite(dictionary->bytes, 1, dictionary_length, file);
+	ledger_rowpacker_begin(packer, dictionary);
+	for (int row = 0; row < 8; row++)
+	{
+		char		bytes[400];
+		char		packed[400];
+		int			length = 100 + RANDOM_BELOW(300);
+
+		for (int i = 0; i < length; i++)
+			bytes[i] = RANDOM_BELOW(20) ? pattern[i % (sizeof(pattern) - 1)] : (char) shim_random();
+		length = ledger_rowpacker_add(packer, bytes, length, packed, sizeof(packed));
+		if (length == 0)
+			break;
+		put_length(file, length);
+		fwrite(packed, 1, length, file);
+	}
+	if (fclose(file) != 0)
+	{
+		perror(path);
+		exit(2);
+	}
+	shim_free_all();
+}
+
 int
 main(int argc, char **argv)
 {
@@ -101,6 +158,8 @@ main(int argc, char **argv)
 		}
 		write_documents(argv[1], sizes[s]);
 	}
+	write_rows(argv[1], 0);
+	write_rows(argv[1], 3000);
 	return 0;
 }
 
@@ -168,6 +227,39 @@ decode(LedgerChunk *chunk, const LedgerColumnType *type, int nrows)
 	}
 }
 
+/* Unpack a chain, as long as it can be. */
+static void
+unpack_rows(const uint8 *p, const uint8 *end)
+{
+	LedgerRowDictionary *dictionary = palloc0(sizeof(LedgerRowDictionary));
+	LedgerRowUnpacker *unpacker = ledger_rowunpacker_create();
+	int			room = LEDGER_ROWPACK_ROW_MAX;
+	int			n = 0;
+
+	dictionary->number = 1;
+	dictionary->length = Min(Min(p[0] | p[1] << 8, end - p - 2), LEDGER_ROWPACK_DICTIONARY_MAX);
+	memcpy(dictionary->bytes, p + 2, dictionary->length);
+	p += 2 + dictionary->length;
+	ledger_rowunpacker_begin(unpacker, dictionary);
+	while (end - p > 2 && n >= 0)
+	{
+		int			length = Min(p[0] | p[1] << 8, end - p - 2);
+		char	   *packed = malloc(length);
+		char	   *row = malloc(room);
+
+		/* of their own, so that reading or writing beyond them is seen */
+		memcpy(packed, p + 2, length);
+		n = ledger_rowunpacker_add(unpacker, packed, length, row, room);
+		if (n < -1 || n > room)
+			abort();
+		free(packed);
+		free(row);
+		p += 2 + length;
+		/* the next has just the room that this one has needed */
+		room = Max(n, 1);
+	}
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8 *data, size_t size)
 {
@@ -178,6 +270,13 @@ LLVMFuzzerTestOneInput(const uint8 *data, size_t size)
 
 	if (size < 3)
 		return -1;
+	if (data[0] == PACKED_ROWS)
+	{
+		shim_limit = (size_t) 8 * 1024 * 1024;
+		unpack_rows(data + 1, data + size);
+		shim_free_all();
+		return 0;
+	}
 	type = column_type(data[0] % column_ntypes());
 	nrows = (data[1] | data[2] << 8) % (ROWS_MAX + 1);
 	buffer.data = (uint8 *) data + 3;

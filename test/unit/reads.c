@@ -583,6 +583,9 @@ check_path_exists(LedgerPath *path, const LedgerColumnInput *input, const TestPa
 								   test->keys, test->lens, test->nkeys);
 		if (states[i] != LEDGER_PATH_EXISTS_DOCUMENT && expected != -2 && said != expected)
 			return "existence of a key is wrong";
+		if (!ledger_path_may_exist(path) &&
+			(states[i] == LEDGER_PATH_EXISTS_YES || states[i] == LEDGER_PATH_EXISTS_DOCUMENT))
+			return "a key is there that could not be";
 		reads_seen.exists += states[i] == LEDGER_PATH_EXISTS_YES;
 	}
 	return NULL;
@@ -608,7 +611,11 @@ check_path_codes(LedgerPath *path, int first, int count, const JsonValue *expect
 		bool		isnull = expected[i].kind == JSON_ABSENT || expected[i].kind == JSON_NULL;
 
 		if (codes[i] == LEDGER_CODE_OTHER)
+		{
+			if (!ledger_path_has_other(path))
+				bad = "a row has no code, though all have";
 			continue;
+		}
 		if (isnull != (codes[i] == LEDGER_CODE_NULL))
 			bad = "code of a NULL";
 		else if (!isnull)

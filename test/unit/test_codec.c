@@ -782,10 +782,84 @@ report_reads(void)
 		   "there are filters of both kinds");
 }
 
+/* What cannot be compressed takes hardly more than its bytes, with its filter. */
+static void
+check_incompressible(LedgerEffort effort)
+{
+	enum
+	{
+		ROWS = 12000,			/* more than a dictionary is for */
+		LENGTH = 100
+	};
+	Datum	   *values = malloc(ROWS * sizeof(Datum));
+	bool	   *isnull = calloc(ROWS, sizeof(bool));
+	char	   *bytes = malloc(ROWS * (LENGTH + VARHDRSZ));
+	LedgerColumnInput input = {0};
+	ShimBuffer	buffer = {0};
+	LedgerSink	sink = shim_sink(&buffer);
+	char		what[128];
+
+	for (int i = 0; i < ROWS; i++)
+	{
+		char	   *value = bytes + i * (LENGTH + VARHDRSZ);
+
+		SET_VARSIZE(value, LENGTH + VARHDRSZ);
+		for (int b = 0; b < LENGTH; b++)
+			value[VARHDRSZ + b] = (char) shim_random();
+		values[i] = PointerGetDatum(value);
+	}
+	input.type.typid = BYTEAOID;
+	input.type.attlen = -1;
+	input.type.attalign = 'i';
+	input.nrows = ROWS;
+	input.values = values;
+	input.isnull = isnull;
+	ledger_chunk_encode(&input, 0, effort, &sink);
+	snprintf(what, sizeof(what), "%zu bytes for %d", buffer.len, ROWS * LENGTH);
+	report(buffer.len < ROWS * LENGTH * 1.03, "incompressible", what);
+	shim_free_all();
+	free(buffer.data);
+	free(bytes);
+	free(isnull);
+	free(values);
+}
+
+/*
+ * Runs whose values are runs, and so on, are no vector, however deep: nobody may
+ * follow them down to the end of the stack.
+ */
+static void
+check_nested_runs(void)
+{
+	enum
+	{
+		LEVELS = 300000,
+		LEVEL_BYTES = 6			/* RUNS, number of runs, length of the values */
+	};
+	int			len = LEVELS * LEVEL_BYTES;
+	uint8	   *bytes = calloc(1, len + LEDGER_SLACK);
+	LedgerIntegers ints;
+
+	for (int at = 0; at < len; at += LEVEL_BYTES)
+	{
+		uint32		rest = len - at - LEVEL_BYTES;
+
+		bytes[at] = 0x10;
+		bytes[at + 1] = 1;
+		for (int i = 0; i < 4; i++)
+			bytes[at + 2 + i] = ((rest >> 7 * i) & 0x7F) | (i < 3 ? 0x80 : 0);
+	}
+	report(ledger_integers_open(&ints, 2, bytes, bytes + len) == NULL, "nested runs", "refused");
+	free(bytes);
+}
+
 static void
 test_documents(void)
 {
 	check_integer_ranges();
+	check_nested_runs();
+	check_incompressible(LEDGER_EFFORT_QUICK);
+	check_incompressible(LEDGER_EFFORT_THOROUGH);
 	check_json();
 	check_subcolumns();
 	report_paths();

@@ -1,42 +1,7 @@
 /*-------------------------------------------------------------------------
  *
- * bitpack.c
- *	  Vectors of integers: frame of reference or differences, bit-packed, with
- *	  exceptions; or runs of repeated values; or an entropy code.
- *
- * Bytes of a vector of n values; "varint" is seven bits a byte, low ones
- * first, "signed" a varint of twice the value, or of what that lacks to -1:
- *
- *		0	1	flags: order (0 values, 1 differences, 2 differences of
- *				those), SCALED, PATCHED, RUNS, CODED, CONSTANT
- *
- *	   packed (neither RUNS nor CODED):
- *			1	width in bits, 1 to 64; not if CONSTANT
- *			..	"order" values and differences to start with, signed
- *			..	base, signed
- *			..	scale, varint, if SCALED
- *			..	if PATCHED: number of exceptions less 1, varint
- *			1	and the width of what they have beyond "width" bits
- *			..	n - order numbers of "width" bits, low bits first
- *			..	the exceptions' places (10 bits each), in ascending order
- *			..	what they have beyond
- *
- *	   RUNS:
- *			..	number of runs, varint
- *			..	length of the next part, varint
- *			..	the runs' values, a vector of its own, without RUNS
- *			..	their lengths less 1, likewise
- *
- *	   CODED:
- *			..	"order" values, base, scale as above
- *			..	number of symbols less 1, varint
- *			..	length of the following two together, varint
- *			..	frequencies, as Elias gamma codes of one more
- *			..	the numbers as an rANS stream; see below
- *
- * Number i is (value i - base) / scale.  With differences that is of value
- * i + 1 less value i, and so on.  All arithmetic wraps around at 2^64, so it
- * is lossless for any bit pattern.
+ * bitpack_write.c
+ *	  Vectors of integers: the smallest way to write one.  See bitpack.h.
  *
  *-------------------------------------------------------------------------
  */
@@ -44,31 +9,8 @@
 
 #include <math.h>
 
-#include "codec/codec_internal.h"
+#include "codec/bitpack.h"
 #include "port/pg_bitutils.h"
-#include "port/pg_bswap.h"
-
-#define FLAG_ORDER		0x03
-#define FLAG_SCALED		0x04
-#define FLAG_PATCHED	0x08
-#define FLAG_RUNS		0x10
-#define FLAG_CODED		0x20
-#define FLAG_CONSTANT	0x40
-#define FLAG_ALL		0x7F
-
-/* Bits of an exception's place in its vector. */
-#define PLACE_BITS		10
-
-StaticAssertDecl(LEDGER_VECTOR_ROWS <= 1 << PLACE_BITS, "places do not fit");
-
-/*
- * The entropy code is rANS: 32 bits of state, bytes in and out, frequencies
- * that add up to 1024.
- */
-#define CODED_BITS		10
-#define CODED_TOTAL		(1 << CODED_BITS)
-#define CODED_SYMBOLS	512		/* at most */
-#define CODED_LOW		(1u << 23)	/* least state */
 
 /* Numbers looked at for a better base, and from how many bits on. */
 #define SAMPLE			24
@@ -79,12 +21,6 @@ StaticAssertDecl(LEDGER_VECTOR_ROWS <= 1 << PLACE_BITS, "places do not fit");
 
 /* It must be smaller by this part, as it takes longer to decode. */
 #define CODED_GAIN		6
-
-#ifdef WORDS_BIGENDIAN
-#define LITTLE_ENDIAN_64(x) pg_bswap64(x)
-#else
-#define LITTLE_ENDIAN_64(x) (x)
-#endif
 
 /* How a series of numbers would be written. */
 typedef struct Frame
@@ -105,12 +41,6 @@ static inline int
 bits_of(uint64 number)
 {
 	return number == 0 ? 0 : pg_leftmost_one_pos64(number) + 1;
-}
-
-static inline Size
-packed_size(int n, int width)
-{
-	return ((uint64) n * width + 7) / 8;
 }
 
 static uint64
@@ -300,7 +230,7 @@ static void
 consider_coded(const uint64 *numbers, int n, Frame *frame)
 {
 	int			counts[CODED_SYMBOLS];
-	uint16		freqs[CODED_SYMBOLS];
+	uint16		freqs[CODED_SYMBOLS] = {0};
 	int			nsymbols;
 	int			table = 0;
 	float		bits = 0;
@@ -453,7 +383,7 @@ static void
 pack(const uint64 *numbers, int n, int width, StringInfo out)
 {
 	Size		size = packed_size(n, width);
-	uint64		mask = width == 64 ? ~UINT64CONST(0) : (UINT64CONST(1) << width) - 1;
+	uint64		mask = low_bits(width);
 	uint64		word = 0;
 	int			used = 0;
 	char	   *dst;
@@ -503,29 +433,6 @@ write_exceptions(const uint64 *numbers, int n, const Frame *frame, StringInfo ou
 	pack(rest, count, frame->full_width - frame->width, out);
 }
 
-/* Bits one after the other, low ones first. */
-typedef struct BitWriter
-{
-	StringInfo	out;
-	uint32		bits;
-	int			used;
-} BitWriter;
-
-static void
-put_bits(BitWriter *writer, uint32 bits, int n)
-{
-	for (int i = 0; i < n; i++)
-	{
-		writer->bits |= ((bits >> i) & 1) << writer->used;
-		if (++writer->used == 8)
-		{
-			appendStringInfoCharMacro(writer->out, (char) writer->bits);
-			writer->bits = 0;
-			writer->used = 0;
-		}
-	}
-}
-
 /* As many zeros as there are bits after the first, a one, and these bits. */
 static void
 put_gamma(BitWriter *writer, uint32 number)
@@ -545,7 +452,7 @@ write_table(const uint16 *freqs, int nsymbols, StringInfo out)
 	for (int s = 0; s < nsymbols; s++)
 		put_gamma(&writer, freqs[s] + 1);
 	if (writer.used > 0)
-		appendStringInfoCharMacro(out, (char) writer.bits);
+		put_bits(&writer, 0, 8 - writer.used);
 }
 
 /*
@@ -687,388 +594,4 @@ void
 ledger_integers_write(const uint64 *values, int n, StringInfo out)
 {
 	write_vector(values, n, true, out);
-}
-
-/* ---- reading ---- */
-
-static const uint8 *
-open_runs(LedgerIntegers *ints, int n, const uint8 *p, const uint8 *end)
-{
-	uint64		runs;
-	uint64		length;
-	LedgerIntegers nested;
-
-	p = ledger_get_varint(p, end, &runs);
-	if (p)
-		p = ledger_get_varint(p, end, &length);
-	if (p == NULL || runs == 0 || runs > (uint64) n || length > (uint64) (end - p))
-		return NULL;
-	ints->nruns = (int) runs;
-	ints->bits = p;
-	ints->lengths = p + length;
-	if (ledger_integers_open(&nested, ints->nruns, p, ints->lengths) != ints->lengths ||
-		nested.nruns > 0)
-		return NULL;
-	p = ledger_integers_open(&nested, ints->nruns, ints->lengths, end);
-	if (p == NULL || nested.nruns > 0)
-		return NULL;
-	ints->end = p;
-	return p;
-}
-
-static const uint8 *
-open_coded(LedgerIntegers *ints, const uint8 *p, const uint8 *end)
-{
-	uint64		last;
-	uint64		length;
-
-	p = ledger_get_varint(p, end, &last);
-	if (p)
-		p = ledger_get_varint(p, end, &length);
-	if (p == NULL || last >= CODED_SYMBOLS || length > (uint64) (end - p))
-		return NULL;
-	ints->nsymbols = (int) last + 1;
-	ints->bits = p;
-	ints->end = p + length;
-	return ints->end;
-}
-
-static const uint8 *
-open_packed(LedgerIntegers *ints, int n, bool patched, const uint8 *p, const uint8 *end)
-{
-	Size		size = packed_size(n, ints->width);
-
-	if (patched)
-	{
-		uint64		last;
-
-		p = ledger_get_varint(p, end, &last);
-		if (p == NULL || p == end || last >= (uint64) n)
-			return NULL;
-		ints->nexceptions = (int) last + 1;
-		ints->high_width = *p++;
-		if (ints->high_width == 0 || ints->high_width + ints->width > 64)
-			return NULL;
-	}
-	ints->bits = p;
-	ints->places = p + size;
-	size += packed_size(ints->nexceptions, PLACE_BITS);
-	ints->highs = p + size;
-	size += packed_size(ints->nexceptions, ints->high_width);
-	if ((Size) (end - p) < size)
-		return NULL;
-	return p + size;
-}
-
-/*
- * Understand what ledger_integers_write made of n values; returns what follows
- * it, or NULL if this is no such thing.  At least LEDGER_SLACK bytes after
- * "end" must be readable, whenever values are read.
- */
-const uint8 *
-ledger_integers_open(LedgerIntegers *ints, int n, const uint8 *p, const uint8 *end)
-{
-	uint8		flags;
-	uint64		number;
-
-	memset(ints, 0, sizeof(*ints));
-	if (end - p < 2)
-		return NULL;
-	flags = *p++;
-	ints->n = n;
-	ints->order = flags & FLAG_ORDER;
-	if ((flags & ~FLAG_ALL) != 0 || ints->order > Min(n, 2))
-		return NULL;
-	if (flags & FLAG_RUNS)
-		return flags == FLAG_RUNS ? open_runs(ints, n, p, end) : NULL;
-	if (!(flags & (FLAG_CODED | FLAG_CONSTANT)))
-		ints->width = *p++;
-	if (ints->width > 64)
-		return NULL;
-	for (int i = 0; i <= ints->order; i++)
-	{
-		p = ledger_get_varint(p, end, &number);
-		if (p == NULL)
-			return NULL;
-		if (i < ints->order)
-			ints->start[i] = ledger_unzigzag(number);
-		else
-			ints->base = ledger_unzigzag(number);
-	}
-	ints->scale = 1;
-	if (flags & FLAG_SCALED)
-		p = ledger_get_varint(p, end, &ints->scale);
-	if (p == NULL)
-		return NULL;
-	if (flags & FLAG_CODED)
-		return open_coded(ints, p, end);
-	return open_packed(ints, n - ints->order, (flags & FLAG_PATCHED) != 0, p, end);
-}
-
-/* At least "width" bits from a position on; what is above these is anything. */
-static inline uint64
-word_at(const uint8 *bits, uint64 position, int width)
-{
-	const uint8 *p = bits + (position >> 3);
-	int			shift = position & 7;
-	uint64		word;
-
-	memcpy(&word, p, sizeof(word));
-	word = LITTLE_ENDIAN_64(word) >> shift;
-	if (shift + width > 64)
-		word |= (uint64) p[8] << (64 - shift);
-	return word;
-}
-
-static inline uint64
-low_bits(int width)
-{
-	return width == 64 ? ~UINT64CONST(0) : (UINT64CONST(1) << width) - 1;
-}
-
-static inline uint64
-get_packed(const uint8 *bits, int width, uint64 i)
-{
-	return word_at(bits, i * width, width) & low_bits(width);
-}
-
-/* Widest numbers of which a word has all bits, whatever bit of a byte they start at. */
-#define WORD_WIDTH	57
-
-/*
- * Groups of eight numbers from one that starts a byte on: these take "width"
- * bytes, and where each is in its group is always the same.
- */
-static void
-unpack_groups(const uint8 *bits, int width, int ngroups, uint64 base, uint64 scale,
-			  uint64 *numbers)
-{
-	uint64		mask = low_bits(width);
-	int			offsets[8];
-	int			shifts[8];
-
-	for (int k = 0; k < 8; k++)
-	{
-		offsets[k] = k * width / 8;
-		shifts[k] = k * width % 8;
-	}
-	for (int g = 0; g < ngroups; g++, bits += width, numbers += 8)
-	{
-		for (int k = 0; k < 8; k++)
-		{
-			uint64		word;
-
-			memcpy(&word, bits + offsets[k], sizeof(word));
-			numbers[k] = base + scale * ((LITTLE_ENDIAN_64(word) >> shifts[k]) & mask);
-		}
-	}
-}
-
-/* Numbers first .. first + count - 1 as packed, times scale, plus base. */
-static inline void
-unpack(const LedgerIntegers *ints, int first, int count, uint64 *numbers)
-{
-	int			width = ints->width;
-	uint64		mask = low_bits(width);
-	uint64		base = ints->base;
-	uint64		scale = ints->scale;
-	uint64		position = (uint64) first * width;
-	int			i = 0;
-
-	if (width == 0)
-	{
-		for (; i < count; i++)
-			numbers[i] = base;
-		return;
-	}
-	if (width <= WORD_WIDTH && first % 8 == 0)
-	{
-		i = count - count % 8;
-		unpack_groups(ints->bits + position / 8, width, i / 8, base, scale, numbers);
-		position += (uint64) i * width;
-	}
-	for (; i < count; i++, position += width)
-		numbers[i] = base + scale * (word_at(ints->bits, position, width) & mask);
-}
-
-/* Give the exceptions among numbers first .. first + count - 1 the rest. */
-static void
-patch(const LedgerIntegers *ints, int first, int count, uint64 *numbers)
-{
-	for (int i = 0; i < ints->nexceptions; i++)
-	{
-		int			place = (int) get_packed(ints->places, PLACE_BITS, i);
-
-		if (place >= first && place < first + count)
-			numbers[place - first] += ints->scale *
-				(get_packed(ints->highs, ints->high_width, i) << ints->width);
-	}
-}
-
-/* A gamma code, or 0 if there is none; *position is in bits. */
-static inline uint32
-get_gamma(const uint8 *bits, Size nbits, Size *position)
-{
-	uint64		word;
-	int			extra;
-
-	if (*position >= nbits)
-		return 0;
-	memcpy(&word, bits + *position / 8, sizeof(word));
-	word = LITTLE_ENDIAN_64(word) >> (*position % 8);
-	if (word == 0)
-		return 0;
-	extra = pg_rightmost_one_pos64(word);
-	if (extra > CODED_BITS || *position + 1 + 2 * extra > nbits)
-		return 0;
-	*position += 1 + 2 * extra;
-	return (uint32) ((word >> (extra + 1)) & ((1u << extra) - 1)) | (1u << extra);
-}
-
-typedef struct CodedSymbol
-{
-	uint16		symbol;
-	uint16		freq;
-	uint16		offset;			/* of the slot among the symbol's */
-} CodedSymbol;
-
-/* Fill in what each slot means; returns where the codes start, or NULL. */
-static const uint8 *
-read_table(const LedgerIntegers *ints, CodedSymbol *slots)
-{
-	Size		nbits = (Size) (ints->end - ints->bits) * 8;
-	Size		position = 0;
-	int			sum = 0;
-
-	for (int s = 0; s < ints->nsymbols; s++)
-	{
-		uint32		freq = get_gamma(ints->bits, nbits, &position);
-
-		if (freq == 0 || sum + (int) freq - 1 > CODED_TOTAL)
-			return NULL;
-		freq--;
-		for (uint32 i = 0; i < freq; i++)
-		{
-			slots[sum + i].symbol = s;
-			slots[sum + i].freq = freq;
-			slots[sum + i].offset = i;
-		}
-		sum += freq;
-	}
-	return sum == CODED_TOTAL ? ints->bits + (position + 7) / 8 : NULL;
-}
-
-/*
- * Decode numbers 0 .. count - 1.  Damage gives wrong numbers, but no more: who
- * reads numbers has to check what they stand for.
- */
-static void
-read_coded(const LedgerIntegers *ints, int count, uint64 *numbers)
-{
-	CodedSymbol slots[CODED_TOTAL];
-	const uint8 *p = read_table(ints, slots);
-	const uint8 *end = ints->end;
-	uint32		state = 0;
-
-	if (p == NULL)
-	{
-		memset(numbers, 0, count * sizeof(uint64));
-		return;
-	}
-	for (int i = 0; i < 4 && p < end; i++)
-		state = state << 8 | *p++;
-	for (int i = 0; i < count; i++)
-	{
-		const CodedSymbol *slot = &slots[state & (CODED_TOTAL - 1)];
-
-		numbers[i] = ints->base + ints->scale * slot->symbol;
-		state = slot->freq * (state >> CODED_BITS) + slot->offset;
-		while (state < CODED_LOW && p < end)
-			state = state << 8 | *p++;
-	}
-}
-
-static void
-read_runs(const LedgerIntegers *ints, int first, int count, uint64 *values)
-{
-	uint64		run_values[LEDGER_VECTOR_ROWS];
-	uint64		run_lengths[LEDGER_VECTOR_ROWS];
-	LedgerIntegers nested;
-	int			run = 0;
-	uint64		left;
-
-	ledger_integers_open(&nested, ints->nruns, ints->bits, ints->lengths);
-	ledger_integers_read(&nested, 0, ints->nruns, run_values);
-	ledger_integers_open(&nested, ints->nruns, ints->lengths, ints->end);
-	ledger_integers_read(&nested, 0, ints->nruns, run_lengths);
-	while (run < ints->nruns - 1 && run_lengths[run] < (uint64) first)
-		first -= (int) run_lengths[run++] + 1;
-	left = run_lengths[run] - first;
-	for (int i = 0; i < count; i++)
-	{
-		values[i] = run_values[run];
-		if (left-- == 0 && run < ints->nruns - 1)
-			left = run_lengths[++run];
-	}
-}
-
-/* Numbers first .. first + count - 1, without what differences make of them. */
-static void
-read_numbers(const LedgerIntegers *ints, int first, int count, uint64 *numbers)
-{
-	if (ints->nsymbols > 0)
-	{
-		uint64		all[LEDGER_VECTOR_ROWS];
-
-		if (first == 0)
-			read_coded(ints, count, numbers);
-		else
-		{
-			read_coded(ints, first + count, all);
-			memcpy(numbers, all + first, count * sizeof(uint64));
-		}
-		return;
-	}
-	unpack(ints, first, count, numbers);
-	if (ints->nexceptions > 0)
-		patch(ints, first, count, numbers);
-}
-
-/* Decode values first .. first + count - 1. */
-void
-ledger_integers_read(const LedgerIntegers *ints, int first, int count, uint64 *values)
-{
-	uint64		all[LEDGER_VECTOR_ROWS];
-	uint64	   *sums = first == 0 ? values : all;
-	int			end = first + count;
-
-	Assert(first >= 0 && count >= 0 && first + count <= ints->n);
-	if (count == 0)
-		return;
-	if (ints->nruns > 0)
-	{
-		read_runs(ints, first, count, values);
-		return;
-	}
-	if (ints->order == 0)
-	{
-		read_numbers(ints, first, count, values);
-		return;
-	}
-	if (end > ints->order)
-		read_numbers(ints, 0, end - ints->order, sums + ints->order);
-	for (int order = ints->order - 1; order >= 0; order--)
-	{
-		uint64		sum = ints->start[order];
-
-		/* fewer values are asked for than it takes to begin */
-		if (order >= end)
-			continue;
-		/* sums[order + 1 ..] are differences of what comes to sums[order ..] */
-		sums[order] = sum;
-		for (int i = order + 1; i < end; i++)
-			sums[i] = sum += sums[i];
-	}
-	if (first != 0)
-		memcpy(values, all + first, count * sizeof(uint64));
 }

@@ -1,0 +1,393 @@
+/*-------------------------------------------------------------------------
+ *
+ * bitpack_read.c
+ *	  Vectors of integers: opening and decoding one.  See bitpack.h.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "codec/bitpack.h"
+#include "port/pg_bitutils.h"
+
+/* A vector in another's runs, which must not have runs itself. */
+static const uint8 *
+open_nested(LedgerIntegers *ints, int n, const uint8 *p, const uint8 *end)
+{
+	/* looked at before it is opened: what is nested deep must not be followed */
+	if (p == end || (*p & FLAG_RUNS))
+		return NULL;
+	return ledger_integers_open(ints, n, p, end);
+}
+
+static const uint8 *
+open_runs(LedgerIntegers *ints, int n, const uint8 *p, const uint8 *end)
+{
+	uint64		runs;
+	uint64		length;
+	LedgerIntegers nested;
+
+	p = ledger_get_varint(p, end, &runs);
+	if (p)
+		p = ledger_get_varint(p, end, &length);
+	if (p == NULL || runs == 0 || runs > (uint64) n || length > (uint64) (end - p))
+		return NULL;
+	ints->nruns = (int) runs;
+	ints->bits = p;
+	ints->lengths = p + length;
+	if (open_nested(&nested, ints->nruns, p, ints->lengths) != ints->lengths)
+		return NULL;
+	ints->end = open_nested(&nested, ints->nruns, ints->lengths, end);
+	return ints->end;
+}
+
+static const uint8 *
+open_coded(LedgerIntegers *ints, const uint8 *p, const uint8 *end)
+{
+	uint64		last;
+	uint64		length;
+
+	p = ledger_get_varint(p, end, &last);
+	if (p)
+		p = ledger_get_varint(p, end, &length);
+	if (p == NULL || last >= CODED_SYMBOLS || length > (uint64) (end - p))
+		return NULL;
+	ints->nsymbols = (int) last + 1;
+	ints->bits = p;
+	ints->end = p + length;
+	return ints->end;
+}
+
+static const uint8 *
+open_packed(LedgerIntegers *ints, int n, bool patched, const uint8 *p, const uint8 *end)
+{
+	Size		size = packed_size(n, ints->width);
+
+	if (patched)
+	{
+		uint64		last;
+
+		p = ledger_get_varint(p, end, &last);
+		if (p == NULL || p == end || last >= (uint64) n)
+			return NULL;
+		ints->nexceptions = (int) last + 1;
+		ints->high_width = *p++;
+		if (ints->high_width == 0 || ints->high_width + ints->width > 64)
+			return NULL;
+	}
+	ints->bits = p;
+	ints->places = p + size;
+	size += packed_size(ints->nexceptions, PLACE_BITS);
+	ints->highs = p + size;
+	size += packed_size(ints->nexceptions, ints->high_width);
+	if ((Size) (end - p) < size)
+		return NULL;
+	return p + size;
+}
+
+/*
+ * Understand what ledger_integers_write made of n values; returns what follows
+ * it, or NULL if this is no such thing.  At least LEDGER_SLACK bytes after
+ * "end" must be readable, whenever values are read.
+ */
+const uint8 *
+ledger_integers_open(LedgerIntegers *ints, int n, const uint8 *p, const uint8 *end)
+{
+	uint8		flags;
+	uint64		number;
+
+	memset(ints, 0, sizeof(*ints));
+	if (end - p < 2)
+		return NULL;
+	flags = *p++;
+	ints->n = n;
+	ints->order = flags & FLAG_ORDER;
+	if ((flags & ~FLAG_ALL) != 0 || ints->order > Min(n, 2))
+		return NULL;
+	if (flags & FLAG_RUNS)
+		return flags == FLAG_RUNS ? open_runs(ints, n, p, end) : NULL;
+	if (!(flags & (FLAG_CODED | FLAG_CONSTANT)))
+		ints->width = *p++;
+	if (ints->width > 64)
+		return NULL;
+	for (int i = 0; i <= ints->order; i++)
+	{
+		p = ledger_get_varint(p, end, &number);
+		if (p == NULL)
+			return NULL;
+		if (i < ints->order)
+			ints->start[i] = ledger_unzigzag(number);
+		else
+			ints->base = ledger_unzigzag(number);
+	}
+	ints->scale = 1;
+	if (flags & FLAG_SCALED)
+		p = ledger_get_varint(p, end, &ints->scale);
+	if (p == NULL)
+		return NULL;
+	if (flags & FLAG_CODED)
+		return open_coded(ints, p, end);
+	return open_packed(ints, n - ints->order, (flags & FLAG_PATCHED) != 0, p, end);
+}
+
+/* At least "width" bits from a position on; what is above these is anything. */
+static inline uint64
+word_at(const uint8 *bits, uint64 position, int width)
+{
+	const uint8 *p = bits + (position >> 3);
+	int			shift = position & 7;
+	uint64		word;
+
+	memcpy(&word, p, sizeof(word));
+	word = LITTLE_ENDIAN_64(word) >> shift;
+	if (shift + width > 64)
+		word |= (uint64) p[8] << (64 - shift);
+	return word;
+}
+
+static inline uint64
+get_packed(const uint8 *bits, int width, uint64 i)
+{
+	return word_at(bits, i * width, width) & low_bits(width);
+}
+
+/* Widest numbers of which a word has all bits, whatever bit of a byte they start at. */
+#define WORD_WIDTH	57
+
+/*
+ * Groups of eight numbers from one that starts a byte on: these take "width"
+ * bytes, and where each is in its group is always the same.
+ */
+static void
+unpack_groups(const uint8 *bits, int width, int ngroups, uint64 base, uint64 scale,
+			  uint64 *numbers)
+{
+	uint64		mask = low_bits(width);
+	int			offsets[8];
+	int			shifts[8];
+
+	for (int k = 0; k < 8; k++)
+	{
+		offsets[k] = k * width / 8;
+		shifts[k] = k * width % 8;
+	}
+	for (int g = 0; g < ngroups; g++, bits += width, numbers += 8)
+	{
+		for (int k = 0; k < 8; k++)
+		{
+			uint64		word;
+
+			memcpy(&word, bits + offsets[k], sizeof(word));
+			numbers[k] = base + scale * ((LITTLE_ENDIAN_64(word) >> shifts[k]) & mask);
+		}
+	}
+}
+
+/* Numbers first .. first + count - 1 as packed, times scale, plus base. */
+static inline void
+unpack(const LedgerIntegers *ints, int first, int count, uint64 *numbers)
+{
+	int			width = ints->width;
+	uint64		mask = low_bits(width);
+	uint64		base = ints->base;
+	uint64		scale = ints->scale;
+	uint64		position = (uint64) first * width;
+	int			i = 0;
+
+	if (width == 0)
+	{
+		for (; i < count; i++)
+			numbers[i] = base;
+		return;
+	}
+	if (width <= WORD_WIDTH && first % 8 == 0)
+	{
+		i = count - count % 8;
+		unpack_groups(ints->bits + position / 8, width, i / 8, base, scale, numbers);
+		position += (uint64) i * width;
+	}
+	for (; i < count; i++, position += width)
+		numbers[i] = base + scale * (word_at(ints->bits, position, width) & mask);
+}
+
+/* Give the exceptions among numbers first .. first + count - 1 the rest. */
+static void
+patch(const LedgerIntegers *ints, int first, int count, uint64 *numbers)
+{
+	for (int i = 0; i < ints->nexceptions; i++)
+	{
+		int			place = (int) get_packed(ints->places, PLACE_BITS, i);
+
+		if (place >= first && place < first + count)
+			numbers[place - first] += ints->scale *
+				(get_packed(ints->highs, ints->high_width, i) << ints->width);
+	}
+}
+
+/* A gamma code, or 0 if there is none; *position is in bits. */
+static inline uint32
+get_gamma(const uint8 *bits, Size nbits, Size *position)
+{
+	uint64		word;
+	int			extra;
+
+	if (*position >= nbits)
+		return 0;
+	memcpy(&word, bits + *position / 8, sizeof(word));
+	word = LITTLE_ENDIAN_64(word) >> (*position % 8);
+	if (word == 0)
+		return 0;
+	extra = pg_rightmost_one_pos64(word);
+	if (extra > CODED_BITS || *position + 1 + 2 * extra > nbits)
+		return 0;
+	*position += 1 + 2 * extra;
+	return (uint32) ((word >> (extra + 1)) & ((1u << extra) - 1)) | (1u << extra);
+}
+
+typedef struct CodedSymbol
+{
+	uint16		symbol;
+	uint16		freq;
+	uint16		offset;			/* of the slot among the symbol's */
+} CodedSymbol;
+
+/* Fill in what each slot means; returns where the codes start, or NULL. */
+static const uint8 *
+read_table(const LedgerIntegers *ints, CodedSymbol *slots)
+{
+	Size		nbits = (Size) (ints->end - ints->bits) * 8;
+	Size		position = 0;
+	int			sum = 0;
+
+	for (int s = 0; s < ints->nsymbols; s++)
+	{
+		uint32		freq = get_gamma(ints->bits, nbits, &position);
+
+		if (freq == 0 || sum + (int) freq - 1 > CODED_TOTAL)
+			return NULL;
+		freq--;
+		for (uint32 i = 0; i < freq; i++)
+		{
+			slots[sum + i].symbol = s;
+			slots[sum + i].freq = freq;
+			slots[sum + i].offset = i;
+		}
+		sum += freq;
+	}
+	return sum == CODED_TOTAL ? ints->bits + (position + 7) / 8 : NULL;
+}
+
+/*
+ * Decode numbers 0 .. count - 1.  Damage gives wrong numbers, but no more: who
+ * reads numbers has to check what they stand for.
+ */
+static void
+read_coded(const LedgerIntegers *ints, int count, uint64 *numbers)
+{
+	CodedSymbol slots[CODED_TOTAL];
+	const uint8 *p = read_table(ints, slots);
+	const uint8 *end = ints->end;
+	uint32		state = 0;
+
+	if (p == NULL)
+	{
+		memset(numbers, 0, count * sizeof(uint64));
+		return;
+	}
+	for (int i = 0; i < 4 && p < end; i++)
+		state = state << 8 | *p++;
+	for (int i = 0; i < count; i++)
+	{
+		const CodedSymbol *slot = &slots[state & (CODED_TOTAL - 1)];
+
+		numbers[i] = ints->base + ints->scale * slot->symbol;
+		state = slot->freq * (state >> CODED_BITS) + slot->offset;
+		while (state < CODED_LOW && p < end)
+			state = state << 8 | *p++;
+	}
+}
+
+static void
+read_runs(const LedgerIntegers *ints, int first, int count, uint64 *values)
+{
+	uint64		run_values[LEDGER_VECTOR_ROWS];
+	uint64		run_lengths[LEDGER_VECTOR_ROWS];
+	LedgerIntegers nested;
+	int			run = 0;
+	uint64		left;
+
+	ledger_integers_open(&nested, ints->nruns, ints->bits, ints->lengths);
+	ledger_integers_read(&nested, 0, ints->nruns, run_values);
+	ledger_integers_open(&nested, ints->nruns, ints->lengths, ints->end);
+	ledger_integers_read(&nested, 0, ints->nruns, run_lengths);
+	while (run < ints->nruns - 1 && run_lengths[run] < (uint64) first)
+		first -= (int) run_lengths[run++] + 1;
+	left = run_lengths[run] - first;
+	for (int i = 0; i < count; i++)
+	{
+		values[i] = run_values[run];
+		if (left-- == 0 && run < ints->nruns - 1)
+			left = run_lengths[++run];
+	}
+}
+
+/* Numbers first .. first + count - 1, without what differences make of them. */
+static void
+read_numbers(const LedgerIntegers *ints, int first, int count, uint64 *numbers)
+{
+	if (ints->nsymbols > 0)
+	{
+		uint64		all[LEDGER_VECTOR_ROWS];
+
+		if (first == 0)
+			read_coded(ints, count, numbers);
+		else
+		{
+			read_coded(ints, first + count, all);
+			memcpy(numbers, all + first, count * sizeof(uint64));
+		}
+		return;
+	}
+	unpack(ints, first, count, numbers);
+	if (ints->nexceptions > 0)
+		patch(ints, first, count, numbers);
+}
+
+/* Decode values first .. first + count - 1. */
+void
+ledger_integers_read(const LedgerIntegers *ints, int first, int count, uint64 *values)
+{
+	uint64		all[LEDGER_VECTOR_ROWS];
+	uint64	   *sums = first == 0 ? values : all;
+	int			end = first + count;
+
+	Assert(first >= 0 && count >= 0 && first + count <= ints->n);
+	if (count == 0)
+		return;
+	if (ints->nruns > 0)
+	{
+		read_runs(ints, first, count, values);
+		return;
+	}
+	if (ints->order == 0)
+	{
+		read_numbers(ints, first, count, values);
+		return;
+	}
+	if (end > ints->order)
+		read_numbers(ints, 0, end - ints->order, sums + ints->order);
+	for (int order = ints->order - 1; order >= 0; order--)
+	{
+		uint64		sum = ints->start[order];
+
+		/* fewer values are asked for than it takes to begin */
+		if (order >= end)
+			continue;
+		/* sums[order + 1 ..] are differences of what comes to sums[order ..] */
+		sums[order] = sum;
+		for (int i = order + 1; i < end; i++)
+			sums[i] = sum += sums[i];
+	}
+	if (first != 0)
+		memcpy(values, all + first, count * sizeof(uint64));
+}
