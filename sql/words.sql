@@ -104,6 +104,8 @@ SELECT oracle.query('SELECT p, (SELECT count(*) FROM # WHERE t LIKE p), (SELECT 
 SELECT oracle.query('SELECT count(*), sum(id) FROM # WHERE (t LIKE ''%refund%'' OR few LIKE ''%refund%'' OR any_text LIKE ''%needle%'') AND (j->>''line'' ILIKE ''%get%'' OR ledger.has_token(t, ''done''))'),
 	oracle.query('SELECT id FROM # WHERE t LIKE ''%status=500%'' AND t LIKE ''%took 9%'' ORDER BY id LIMIT 5'), oracle.query('SELECT count(*) FROM # WHERE NOT ledger.has_token(t, ''refund'')'),
 	oracle.query('SELECT count(*) FROM # WHERE ledger.has_token(few, few)'), oracle.query('SELECT count(*) FROM # WHERE ledger.has_token(''a refund'', few)');
+-- vectors in descending order
+SELECT oracle.query('SELECT id FROM # WHERE t LIKE ''%refund%'' ORDER BY id DESC LIMIT 1000'), oracle.query('SELECT id FROM # WHERE ledger.has_token(j->>''line'', ''refund'') ORDER BY id DESC LIMIT 1000');
 
 -- What is skipped
 CREATE FUNCTION plan(query text) RETURNS SETOF text LANGUAGE plpgsql AS $$

@@ -1,8 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * functions.c
- *	  ledger.seal(), what ledger.stats(), segments() and chunks() show, and
- *	  ledger.has_token().
+ *	  ledger.seal(), and what ledger.stats(), segments() and chunks() show.
  *
  *-------------------------------------------------------------------------
  */

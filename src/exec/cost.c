@@ -54,17 +54,20 @@ typedef struct Work
 
 /* ---- How much is read ---- */
 
-/* 0 to 1: of a column's values with the order of the rows; 0 if nobody knows. */
+/*
+ * 0 to 1: of a column's values with the order of the rows; or what is given for
+ * it, if there are no statistics.
+ */
 double
-ledger_column_correlation(Oid relid, AttrNumber attnum)
+ledger_column_correlation(Oid relid, AttrNumber attnum, double otherwise)
 {
 	HeapTuple	tuple = SearchSysCache3(STATRELATTINH, ObjectIdGetDatum(relid),
 										Int16GetDatum(attnum), BoolGetDatum(false));
 	AttStatsSlot slot;
-	double		correlation = 0;
+	double		correlation = otherwise;
 
 	if (!HeapTupleIsValid(tuple))
-		return 0;
+		return otherwise;
 	if (get_attstatsslot(&slot, tuple, STATISTIC_KIND_CORRELATION, InvalidOid,
 						 ATTSTATSSLOT_NUMBERS))
 	{
@@ -99,7 +102,7 @@ touched_part(RelOptInfo *rel, const LedgerSize *size, const LedgerFilter *filter
 			break;
 	}
 	correlation = filter->input.kind == LEDGER_INPUT_COLUMN ?
-		ledger_column_correlation(size->relid, filter->input.attnum) : 0;
+		ledger_column_correlation(size->relid, filter->input.attnum, 0) : 0;
 	if (filter->method != LEDGER_METHOD_CALL || filter->by_bytes)
 		part = selectivity + (1 - correlation) * (1 - selectivity);
 	if (filter->strategy == BTEqualStrategyNumber)
@@ -170,7 +173,7 @@ add_filters(PlannerInfo *root, RelOptInfo *rel, const LedgerSize *size, List *pu
 	foreach(lc, pushed)
 	{
 		RestrictInfo *rinfo = lfirst_node(RestrictInfo, lc);
-		LedgerFilter *filter = ledger_filter_of_clause((Node *) rinfo->clause, rel->relid);
+		LedgerFilter *filter = ledger_filter_of_rinfo(rel, rinfo);
 		Selectivity selectivity = clause_selectivity(root, (Node *) rinfo, rel->relid,
 													 JOIN_INNER, NULL);
 
@@ -213,7 +216,7 @@ add_columns(PlannerInfo *root, RelOptInfo *rel, const LedgerSize *size, List *ex
 	pull_varattnos((Node *) exprs, rel->relid, &columns);
 	pull_varattnos((Node *) extract_actual_clauses(others, false), rel->relid, &columns);
 	foreach(lc, pushed)
-		find_filter_columns(ledger_filter_of_clause(lfirst(lc), rel->relid), &filters, &parts);
+		find_filter_columns(ledger_filter_of_rinfo(rel, lfirst(lc)), &filters, &parts);
 	for (AttrNumber attnum = 1; attnum <= rel->max_attr; attnum++)
 	{
 		bool		output = bms_is_member(attnum - FirstLowInvalidHeapAttributeNumber, columns) ||

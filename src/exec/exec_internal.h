@@ -325,10 +325,11 @@ extern void ledger_scan_cost(PlannerInfo *root, RelOptInfo *rel, const LedgerSiz
 extern void ledger_read_cost(PlannerInfo *root, RelOptInfo *rel, const LedgerSize *size,
 							 List *exprs, List *pushed, Cost *disk, Cost *tail, Cost *sealed);
 extern double ledger_parallel_divisor(int workers);
-extern double ledger_column_correlation(Oid relid, AttrNumber attnum);
+extern double ledger_column_correlation(Oid relid, AttrNumber attnum, double otherwise);
 
 /* ---- plan.c ---- */
 
+extern LedgerFilter *ledger_filter_of_rinfo(RelOptInfo *rel, RestrictInfo *rinfo);
 /*
  * custom_private of a plan: the column that it is ordered by, and how, or NIL;
  * and of each clause of the qual, whether it is also pushed.
@@ -503,6 +504,7 @@ typedef struct LedgerOrderKey
 
 extern LedgerPlace ledger_place_of(const LedgerOrderKey *key, Datum value, bool isnull);
 extern bool ledger_order_type(Oid typid);
+extern double ledger_order_overlap(Oid relid, const LedgerOrderKey *key);
 
 extern void ledger_order_begin(LedgerScanState *state);
 extern bool ledger_order_advance(LedgerScanState *state);

@@ -24,6 +24,7 @@
 #include <math.h>
 
 #include "access/htup_details.h"
+#include "access/table.h"
 #include "catalog/pg_type_d.h"
 #include "exec/exec_internal.h"
 #include "lib/pairingheap.h"
@@ -33,6 +34,9 @@
 
 /* Segments that are divided and kept open; others are opened again. */
 #define OPEN_MAX	8
+
+/* Segments that the planner looks at where there are no statistics. */
+#define SAMPLE_SEGMENTS	4
 
 typedef struct Unit
 {
@@ -281,6 +285,52 @@ first_place(const LedgerOrder *order, const Bounds *bounds)
 	if (bounds->nulls && (order->key.nulls_first || !bounds->values))
 		return ledger_place_of(&order->key, (Datum) 0, true);
 	return bounds->first;
+}
+
+/* ---- A sample ---- */
+
+/*
+ * Of a few segments' vectors, the part that are to be read before the first of
+ * them can be done with: 1 if nobody knows.
+ */
+double
+ledger_order_overlap(Oid relid, const LedgerOrderKey *key)
+{
+	Relation	rel = table_open(relid, NoLock);
+	LedgerSlotNumber nslots = ledger_slot_count(rel);
+	LedgerOrder order = {*key, true};
+	Bounds		vectors[SAMPLE_SEGMENTS * LEDGER_VECTORS_MAX];
+	uint64		segment = 0;
+	int			n = 0;
+	int			first = 0;
+	int			needed = 0;
+
+	for (int i = 0; i < SAMPLE_SEGMENTS && nslots > 0; i++)
+	{
+		LedgerSlotNumber slot = (uint64) (nslots - 1) * i / (SAMPLE_SEGMENTS - 1);
+		LedgerSlotEntry entry;
+		LedgerSegmentReader *reader;
+
+		if (!ledger_read_entry(rel, slot, &entry) || entry.state != LEDGER_SLOT_SEALED ||
+			entry.segment == segment ||
+			(reader = ledger_reader_open(rel, slot, &entry, CurrentMemoryContext)) == NULL)
+			continue;
+		segment = entry.segment;
+		bounds_of_segment(&order, reader, rel, &vectors[n]);
+		n += (ledger_reader_root(reader)->nrows + LEDGER_VECTOR_ROWS - 1) / LEDGER_VECTOR_ROWS;
+		ledger_reader_release(reader);
+	}
+	table_close(rel, NoLock);
+	for (int i = 0; i < n; i++)
+	{
+		if (!vectors[i].known || !vectors[i].values)
+			return 1;
+		if (LedgerPlaceBefore(vectors[i].last, vectors[first].last))
+			first = i;
+	}
+	for (int i = 0; i < n; i++)
+		needed += !LedgerPlaceBefore(vectors[first].last, vectors[i].first);
+	return n > 0 ? (double) needed / n : 1;
 }
 
 /* ---- Segments ---- */

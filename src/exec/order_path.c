@@ -126,13 +126,13 @@ ledger_useful_orders(PlannerInfo *root, RelOptInfo *rel)
 /*
  * The part of the rows that are read before the first is returned, and that are
  * at hand at a time: all tail rows, and of the others as the column goes with
- * the order in which they are stored.
+ * the order in which they are stored, by statistics, or by some zone maps.
  */
 static double
 buffered_part(RelOptInfo *rel, const LedgerSize *size, const LedgerOrderKey *key)
 {
-	double		correlation = ledger_column_correlation(size->relid, key->attnum);
-	double		part = 1 - correlation;
+	double		correlation = ledger_column_correlation(size->relid, key->attnum, -1);
+	double		part = correlation >= 0 ? 1 - correlation : ledger_order_overlap(size->relid, key);
 
 	if (rel->tuples > 0)
 		part = Max(part, Min(LEDGER_VECTOR_ROWS / rel->tuples, 1));
@@ -159,7 +159,7 @@ ledger_order_cost(RelOptInfo *rel, const LedgerSize *size, const LedgerOrderKey 
 	double		run = path->total_cost - path->startup_cost;
 	double		part = buffered_part(rel, size, key);
 	double		rows = path->rows;
-	double		compare = cpu_operator_cost * (COMPARE_CALLS + part * log2(2 + rows * part));
+	double		compare = cpu_operator_cost * (COMPARE_CALLS + 2 * part * log2(2 + rows * part));
 	double		spill = spill_cost(rows, path->pathtarget->width, part);
 
 	path->startup_cost += size->segments * BOUNDS_PAGES * seq_page_cost +

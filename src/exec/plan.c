@@ -45,6 +45,37 @@ CustomScanMethods ledger_scan_methods = {
 
 /* ---- Clauses ---- */
 
+/*
+ * What the clauses of a relation come to, while its paths are made: each is
+ * looked at for each path, by the costs as well.
+ */
+typedef struct KnownFilters
+{
+	const RelOptInfo *rel;
+	List	   *rinfos;
+	List	   *filters;
+} KnownFilters;
+
+static KnownFilters *known = NULL;
+
+/* As ledger_filter_of_clause; not to be changed, as others may get it, too. */
+LedgerFilter *
+ledger_filter_of_rinfo(RelOptInfo *rel, RestrictInfo *rinfo)
+{
+	LedgerFilter *filter;
+	ListCell   *lc;
+
+	if (known == NULL || known->rel != rel)
+		return ledger_filter_of_clause((Node *) rinfo->clause, rel->relid);
+	foreach(lc, known->rinfos)
+		if (lfirst(lc) == rinfo)
+			return list_nth(known->filters, foreach_current_index(lc));
+	filter = ledger_filter_of_clause((Node *) rinfo->clause, rel->relid);
+	known->rinfos = lappend(known->rinfos, rinfo);
+	known->filters = lappend(known->filters, filter);
+	return filter;
+}
+
 /* May a clause be evaluated before all that are not pushed? */
 static bool
 may_be_pushed(RelOptInfo *rel, RestrictInfo *rinfo)
@@ -53,7 +84,7 @@ may_be_pushed(RelOptInfo *rel, RestrictInfo *rinfo)
 		return false;
 	if (!rinfo->leakproof && rinfo->security_level > rel->baserestrict_min_security)
 		return false;
-	return ledger_filter_of_clause((Node *) rinfo->clause, rel->relid) != NULL;
+	return ledger_filter_of_rinfo(rel, rinfo) != NULL;
 }
 
 /*
@@ -86,7 +117,7 @@ divide_clauses(RelOptInfo *rel, List *clauses, bool ordered)
 
 		if (!may_be_pushed(rel, rinfo))
 			division.others = lappend(division.others, rinfo);
-		else if (ledger_filter_of_clause((Node *) rinfo->clause, rel->relid)->doubts)
+		else if (ledger_filter_of_rinfo(rel, rinfo)->doubts)
 			doubtful = lappend(doubtful, rinfo);
 		else
 			division.pushed = lappend(division.pushed, rinfo);
@@ -153,7 +184,7 @@ ledger_order_filters(PlannerInfo *root, RelOptInfo *rel, List *filters)
 		cost_qual_eval_node(&cost, (Node *) rinfo->clause, root);
 		ranked[i].rinfo = rinfo;
 		ranked[i].rank = (selectivity - 1) / (cost.per_tuple + cpu_operator_cost);
-		if (ledger_filter_of_clause((Node *) rinfo->clause, rel->relid)->doubts)
+		if (ledger_filter_of_rinfo(rel, rinfo)->doubts)
 			ranked[i].rank = i + 1;
 	}
 	qsort(ranked, n, sizeof(Ranked), compare_ranks);
@@ -331,6 +362,25 @@ add_paths(PlannerInfo *root, RelOptInfo *rel, const LedgerSize *size)
 		add_path(rel, make_path(root, rel, size, lfirst(lc), 0, NULL));
 }
 
+/* Estimates may run functions, and these plan queries of their own. */
+static void
+add_known_paths(PlannerInfo *root, RelOptInfo *rel, const LedgerSize *size)
+{
+	KnownFilters filters = {rel, NIL, NIL};
+	KnownFilters *outer = known;
+
+	known = &filters;
+	PG_TRY();
+	{
+		add_paths(root, rel, size);
+	}
+	PG_FINALLY();
+	{
+		known = outer;
+	}
+	PG_END_TRY();
+}
+
 static void
 find_size(RelOptInfo *rel, Relation relation, LedgerSize *size)
 {
@@ -389,7 +439,7 @@ set_rel_pathlist(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *r
 	if (prev_set_rel_pathlist)
 		prev_set_rel_pathlist(root, rel, rti, rte);
 	if (ledger_is_scannable(root, rel, &size))
-		add_paths(root, rel, &size);
+		add_known_paths(root, rel, &size);
 }
 
 void

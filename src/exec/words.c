@@ -24,8 +24,8 @@
 #include "catalog/pg_operator_d.h"
 #include "catalog/pg_type_d.h"
 #include "exec/exec_internal.h"
-#include "mb/pg_wchar.h"
 #include "fmgr.h"
+#include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -671,7 +671,7 @@ ledger_words_match_templates(const LedgerFilter *filter, const LedgerBatch *batc
 	for (int i = 0; i < n; i++)
 		last[places.branches[rows[i] - first]] = places.positions[rows[i] - first];
 	for (int i = 0; i < templates->nlines; i++)
-		templates->lines[i].count = 0;
+		templates->lines[i].first = templates->lines[i].count = 0;
 	*nunknown = 0;
 	for (int i = 0; i < n; i++)
 	{

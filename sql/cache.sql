@@ -1,0 +1,164 @@
+--
+-- ledger.decode_cache: what a session keeps of segments is never out of date,
+-- nor more than it may be.
+--
+SET client_min_messages = warning;
+CREATE SCHEMA cache;
+SET search_path = cache, public;
+CREATE TABLE l (id int, k text, v text) USING ledger;
+CREATE PROCEDURE fill(mark text) LANGUAGE sql AS $$
+	INSERT INTO l SELECT i, md5(i::text), mark || i FROM generate_series(1, 3000) i;
+$$;
+CREATE FUNCTION look(n int) RETURNS text LANGUAGE sql AS $$ SELECT string_agg(v, ' ' ORDER BY v) FROM l WHERE k = md5(n::text) $$;
+CREATE FUNCTION kept() RETURNS bool LANGUAGE sql AS $$
+	SELECT coalesce(sum(total_bytes), 0) > 0 FROM pg_backend_memory_contexts WHERE parent = 'ledger decode cache' AND name = 'ledger segment'
+$$;
+CALL fill('a');
+SELECT ledger.seal('l') IS NOT NULL AS sealed;
+SELECT kept();
+SELECT look(7), look(7), look(8), look(-1);
+SELECT kept();
+-- another file, the same in a transaction that made it, and one that is rolled back
+TRUNCATE l;
+SELECT kept(), look(7);
+CALL fill('b');
+SELECT ledger.seal('l') IS NOT NULL AS sealed;
+SELECT look(7), look(7);
+BEGIN;
+TRUNCATE l;
+CALL fill('c');
+SELECT look(7), look(7);
+TRUNCATE l;
+CALL fill('d');
+SELECT look(7), look(7);
+SAVEPOINT s;
+TRUNCATE l;
+CALL fill('e');
+SELECT look(7);
+ROLLBACK TO s;
+SELECT look(7);
+ROLLBACK;
+SELECT look(7);
+BEGIN;
+CREATE TABLE n (id int, v text) USING ledger;
+INSERT INTO n SELECT i, 'first ' || i FROM generate_series(1, 3000) i;
+SELECT v FROM n WHERE id = 3;
+TRUNCATE n;
+INSERT INTO n SELECT i, 'second ' || i FROM generate_series(1, 3000) i;
+SELECT v FROM n WHERE id = 3;
+COMMIT;
+SELECT v FROM n WHERE id = 3;
+-- rewrites, and what needs none
+ALTER TABLE l SET ACCESS METHOD heap;
+SELECT kept(), look(7);
+ALTER TABLE l SET ACCESS METHOD ledger;
+SELECT look(7);
+ALTER TABLE l ALTER id TYPE int8;
+SELECT look(7), look(7);
+ALTER TABLE l ADD COLUMN w int DEFAULT 5;
+SELECT look(7), (SELECT w FROM l WHERE k = md5('7'));
+ALTER TABLE l ALTER v TYPE varchar;
+SELECT look(7), look(8);
+VACUUM FULL n;
+SELECT v FROM n WHERE id = 3;
+VACUUM (FREEZE) l;
+SELECT look(7), look(7);
+INSERT INTO l SELECT 7, md5('7'), 'late' FROM generate_series(1, 3);
+SELECT look(7);
+SELECT ledger.seal('l') IS NOT NULL AS sealed;
+SELECT look(7), look(7);
+-- the same name, and perhaps the same file
+DROP TABLE n;
+CREATE TABLE n (id int, v text) USING ledger;
+INSERT INTO n SELECT i, 'third ' || i FROM generate_series(1, 3000) i;
+SELECT ledger.seal('n') IS NOT NULL AS sealed;
+SELECT v FROM n WHERE id = 3;
+SELECT v FROM n WHERE id = 3;
+-- temporary ones, too
+CREATE TEMP TABLE n2 (id int, v text) USING ledger ON COMMIT DELETE ROWS;
+BEGIN;
+INSERT INTO n2 SELECT i, 'fourth ' || i FROM generate_series(1, 3000) i;
+SELECT v FROM n2 WHERE id = 3;
+COMMIT;
+SELECT v FROM n2 WHERE id = 3;
+BEGIN;
+INSERT INTO n2 SELECT i, 'fifth ' || i FROM generate_series(1, 3000) i;
+SELECT v FROM n2 WHERE id = 3;
+COMMIT;
+
+-- Errors, and two scans of a segment at a time
+CREATE FUNCTION fails(int8) RETURNS bool LANGUAGE plpgsql AS 'BEGIN RETURN 1 / ($1 - 2000) IS NOT NULL; END';
+CREATE FUNCTION tries(q text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	c refcursor;
+	r record;
+	result text := '';
+BEGIN
+	FOR i IN 1..4 LOOP
+		BEGIN
+			OPEN c FOR EXECUTE q;
+			FETCH c INTO r;
+			result := result || r.id || ' ' || cache.look(7) || ' ';
+			FETCH RELATIVE 2500 FROM c INTO r;
+			result := result || 'not reached';
+		EXCEPTION WHEN division_by_zero THEN
+			result := result || cache.look(8) || '; ';
+		END;
+	END LOOP;
+	RETURN result;
+END $$;
+ANALYZE l;
+SELECT tries('SELECT id FROM l WHERE fails(id)');
+SELECT tries('SELECT id FROM l WHERE fails(id) ORDER BY id');
+BEGIN;
+DECLARE a CURSOR FOR SELECT id FROM l WHERE id > 5;
+DECLARE b CURSOR WITH HOLD FOR SELECT id FROM l WHERE id > 6 ORDER BY id;
+FETCH a;
+SAVEPOINT s;
+FETCH b;
+FETCH a;
+SELECT 1 / 0;
+ROLLBACK TO s;
+FETCH a;
+COMMIT;
+FETCH b;
+CLOSE b;
+SELECT count(*) FROM l a JOIN l b USING (k) WHERE a.id < 20;
+SELECT look(7), look(7);
+
+-- Bounded: a segment of each of many tables, and then less, and nothing
+DO $$
+BEGIN
+	FOR i IN 1..40 LOOP
+		EXECUTE format('CREATE TABLE t%s (id int, k text) USING ledger', i);
+		EXECUTE format('INSERT INTO t%s SELECT k, md5((k * %1$s)::text) FROM generate_series(1, 3000) k', i);
+		PERFORM ledger.seal(format('t%s', i)::regclass);
+	END LOOP;
+END $$;
+CREATE PROCEDURE read_all() LANGUAGE plpgsql AS $$
+BEGIN
+	FOR i IN 1..40 LOOP
+		FOR times IN 1..3 LOOP
+			EXECUTE format('SELECT count(*) FROM cache.t%s WHERE k > ''5''', i);
+			EXECUTE format('SELECT count(*) FROM cache.t%s WHERE k = md5(%L)', i, i * 5);
+		END LOOP;
+	END LOOP;
+END $$;
+CREATE FUNCTION kept_below(kb int) RETURNS bool LANGUAGE sql AS $$
+	SELECT sum(total_bytes) <= kb * 1024::int8 + 65536 FROM pg_backend_memory_contexts WHERE parent = 'ledger decode cache' OR name = 'ledger decode cache'
+$$;
+SET ledger.decode_cache = '256kB';
+CALL read_all();
+SELECT kept_below(256), kept();
+SET ledger.decode_cache = '64kB';
+SELECT kept_below(64);
+CALL read_all();
+SELECT kept_below(64);
+SET ledger.decode_cache = 0;
+SELECT kept();
+CALL read_all();
+SELECT kept();
+SELECT look(7), look(7);
+RESET ledger.decode_cache;
+DROP SCHEMA cache CASCADE;
+SELECT coalesce(sum(total_bytes), 0) > 0 AS kept FROM pg_backend_memory_contexts WHERE parent = 'ledger decode cache' AND name = 'ledger segment';
