@@ -250,7 +250,7 @@ END $$;
 SELECT mode, name, args, regexp_replace(run('l', name, args), '^\d+ \d+$', 'rows') AS ledger, run('l', name, args) = run('h', name, args) AS same
 FROM unnest('{force_custom_plan,force_generic_plan}'::text[]) mode, LATERAL (SELECT set_config('plan_cache_mode', mode, false)) s,
 	(VALUES ('text', '''abc'''), ('text', 'NULL'), ('text', '''nowhere'''), ('key', '''kind'', ''http'''), ('key', '''a.b'', ''dot'''), ('key', 'NULL, ''x'''), ('int', '500'), ('int', 'NULL'), ('like', '''%refund%'''), ('like', '''line 1%'''), ('like', '''abc\'''),
-		('regex', '''x('', -1'), ('regex', '''x('', 100'), ('regex', '''^a.c$'', 4000'), ('contains', '''{"kind": "http", "o": {"a": 3}}'''), ('contains', '''[]'''), ('contains', 'NULL'), ('contains', '''{"int": 500}''')) x (name, args);
+		('regex', '''x('', -1'), ('regex', '''x('', 100'), ('regex', '''^a.c$'', 4000'), ('contains', '''{"kind": "http", "o": {"a": 3}}'''), ('contains', '''[]'''), ('contains', 'NULL'), ('contains', '''{"kind": "http"}''')) x (name, args);
 RESET plan_cache_mode;
 
 -- a path as the key of joins

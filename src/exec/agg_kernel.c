@@ -182,7 +182,7 @@ wide_state(LedgerAggregateState *state, LedgerAggregateCall *call, int64 count, 
 
 /*
  * What core keeps here is its own affair, so a state is made by its functions:
- * of as many values, with the same sum.
+ * of as many values, with the same sum.  It goes with the row that is made of it.
  */
 static Datum
 wide_value(LedgerAggregateState *state, LedgerAggregateCall *call, char *own, bool *isnull)
@@ -191,10 +191,12 @@ wide_value(LedgerAggregateState *state, LedgerAggregateCall *call, char *own, bo
 	int128		quotient;
 	int64		rest;
 	Datum		sum = 0;
+	ExprContext *lasting = state->aggstate->curaggcontext;
 
 	*isnull = true;
 	if (wide->count == 0)
 		return (Datum) 0;
+	state->aggstate->curaggcontext = state->css.ss.ps.ps_ExprContext;
 	quotient = wide->sum / wide->count;
 	rest = (int64) (wide->sum % wide->count);
 	if (rest < 0)
@@ -205,6 +207,7 @@ wide_value(LedgerAggregateState *state, LedgerAggregateCall *call, char *own, bo
 	sum = wide_state(state, call, wide->count - rest, (int64) quotient, sum, isnull);
 	if (rest > 0)
 		sum = wide_state(state, call, rest, (int64) quotient + 1, sum, isnull);
+	state->aggstate->curaggcontext = lasting;
 	return sum;
 }
 
