@@ -9,6 +9,7 @@
 
 #include "codec/bitpack.h"
 #include "port/pg_bitutils.h"
+#include "utils/memutils.h"
 
 /* A vector in another's runs, which must not have runs itself. */
 static const uint8 *
@@ -278,20 +279,22 @@ read_table(const LedgerIntegers *ints, CodedSymbol *slots)
 }
 
 /*
- * Decode numbers 0 .. count - 1.  Damage gives wrong numbers, but no more: who
- * reads numbers has to check what they stand for.
+ * Decode numbers 0 .. count - 1, or their symbols.  Damage gives wrong numbers,
+ * but no more: who reads numbers has to check what they stand for.
  */
-static void
-read_coded(const LedgerIntegers *ints, int count, uint64 *numbers)
+static inline void
+decode_coded(const LedgerIntegers *ints, int count, bool as_symbols, void *result)
 {
 	CodedSymbol slots[CODED_TOTAL];
 	const uint8 *p = read_table(ints, slots);
 	const uint8 *end = ints->end;
+	uint16	   *symbols = result;
+	uint64	   *numbers = result;
 	uint32		state = 0;
 
 	if (p == NULL)
 	{
-		memset(numbers, 0, count * sizeof(uint64));
+		memset(result, 0, count * (as_symbols ? sizeof(uint16) : sizeof(uint64)));
 		return;
 	}
 	for (int i = 0; i < 4 && p < end; i++)
@@ -300,11 +303,39 @@ read_coded(const LedgerIntegers *ints, int count, uint64 *numbers)
 	{
 		const CodedSymbol *slot = &slots[state & (CODED_TOTAL - 1)];
 
-		numbers[i] = ints->base + ints->scale * slot->symbol;
+		if (as_symbols)
+			symbols[i] = slot->symbol;
+		else
+			numbers[i] = ints->base + ints->scale * slot->symbol;
 		state = slot->freq * (state >> CODED_BITS) + slot->offset;
 		while (state < CODED_LOW && p < end)
 			state = state << 8 | *p++;
 	}
+}
+
+static void
+read_coded(const LedgerIntegers *ints, int count, uint64 *numbers)
+{
+	decode_coded(ints, count, false, numbers);
+}
+
+/* The symbols of all numbers, as they are kept; NULL if they are not. */
+static const uint16 *
+keep_symbols(const LedgerIntegers *ints)
+{
+	int			n = ints->n - ints->order;
+
+	if (ints->kept == NULL)
+		return NULL;
+	if (*ints->kept == NULL &&
+		MemoryContextMemAllocated(ints->keep_in, false) <= LEDGER_KEPT_MAX)
+	{
+		uint16	   *symbols = MemoryContextAlloc(ints->keep_in, n * sizeof(uint16));
+
+		decode_coded(ints, n, true, symbols);
+		*ints->kept = symbols;
+	}
+	return *ints->kept;
 }
 
 static void
@@ -337,9 +368,15 @@ read_numbers(const LedgerIntegers *ints, int first, int count, uint64 *numbers)
 {
 	if (ints->nsymbols > 0)
 	{
+		const uint16 *symbols = keep_symbols(ints);
 		uint64		all[LEDGER_VECTOR_ROWS];
 
-		if (first == 0)
+		if (symbols != NULL)
+		{
+			for (int i = 0; i < count; i++)
+				numbers[i] = ints->base + ints->scale * symbols[first + i];
+		}
+		else if (first == 0)
 			read_coded(ints, count, numbers);
 		else
 		{

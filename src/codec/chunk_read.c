@@ -322,6 +322,29 @@ count_notnull(const uint8 *bitmap, int n)
 	return count;
 }
 
+/*
+ * To read one number of an entropy code, all before it are read.  So who turns
+ * to a vector for a second time has its symbols kept: see codes.c:keep_codes.
+ */
+static void
+offer_to_keep(LedgerChunk *chunk, int v)
+{
+	uint64		bit = UINT64CONST(1) << (v % LEDGER_KEPT_VECTORS);
+
+	if (chunk->nvectors > LEDGER_KEPT_VECTORS)
+		return;
+	if ((chunk->symbols_asked & bit) == 0)
+	{
+		chunk->symbols_asked |= bit;
+		return;
+	}
+	if (chunk->kept_symbols == NULL)
+		chunk->kept_symbols = MemoryContextAllocZero(chunk->context,
+													 chunk->nvectors * sizeof(uint16 *));
+	chunk->ints.kept = &chunk->kept_symbols[v];
+	chunk->ints.keep_in = chunk->context;
+}
+
 /* Turn to a vector: read its meta and understand what precedes the values. */
 static void
 open_vector(LedgerChunk *chunk, int v)
@@ -385,6 +408,8 @@ open_vector(LedgerChunk *chunk, int v)
 	}
 	if (p != end)
 		ledger_corrupt(chunk, "vector has a wrong length");
+	if (chunk->ints.nsymbols > 0)
+		offer_to_keep(chunk, v);
 	chunk->vector = v;
 }
 

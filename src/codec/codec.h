@@ -213,6 +213,9 @@ extern void ledger_chunk_distinct_values(LedgerChunk *chunk, uint32 first, uint3
 										 Datum *values);
 extern void ledger_chunk_codes(LedgerChunk *chunk, int first, int count, uint32 *codes);
 
+/* The code of the value that has these bytes; false if there is none, or no codes. */
+extern bool ledger_chunk_find_code(LedgerChunk *chunk, const char *data, Size len, uint32 *code);
+
 /*
  * Templates: log lines are made of a text that many share, and what varies.
  * Can a row of this template contain the word (as LIKE '%word%' asks, by

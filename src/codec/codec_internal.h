@@ -236,6 +236,8 @@ typedef struct LedgerIntegers
 
 	int			nsymbols;		/* > 0: entropy code */
 	const uint8 *end;			/* of it, or of the runs */
+	uint16	  **kept;			/* place for its symbols, or NULL: they are not kept */
+	MemoryContext keep_in;
 } LedgerIntegers;
 
 extern Size ledger_integers_size(const uint64 *values, int n);
@@ -420,6 +422,7 @@ extern void ledger_dict_decode(LedgerChunk *chunk, const LedgerIntegers *codes,
 extern bool ledger_dict_matches(LedgerChunk *chunk, const LedgerIntegers *codes,
 								int first, int count, const int *rows,
 								const Datum *values);
+extern bool ledger_dict_find(LedgerChunk *chunk, const char *data, Size len, uint32 *code);
 extern uint32 ledger_dict_entries(const LedgerDict *dict);
 extern void ledger_dict_values(LedgerChunk *chunk, uint32 first, uint32 count, Datum *values);
 
@@ -488,6 +491,7 @@ typedef struct LedgerChunkFilter
  */
 /* Codes that are kept: of chunks with no more vectors, and this for NULL */
 #define LEDGER_KEPT_VECTORS	64
+#define LEDGER_KEPT_MAX		(4 * 1024 * 1024)	/* bytes of the chunk's context */
 #define LEDGER_KEPT_NULL	PG_UINT16_MAX
 
 struct LedgerChunk
@@ -519,6 +523,8 @@ struct LedgerChunk
 	struct LedgerShredReader *shred;
 	uint16	  **kept_codes;		/* by vector, or NULL: codes.c */
 	uint64		codes_asked;	/* vectors whose codes were asked for: a bit each */
+	uint16	  **kept_symbols;	/* likewise, of entropy codes: chunk_read.c */
+	uint64		symbols_asked;
 
 	/* the vector read last */
 	int			vector;			/* -1 if none */

@@ -10,6 +10,7 @@
 
 #include "catalog/pg_type_d.h"
 #include "codec/path.h"
+#include "utils/memutils.h"
 
 /* ---- of a chunk ---- */
 
@@ -42,6 +43,12 @@ ledger_chunk_distinct_values(LedgerChunk *chunk, uint32 first, uint32 count, Dat
 		Assert(chunk->encoding == LEDGER_ENC_CONSTANT && first == 0 && count == 1);
 		ledger_constant_value(chunk, values);
 	}
+}
+
+bool
+ledger_chunk_find_code(LedgerChunk *chunk, const char *data, Size len, uint32 *code)
+{
+	return chunk->encoding == LEDGER_ENC_DICTIONARY && ledger_dict_find(chunk, data, len, code);
 }
 
 static void
@@ -96,6 +103,8 @@ keep_codes(LedgerChunk *chunk, int v)
 		chunk->codes_asked |= bit;
 		return NULL;
 	}
+	if (MemoryContextMemAllocated(chunk->context, false) > LEDGER_KEPT_MAX)
+		return NULL;
 	if (chunk->kept_codes == NULL)
 		chunk->kept_codes = MemoryContextAllocZero(chunk->context,
 												   chunk->nvectors * sizeof(uint16 *));

@@ -603,6 +603,68 @@ ledger_dict_matches(LedgerChunk *chunk, const LedgerIntegers *ints, int first, i
 	return true;
 }
 
+/* The first entry of a block of packed ones that is "packed", or -1. */
+static int
+find_packed(const LedgerDict *dict, uint32 i, const uint8 *packed)
+{
+	int			stride = LEDGER_TEMPLATE_STRIDE(&dict->tmpl);
+	const uint8 *entry = dict->data[i];
+
+	for (uint32 k = 0; k < dict->blocks[i].nentries; k++, entry += stride)
+	{
+		if (entry[0] == packed[0] && memcmp(entry, packed, stride) == 0)
+			return (int) k;
+	}
+	return -1;
+}
+
+static int
+find_plain(const LedgerDict *dict, uint32 i, const char *data, Size len)
+{
+	const uint32 *starts = dict->starts[i];
+
+	for (uint32 k = 0; k < dict->blocks[i].nentries; k++)
+	{
+		if (starts[k + 1] - starts[k] == len && memcmp(dict->data[i] + starts[k], data, len) == 0)
+			return (int) k;
+	}
+	return -1;
+}
+
+/* The code of the entry with these bytes; false if there is none. */
+bool
+ledger_dict_find(LedgerChunk *chunk, const char *data, Size len, uint32 *code)
+{
+	LedgerDict *dict = chunk->dict;
+	uint8		packed[LEDGER_TEMPLATE_MAX];
+	char		unpacked[LEDGER_TEMPLATE_MAX];
+
+	if (dict->templated)
+	{
+		if (len != (Size) dict->tmpl.len)
+			return false;
+		/* what does not follow the template comes back as something else */
+		ledger_template_pack(&dict->tmpl, data, packed);
+		ledger_template_unpack(&dict->tmpl, packed, unpacked);
+		if (memcmp(data, unpacked, len) != 0)
+			return false;
+	}
+	for (uint32 i = 0; i < dict->nblocks; i++)
+	{
+		int			entry;
+
+		if (dict->data[i] == NULL)
+			load_block(chunk, i);
+		entry = dict->templated ? find_packed(dict, i, packed) : find_plain(dict, i, data, len);
+		if (entry >= 0)
+		{
+			*code = dict->first[i] + entry;
+			return true;
+		}
+	}
+	return false;
+}
+
 uint32
 ledger_dict_entries(const LedgerDict *dict)
 {

@@ -48,6 +48,7 @@ ledger_filter_forget_codes(LedgerFilter *filter)
 	for (int i = 0; i < filter->nargs; i++)
 		ledger_filter_forget_codes(filter->args[i]);
 	filter->known = NULL;
+	filter->has_single = false;
 	filter->templates = NULL;
 	filter->by_codes = false;
 }
@@ -121,11 +122,22 @@ any_passes(LedgerFilter *filter, LedgerSegmentReader *reader, Relation rel, uint
 		next += count;
 		MemoryContextReset(context);
 	}
-	if (passed > 0 && is_single(filter))
-		memset(filter->known + next, FAILS, nvalues - next);
 	MemoryContextSwitchTo(oldcontext);
 	MemoryContextDelete(context);
 	return passed > 0;
+}
+
+/* The same where there is one value to be found in a dictionary, by its bytes. */
+static bool
+find_single(LedgerFilter *filter, LedgerChunk *chunk, uint32 nvalues)
+{
+	const LedgerString *value = &filter->constants.strings[0];
+
+	memset(filter->known, FAILS, nvalues);
+	filter->has_single = ledger_chunk_find_code(chunk, value->data, value->len, &filter->single);
+	if (filter->has_single)
+		filter->known[filter->single] = PASSES;
+	return filter->has_single;
 }
 
 /* Is a row surely not NULL if it has a code? */
@@ -143,13 +155,14 @@ prepare_input(LedgerFilter *filter, LedgerSegmentReader *reader, Relation rel,
 	int			nrows = rows_left(filter, wanted, ledger_reader_root(reader)->nrows);
 	LedgerPath *path;
 	uint32		nvalues;
+	bool		some = true;
 
 	if (nrows == 0 || filter->constants.never || filter->constants.fails)
 		return;
 	if (filter->constants.words != NULL)
 		ledger_words_judge_templates(filter, reader, rel, nrows, context);
 	if (!ledger_input_distinct(&filter->input, reader, rel, &nvalues) ||
-		(uint64) nvalues * ROWS_PER_VALUE > (uint64) nrows)
+		(!is_single(filter) && (uint64) nvalues * ROWS_PER_VALUE > (uint64) nrows))
 		return;
 	path = ledger_input_path(&filter->input, reader, rel);
 	if (filter->kind == LEDGER_FILTER_NULL && path != NULL)
@@ -161,8 +174,12 @@ prepare_input(LedgerFilter *filter, LedgerSegmentReader *reader, Relation rel,
 		if (codes_are_values(&filter->input, path))
 			memset(filter->known, filter->negate ? PASSES : FAILS, nvalues);
 	}
-	else if (filter->cannot_fail && !any_passes(filter, reader, rel, nvalues) &&
-			 (path == NULL || !ledger_path_has_other(path)))
+	else if (is_single(filter) && nvalues > 1)
+		some = find_single(filter, ledger_input_chunk(&filter->input, reader, rel), nvalues);
+	else if (filter->cannot_fail)
+		some = any_passes(filter, reader, rel, nvalues) ||
+			(path != NULL && ledger_path_has_other(path));
+	if (!some)
 	{
 		ledger_filter_set_all(filter, LEDGER_TRUTH_NONE);
 		filter->by_codes = true;
@@ -218,6 +235,30 @@ ledger_merge_rows(uint16 *rows, int n, const uint16 *others, int nothers)
 	return total;
 }
 
+/* The rows that have a code; "codes" are those of rows[0] and all up to the last. */
+static int
+match_single(uint32 single, const uint32 *codes, uint16 *rows, int n)
+{
+	int			first = rows[0];
+	int			count = rows[n - 1] - first + 1;
+	bool		any = false;
+	int			kept = 0;
+
+	/* mostly there is none, which a loop without branches tells at once */
+	for (int i = 0; i < count; i++)
+		any |= codes[i] == single;
+	if (!any)
+		return 0;
+	for (int i = 0; i < n; i++)
+	{
+		uint16		row = rows[i];
+
+		rows[kept] = row;
+		kept += codes[row - first] == single;
+	}
+	return kept;
+}
+
 /* Shorten a list of a batch's rows; as ledger_filter_match does. */
 int
 ledger_filter_match_codes(LedgerFilter *filter, const LedgerFilterRows *source,
@@ -230,6 +271,8 @@ ledger_filter_match_codes(LedgerFilter *filter, const LedgerFilterRows *source,
 	int			kept = 0;
 
 	ledger_input_codes(&filter->input, source->batch, first, rows[n - 1] - first + 1, codes);
+	if (filter->has_single)
+		return match_single(filter->single, codes, rows, n);
 	for (int i = 0; i < n; i++)
 	{
 		uint16		row = rows[i];

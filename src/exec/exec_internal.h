@@ -203,6 +203,8 @@ typedef struct LedgerFilter
 	bool		by_bloom;		/* that none passes is the Bloom filter's word */
 	bool		by_codes;		/* or that of the dictionary's values */
 	uint8	   *known;			/* by code, what is known; NULL: codes are not used */
+	bool		has_single;		/* this code passes, and no other */
+	uint32		single;
 	struct LedgerTemplates *templates;	/* what those of log lines tell, or NULL */
 } LedgerFilter;
 

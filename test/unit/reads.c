@@ -61,6 +61,29 @@ check_codes(LedgerChunk *chunk, const LedgerColumnInput *input)
 		}
 		first += count;
 	}
+	for (int k = 0; k < 20 && n > 1; k++)
+	{
+		uint32		code = RANDOM_BELOW(n);
+		uint32		found;
+		LedgerBytes bytes = ledger_datum_bytes(&input->type, values[code]);
+		char	   *other = malloc(bytes.len + 1);
+
+		memcpy(other, bytes.data, bytes.len);
+		other[bytes.len] = 'x';
+		if (!ledger_chunk_find_code(chunk, bytes.data, bytes.len, &found) || found != code)
+			return "code of a value is not found";
+		if (ledger_chunk_find_code(chunk, other, bytes.len + 1, &found) &&
+			!ledger_bytes_equal((LedgerBytes) {other, bytes.len + 1},
+								ledger_datum_bytes(&input->type, values[found])))
+			return "code of another value is found";
+		if (bytes.len > 0)
+			other[RANDOM_BELOW(bytes.len)] ^= 1 << RANDOM_BELOW(8);
+		if (bytes.len > 0 && ledger_chunk_find_code(chunk, other, bytes.len, &found) &&
+			!ledger_bytes_equal((LedgerBytes) {other, bytes.len},
+								ledger_datum_bytes(&input->type, values[found])))
+			return "code of a damaged value is found";
+		free(other);
+	}
 	free(values);
 	return NULL;
 }

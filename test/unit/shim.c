@@ -238,6 +238,13 @@ MemoryContextAllocHuge(MemoryContext context, Size size)
 	return MemoryContextAllocExtended(context, size, MCXT_ALLOC_HUGE);
 }
 
+/* little, so that all that may be kept is */
+Size
+MemoryContextMemAllocated(MemoryContext context, bool recurse)
+{
+	return 0;
+}
+
 void
 initStringInfo(StringInfo str)
 {

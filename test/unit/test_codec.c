@@ -762,7 +762,7 @@ check_encodings(int seen)
 static void
 report_paths(void)
 {
-	report(reads_seen.paths > 300, "paths", "there are some");
+	report(reads_seen.paths > 200, "paths", "there are some");
 	report(reads_seen.values > 100000, "paths", "they have values");
 	report(reads_seen.documents < reads_seen.values / 10, "paths", "few need the document");
 	report(reads_seen.path_codes > 10000, "paths", "there are codes");
