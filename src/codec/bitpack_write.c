@@ -497,7 +497,7 @@ static void
 write_coded(const uint64 *numbers, int n, StringInfo out)
 {
 	int			counts[CODED_SYMBOLS] = {0};
-	uint16		freqs[CODED_SYMBOLS];
+	uint16		freqs[CODED_SYMBOLS] = {0};
 	int			nsymbols = 0;
 	StringInfoData body;
 

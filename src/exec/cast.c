@@ -345,12 +345,12 @@ ledger_cast_number(const LedgerCast *cast, int64 number, int scale, Datum *value
 		case INT8OID:
 			return scale == 0 && ledger_integer_datum(cast->type, number, value);
 		case FLOAT8OID:
-			if (scale >= (int) lengthof(power) || Abs(number) > (INT64CONST(1) << 53))
+			if (scale >= (int) lengthof(power) || !ledger_is_within(number, INT64CONST(1) << 53))
 				return false;
 			*value = Float8GetDatum((double) number / power[scale]);
 			return true;
 		case FLOAT4OID:
-			if (scale > 10 || Abs(number) > (1 << 24))
+			if (scale > 10 || !ledger_is_within(number, 1 << 24))
 				return false;
 			*value = Float4GetDatum((float4) number / (float4) power[scale]);
 			return true;

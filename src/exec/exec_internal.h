@@ -140,6 +140,12 @@ typedef enum LedgerTruth
 	LEDGER_TRUTH_ALL			/* every row passes */
 } LedgerTruth;
 
+static inline bool
+ledger_is_within(int64 number, int64 limit)
+{
+	return number >= -limit && number <= limit;
+}
+
 #define LEDGER_VECTORS_MAX	(LEDGER_SEGMENT_ROWS / LEDGER_VECTOR_ROWS)
 
 /* The constants of a comparison, as they are in this (re)scan. */

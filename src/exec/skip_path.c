@@ -165,7 +165,7 @@ number_of_text(LedgerString string, int scale, int64 *number)
 	for (; decimals < scale; decimals++)
 	{
 		*number *= 10;
-		if (Abs(*number) > INT64CONST(999999999999999))
+		if (!ledger_is_within(*number, INT64CONST(999999999999999)))
 			return false;
 	}
 	return true;
