@@ -166,7 +166,7 @@ SELECT * FROM check_zones();
 EXPLAIN (COSTS OFF) SELECT count(*) FROM l;
 EXPLAIN (COSTS OFF, VERBOSE) SELECT t, count(*) + 1, sum(i4) FILTER (WHERE b) FROM l WHERE id > 10 GROUP BY t HAVING max(id) > 5 ORDER BY 2 LIMIT 3;
 EXPLAIN (COSTS OFF) SELECT date_trunc('hour', tz), avg(f8) FROM l WHERE t = 'a' AND id < 100 GROUP BY 1;
-EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) SELECT count(*), min(id), max(tz) FROM l WHERE id > 2100;
+EXPLAIN (ANALYZE, BUFFERS OFF, COSTS OFF, TIMING OFF, SUMMARY OFF) SELECT count(*), min(id), max(tz) FROM l WHERE id > 2100;
 -- not these
 CREATE FUNCTION no_node(q text) RETURNS bool LANGUAGE sql AS $f$ SELECT plan(q) NOT LIKE '%LedgerAggregate%' $f$;
 SELECT no_node('SELECT count(*) FROM l WHERE upper(t) = ''A'''), no_node('SELECT sum(random()) FROM l'), no_node('SELECT count(DISTINCT t) FROM l'),

@@ -10,9 +10,22 @@ CREATE PROCEDURE fill(mark text) LANGUAGE sql AS $$
 	INSERT INTO l SELECT i, md5(i::text), mark || i FROM generate_series(1, 3000) i;
 $$;
 CREATE FUNCTION look(n int) RETURNS text LANGUAGE sql AS $$ SELECT string_agg(v, ' ' ORDER BY v) FROM l WHERE k = md5(n::text) $$;
-CREATE FUNCTION kept() RETURNS bool LANGUAGE sql AS $$
-	SELECT coalesce(sum(total_bytes), 0) > 0 FROM pg_backend_memory_contexts WHERE parent = 'ledger decode cache' AND name = 'ledger segment'
-$$;
+-- bytes of the cache's segments, or of all of it
+CREATE FUNCTION pg_temp.bytes(of_all bool) RETURNS int8 LANGUAGE plpgsql AS $f$
+DECLARE
+	n int8;
+BEGIN
+	IF current_setting('server_version_num')::int < 180000 THEN
+		EXECUTE $$SELECT sum(total_bytes) FROM pg_backend_memory_contexts
+			WHERE parent = 'ledger decode cache' AND ($1 OR name = 'ledger segment') OR $1 AND name = 'ledger decode cache'$$ INTO n USING of_all;
+	ELSE
+		EXECUTE $$WITH c AS MATERIALIZED (SELECT * FROM pg_backend_memory_contexts)
+			SELECT sum(m.total_bytes) FROM c m JOIN c p ON p.name = 'ledger decode cache' AND m.path[p.level] = p.path[p.level]
+			WHERE m.level = p.level + 1 AND ($1 OR m.name = 'ledger segment') OR $1 AND m.level = p.level$$ INTO n USING of_all;
+	END IF;
+	RETURN coalesce(n, 0);
+END $f$;
+CREATE FUNCTION kept() RETURNS bool LANGUAGE sql AS $$ SELECT pg_temp.bytes(false) > 0 $$;
 CALL fill('a');
 SELECT ledger.seal('l') IS NOT NULL AS sealed;
 SELECT kept();
@@ -145,7 +158,7 @@ BEGIN
 	END LOOP;
 END $$;
 CREATE FUNCTION kept_below(kb int) RETURNS bool LANGUAGE sql AS $$
-	SELECT sum(total_bytes) <= kb * 1024::int8 + 65536 FROM pg_backend_memory_contexts WHERE parent = 'ledger decode cache' OR name = 'ledger decode cache'
+	SELECT pg_temp.bytes(true) <= kb * 1024::int8 + 65536
 $$;
 SET ledger.decode_cache = '256kB';
 CALL read_all();
@@ -161,4 +174,4 @@ SELECT kept();
 SELECT look(7), look(7);
 RESET ledger.decode_cache;
 DROP SCHEMA cache CASCADE;
-SELECT coalesce(sum(total_bytes), 0) > 0 AS kept FROM pg_backend_memory_contexts WHERE parent = 'ledger decode cache' AND name = 'ledger segment';
+SELECT pg_temp.bytes(false) > 0 AS kept;

@@ -22,6 +22,14 @@
 #include "varatt.h"
 #endif
 
+/* From 16 on, the planner leaves constant keys out of GROUP BY. */
+#if PG_VERSION_NUM >= 160000
+#define LedgerKeysLeftOut(root) \
+	(list_length((root)->processed_groupClause) != list_length((root)->parse->groupClause))
+#else
+#define LedgerKeysLeftOut(root)	false
+#endif
+
 /* 18 says pg_noreturn, before the declaration */
 #ifndef pg_attribute_noreturn
 #define pg_attribute_noreturn()	__attribute__((noreturn))

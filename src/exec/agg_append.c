@@ -90,7 +90,8 @@ core_aggregate(const LedgerGrouping *grouping, RelOptInfo *leaf, Path *path, Pat
 
 	if (grouping->clauses != NIL)
 	{
-		if (!grouping_is_hashable(grouping->clauses))
+		/* of what core has left out, its targets do not know that it is a key */
+		if (LedgerKeysLeftOut(root) || !grouping_is_hashable(grouping->clauses))
 			return NULL;
 		ngroups = ledger_estimate_groups(root, ledger_grouping_keys(grouping, target),
 										 path->rows);
