@@ -301,21 +301,6 @@ typedef struct LedgerVacuumCutoffs
 #define LEDGER_EXPLAIN_APART
 #endif
 
-/* 16 renamed the counters of what was read of a relation */
-#if PG_VERSION_NUM >= 160000
-#define LedgerCountRows(rel, n) \
-	do { \
-		if (pgstat_should_count_relation(rel)) \
-			(rel)->pgstat_info->counts.tuples_returned += (n); \
-	} while (0)
-#else
-#define LedgerCountRows(rel, n) \
-	do { \
-		if (pgstat_should_count_relation(rel)) \
-			(rel)->pgstat_info->t_counts.t_tuples_returned += (n); \
-	} while (0)
-#endif
-
 /*
  * For aggregates.  16 tells appendrels by their RelOptInfos, and has one function
  * for rights to any object.

@@ -221,7 +221,7 @@ ledger_chunk_open(const LedgerSource *source, uint64 length, const LedgerColumnT
 	chunk->length = length;
 	chunk->type = *type;
 	chunk->nrows = nrows;
-	chunk->nvectors = (nrows + LEDGER_VECTOR_ROWS - 1) / LEDGER_VECTOR_ROWS;
+	chunk->nvectors = LEDGER_VECTORS_OF(nrows);
 	chunk->context = context;
 	chunk->vector = -1;
 

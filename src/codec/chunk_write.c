@@ -481,7 +481,7 @@ ledger_chunk_encode_with(const LedgerColumnInput *columns, int self,
 {
 	LedgerEncoder *enc = palloc0(sizeof(LedgerEncoder));
 	int			nrows = columns[self].nrows;
-	int			nvectors = (nrows + LEDGER_VECTOR_ROWS - 1) / LEDGER_VECTOR_ROWS;
+	int			nvectors = LEDGER_VECTORS_OF(nrows);
 	LedgerVectorEntry *vectors = palloc0(sizeof(LedgerVectorEntry) * (nvectors + 1));
 	uint64	   *zones = NULL;
 	uint64		preamble;

@@ -21,6 +21,8 @@
 #include "postgres.h"
 
 #define LEDGER_VECTOR_ROWS		1024
+#define LEDGER_VECTORS_OF(nrows) \
+	(((nrows) + LEDGER_VECTOR_ROWS - 1) / LEDGER_VECTOR_ROWS)
 #define LEDGER_SEGMENT_ROWS		65536
 
 /* What the codec must know of a column's type. */

@@ -600,7 +600,7 @@ ledger_lines_begin(LedgerEncoder *enc, const LedgerSummary *summary, uint64 *siz
 		return NULL;
 	w = palloc0(sizeof(LedgerLinesWriter));
 	w->enc = enc;
-	w->nvectors = (enc->input->nrows + LEDGER_VECTOR_ROWS - 1) / LEDGER_VECTOR_ROWS;
+	w->nvectors = LEDGER_VECTORS_OF(enc->input->nrows);
 	if (!ledger_lines_mine(enc, &w->mined) ||
 		!ledger_lines_parse(&w->set, w->mined.texts, w->mined.ntemplates, CurrentMemoryContext) ||
 		!gather(w))

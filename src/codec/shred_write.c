@@ -649,7 +649,7 @@ static LedgerShredWriter *
 learn_and_fill(LedgerEncoder *enc, const LedgerSummary *summary, bool glance)
 {
 	int			nrows = enc->input->nrows;
-	int			nvectors = (nrows + LEDGER_VECTOR_ROWS - 1) / LEDGER_VECTOR_ROWS;
+	int			nvectors = LEDGER_VECTORS_OF(nrows);
 	LedgerShredPlan *plan = ledger_shred_learn(enc->columns, enc->self, glance);
 	LedgerShredWriter *shred;
 

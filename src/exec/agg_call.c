@@ -326,30 +326,10 @@ const LedgerKernel ledger_call_kernel = {sizeof(Transition), advance, transition
 
 /* ---- For kernels that need a value of core's ---- */
 
-/* Advance a transition value that is core's "internal" by one value. */
-Datum
-ledger_call_advance(LedgerAggregateState *state, LedgerAggregateCall *call, Datum transition,
-					bool *isnull, Datum value)
+/* Call a function of a transition value, which may be NULL, and another one. */
+static Datum
+call_with(FunctionCallInfo fcinfo, Datum transition, bool *isnull, Datum other)
 {
-	FunctionCallInfo fcinfo = call->trans.transfn_fcinfo;
-
-	fcinfo->args[0].value = transition;
-	fcinfo->args[0].isnull = *isnull;
-	fcinfo->args[1].value = value;
-	fcinfo->args[1].isnull = false;
-	fcinfo->isnull = false;
-	transition = FunctionCallInvoke(fcinfo);
-	*isnull = fcinfo->isnull;
-	return transition;
-}
-
-/* Add another to it. */
-Datum
-ledger_call_combine(LedgerAggregateState *state, LedgerAggregateCall *call, Datum transition,
-					bool *isnull, Datum other)
-{
-	FunctionCallInfo fcinfo = call->combine_call;
-
 	fcinfo->args[0].value = transition;
 	fcinfo->args[0].isnull = *isnull;
 	fcinfo->args[1].value = other;
@@ -358,6 +338,20 @@ ledger_call_combine(LedgerAggregateState *state, LedgerAggregateCall *call, Datu
 	transition = FunctionCallInvoke(fcinfo);
 	*isnull = fcinfo->isnull;
 	return transition;
+}
+
+/* Advance a transition value by one value. */
+Datum
+ledger_call_advance(LedgerAggregateCall *call, Datum transition, bool *isnull, Datum value)
+{
+	return call_with(call->trans.transfn_fcinfo, transition, isnull, value);
+}
+
+/* Add another transition value to it. */
+Datum
+ledger_call_combine(LedgerAggregateCall *call, Datum transition, bool *isnull, Datum other)
+{
+	return call_with(call->combine_call, transition, isnull, other);
 }
 
 /* ---- Results ---- */

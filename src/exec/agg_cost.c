@@ -13,12 +13,12 @@
 
 #include "access/htup_details.h"
 #include "catalog/pg_aggregate.h"
-#include "catalog/pg_proc.h"
 #include "catalog/pg_statistic.h"
 #include "exec/aggregate.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
+#include "optimizer/plancat.h"
 #include "parser/parsetree.h"
 #include "utils/lsyscache.h"
 #include "utils/selfuncs.h"
@@ -122,24 +122,10 @@ expression_cost(PlannerInfo *root, Node *expr, Index relid)
 			sum += expression_cost(root, (Node *) lfirst_node(TargetEntry, lc)->expr, relid);
 		return sum;
 	}
-	memset(&input, 0, sizeof(input));
 	if (expr != NULL && ledger_input_of_expr(expr, relid, &input))
 		return input.kind == LEDGER_INPUT_COLUMN ? 0 : PATH_PART * cpu_operator_cost;
 	cost_qual_eval_node(&cost, expr, root);
 	return cost.per_tuple;
-}
-
-static double
-function_cost(Oid function)
-{
-	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
-	double		cost;
-
-	if (!HeapTupleIsValid(tuple))
-		return 1;
-	cost = ((Form_pg_proc) GETSTRUCT(tuple))->procost;
-	ReleaseSysCache(tuple);
-	return cost;
 }
 
 static double
@@ -148,10 +134,12 @@ call_cost(PlannerInfo *root, Aggref *aggref, Index relid)
 	Oid			function = transition_function(aggref->aggfnoid);
 	double		cost = expression_cost(root, (Node *) aggref->args, relid) +
 		expression_cost(root, (Node *) aggref->aggfilter, relid);
+	QualCost	call = {0, 0};
 
 	if (ledger_kernel_of(aggref->aggfnoid, function) != &ledger_call_kernel)
 		return cost + LOOP_PART * cpu_operator_cost;
-	return cost + function_cost(function) * cpu_operator_cost;
+	add_function_cost(root, function, NULL, &call);
+	return cost + call.per_tuple;
 }
 
 /*

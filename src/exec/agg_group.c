@@ -106,17 +106,6 @@ key_kind(Oid function, Oid collation, bool typbyval)
 	}
 }
 
-static FunctionCallInfo
-make_call(Oid function, Oid collation, int nargs)
-{
-	FmgrInfo   *info = palloc(sizeof(FmgrInfo));
-	FunctionCallInfo call = palloc0(SizeForFunctionCallInfo(nargs));
-
-	fmgr_info(function, info);
-	InitFunctionCallInfoData(*call, info, nargs, collation, NULL, NULL);
-	return call;
-}
-
 static void
 init_key(LedgerAggregateState *state, LedgerKey *key, Expr *expr, Oid operator)
 {
@@ -133,8 +122,8 @@ init_key(LedgerAggregateState *state, LedgerKey *key, Expr *expr, Oid operator)
 	get_typlenbyval(exprType((Node *) expr), &key->typlen, &key->typbyval);
 	key->kind = key_kind(function, collation, key->typbyval);
 	key->mask = key->typlen >= 8 ? PG_UINT64_MAX : (UINT64CONST(1) << (key->typlen * 8 & 63)) - 1;
-	key->equal = make_call(function, collation, 2);
-	key->hash = make_call(hash, collation, 1);
+	key->equal = ledger_make_call(function, collation, 2);
+	key->hash = ledger_make_call(hash, collation, 1);
 }
 
 /* Also lays out what is in a group; the aggregates' states come behind. */
@@ -305,30 +294,28 @@ find_group(LedgerAggregateState *state)
 
 /* ---- Codes ---- */
 
-/* The number of codes of a key's column in the segment at hand; 0 if there are none. */
+/* How many codes a key has in the segment at hand, NULL's included; 0 if there are none. */
 static uint32
 count_codes(LedgerAggregateState *state, LedgerKey *key)
 {
-	LedgerAggregateInput *input = &state->inputs[key->input];
 	LedgerSegmentReader *reader = state->segment;
-	const LedgerColumnEntry *entry;
+	Relation	rel = state->fs.rel;
+	Datum		value;
+	bool		isnull;
+	bool		unknown;
+	bool		single;
 	uint32		n;
+	MemoryContext oldcontext;
 
-	key->path = input->path;
-	if (input->path != NULL)
-		return ledger_input_distinct(input->path, reader, state->fs.rel, &n) &&
-			n <= COMBINATIONS_MAX ? n + 1 : 0;
-	if (input->attnum == 0 || input->attnum > ledger_reader_root(reader)->ncolumns)
+	key->read = state->inputs[key->input].read;
+	if (key->read == NULL)
 		return 0;
-	entry = ledger_reader_column(reader, state->fs.rel, input->attnum - 1);
-	key->chunk = NULL;
-	if (entry->length == 0)
-		return 1;				/* NULL's */
-	if (entry->attlen != input->typlen ||
-		(entry->attbyval != 0) != input->typbyval)
-		return 0;
-	key->chunk = ledger_reader_chunk(reader, state->fs.rel, input->attnum - 1);
-	return ledger_chunk_distinct(key->chunk, &n) && n <= COMBINATIONS_MAX ? n + 1 : 0;
+	oldcontext = MemoryContextSwitchTo(state->segment_context);
+	single = ledger_input_is_single(key->read, reader, rel, false, &value, &isnull, &unknown);
+	MemoryContextSwitchTo(oldcontext);
+	if (single)
+		return isnull ? 1 : 0;
+	return ledger_input_distinct(key->read, reader, rel, &n) && n <= COMBINATIONS_MAX ? n + 1 : 0;
 }
 
 /* Make the segment's map, if the keys have codes and there are not too many. */
@@ -405,11 +392,8 @@ get_value(LedgerAggregateState *state, LedgerKey *key, uint32 code, Datum *value
 	*isnull = code == key->ncodes - 1;
 	if (*isnull)
 		return true;
-	if (key->path != NULL)
-		ledger_input_distinct_values(key->path, state->segment, state->fs.rel, code, 1,
-									 value, isnull, &unknown);
-	else
-		ledger_chunk_distinct_values(key->chunk, code, 1, value);
+	ledger_input_distinct_values(key->read, state->segment, state->fs.rel, code, 1,
+								 value, isnull, &unknown);
 	if (*isnull)
 		*value = (Datum) 0;
 	return !unknown;
@@ -450,16 +434,14 @@ read_codes(LedgerAggregateState *state, LedgerKey *key, int first, int count, ui
 	LedgerBatch *batch = state->fs.scan->batch;
 	uint32		last = key->ncodes - 1;
 
-	if (key->path == NULL && key->chunk == NULL)
-		memset(codes, 0, count * sizeof(uint32));
-	else if (key->path == NULL)
-		ledger_chunk_codes(key->chunk, batch->position + first, count, codes);
-	else
+	if (last == 0)
 	{
-		ledger_input_codes(key->path, batch, first, count, codes);
-		for (int i = 0; i < count; i++)
-			other[i] |= codes[i] == LEDGER_CODE_OTHER;
+		memset(codes, 0, count * sizeof(uint32));
+		return;
 	}
+	ledger_input_codes(key->read, batch, first, count, codes);
+	for (int i = 0; i < count && key->read->kind != LEDGER_INPUT_COLUMN; i++)
+		other[i] |= codes[i] == LEDGER_CODE_OTHER;
 	for (int i = 0; i < count; i++)
 		codes[i] = Min(codes[i], last);
 }

@@ -24,19 +24,6 @@
 
 /* ---- Begin ---- */
 
-/* An expression that is a path: its values are read as those of filters are. */
-static LedgerFilterInput *
-path_of(LedgerAggregateState *state, Expr *expr)
-{
-	LedgerFilterInput *path = palloc0(sizeof(LedgerFilterInput));
-
-	if (!ledger_input_of_expr((Node *) expr, ((Scan *) state->css.ss.ps.plan)->scanrelid, path) ||
-		path->kind == LEDGER_INPUT_COLUMN)
-		return NULL;
-	ledger_input_begin(path, &state->css.ss.ps);
-	return path;
-}
-
 /*
  * The number of an expression's input; "filter" is the FILTER it is under, or -1.
  * Who does not want values only asks whether they are NULL.
@@ -46,11 +33,7 @@ ledger_aggregate_add_input(LedgerAggregateState *state, Expr *expr, int filter,
 						   bool wants_values)
 {
 	LedgerAggregateInput *input;
-	Node	   *inner = (Node *) expr;
 
-	/* binary-compatible types are stored alike */
-	while (IsA(inner, RelabelType))
-		inner = (Node *) ((RelabelType *) inner)->arg;
 	for (int i = 0; i < state->ninputs; i++)
 		if (state->inputs[i].filter == filter && equal(state->inputs[i].expr, expr))
 		{
@@ -66,13 +49,15 @@ ledger_aggregate_add_input(LedgerAggregateState *state, Expr *expr, int filter,
 	input->filter = filter;
 	input->wants_values = wants_values;
 	get_typlenbyval(exprType((Node *) expr), &input->typlen, &input->typbyval);
-	if (IsA(inner, Var))
-		input->attnum = ((Var *) inner)->varattno;
+	input->read = palloc(sizeof(LedgerFilterInput));
+	if (!ledger_input_of_expr((Node *) expr, ((Scan *) state->css.ss.ps.plan)->scanrelid, input->read))
+		input->read = NULL;
+	if (input->read != NULL)
+		ledger_input_begin(input->read, &state->css.ss.ps);
+	if (input->read != NULL && input->read->kind == LEDGER_INPUT_COLUMN)
+		input->attnum = input->read->attnum;
 	else
-	{
 		input->state = ExecInitExpr(expr, NULL);
-		input->path = path_of(state, expr);
-	}
 	return state->ninputs++;
 }
 
@@ -127,54 +112,23 @@ load_tail_column(LedgerAggregateState *state, LedgerAggregateInput *input,
 	}
 }
 
-/* Of the batch's vector, is it known that a column, which the segment has, is not NULL? */
-static bool
-has_no_nulls(LedgerAggregateState *state, int column)
-{
-	LedgerBatch *batch = state->fs.scan->batch;
-	LedgerZone	zone;
-
-	if (ledger_reader_column(batch->reader, state->fs.rel, column)->length == 0)
-		return false;
-	ledger_chunk_zone(ledger_reader_chunk(batch->reader, state->fs.rel, column),
-					  batch->position / LEDGER_VECTOR_ROWS, &zone);
-	return zone.nulls == 0;
-}
-
+/* Of a segment, columns and paths are read as those of filters are. */
 static void
-load_column(LedgerAggregateState *state, LedgerAggregateInput *input, const uint16 *rows, int n)
+load_from_segment(LedgerAggregateState *state, LedgerAggregateInput *input,
+				  const uint16 *rows, int n)
 {
-	static const bool no_nulls[LEDGER_VECTOR_ROWS] = {false};
 	LedgerBatch *batch = state->fs.scan->batch;
 	TupleDesc	desc = RelationGetDescr(state->fs.rel);
-	Datum		missing;
-	bool		isnull;
+	LedgerInputValues values;
 
-	if (batch->page != NULL)
-		load_tail_column(state, input, rows, n);
-	else if (!input->wants_values &&
-			 input->attnum <= ledger_reader_root(batch->reader)->ncolumns &&
-			 has_no_nulls(state, input->attnum - 1))
-		input->isnull = no_nulls;
-	else if (input->attnum <= ledger_reader_root(batch->reader)->ncolumns)
+	if (!input->wants_values && input->read->kind != LEDGER_INPUT_CAST)
 	{
-		const LedgerBatchColumn *column = ledger_batch_column(batch, desc, input->attnum - 1,
-															  rows, n);
-
-		input->values = column->values;
-		input->isnull = column->isnull;
+		input->isnull = ledger_input_nulls(input->read, batch, desc, rows, n);
+		return;
 	}
-	else
-	{
-		/* the segment is older than the column */
-		make_room(state, input);
-		missing = getmissingattr(desc, input->attnum, &isnull);
-		for (int i = 0; i < n; i++)
-		{
-			input->own_values[rows[i]] = missing;
-			input->own_isnull[rows[i]] = isnull;
-		}
-	}
+	ledger_input_values(input->read, batch, desc, rows, n, true, &values);
+	input->values = values.values;
+	input->isnull = values.isnull;
 }
 
 /* ---- Expressions ---- */
@@ -266,24 +220,6 @@ load_expression(LedgerAggregateState *state, LedgerAggregateInput *input,
 											  &input->own_isnull[rows[i]]);
 }
 
-static void
-load_path(LedgerAggregateState *state, LedgerAggregateInput *input, const uint16 *rows, int n)
-{
-	LedgerInputValues values;
-
-	if (!input->wants_values &&
-		(input->path->kind == LEDGER_INPUT_TEXT || input->path->kind == LEDGER_INPUT_JSONB))
-	{
-		input->isnull = ledger_input_nulls(input->path, state->fs.scan->batch,
-										   RelationGetDescr(state->fs.rel), rows, n);
-		return;
-	}
-	ledger_input_values(input->path, state->fs.scan->batch, RelationGetDescr(state->fs.rel),
-						rows, n, true, &values);
-	input->values = values.values;
-	input->isnull = values.isnull;
-}
-
 /* As an expression, but the function is called once for a piece of time. */
 static void
 load_bucket(LedgerAggregateState *state, LedgerAggregateInput *input, const uint16 *rows, int n)
@@ -338,10 +274,10 @@ ledger_aggregate_load(LedgerAggregateState *state, int number, const uint16 *row
 	if (input->loaded)
 		return input;
 	oldcontext = MemoryContextSwitchTo(state->batch_context);
-	if (input->attnum != 0)
-		load_column(state, input, rows, n);
-	else if (input->path != NULL && state->fs.scan->batch->page == NULL)
-		load_path(state, input, rows, n);
+	if (input->read != NULL && state->fs.scan->batch->page == NULL)
+		load_from_segment(state, input, rows, n);
+	else if (input->attnum != 0)
+		load_tail_column(state, input, rows, n);
 	else if (input->bucket != NULL)
 		load_bucket(state, input, rows, n);
 	else

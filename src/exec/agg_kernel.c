@@ -22,27 +22,29 @@
 #include "utils/fmgroids.h"
 
 /*
- * For each row that has a value, with "own" the state of its group, of type
- * Type.
+ * A kernel's loop: for each row that has a value, "datum", advance "own", the
+ * state of its group, which is a Type.
  */
-#define ADVANCE(Type, statement) \
-	do { \
-		const LedgerAggregateInput *in = &state->inputs[call->args[0]]; \
-		const Datum *values = in->values; \
-		const bool *isnull = in->isnull; \
-		Size		offset = call->offset; \
+#define LOOP(name, Type, statement) \
+static void \
+name(LedgerAggregateState *state, LedgerAggregateCall *call, LedgerGroup **groups, \
+	 const uint16 *rows, int n) \
+{ \
+	const LedgerAggregateInput *in = &state->inputs[call->args[0]]; \
+	const Datum *values = in->values; \
+	const bool *isnull = in->isnull; \
+	Size		offset = call->offset; \
+	\
+	for (int i = 0; i < n; i++) \
+	{ \
+		int			row = rows[i]; \
+		Datum		datum = values[row]; \
+		Type	   *own = (Type *) ((char *) groups[row] + offset); \
 		\
-		for (int i = 0; i < n; i++) \
-		{ \
-			int			row = rows[i]; \
-			Datum		datum = values[row]; \
-			Type	   *own = (Type *) ((char *) groups[row] + offset); \
-			\
-			if (isnull[row]) \
-				continue; \
+		if (!isnull[row]) \
 			statement; \
-		} \
-	} while (0)
+	} \
+}
 
 /* ---- count ---- */
 
@@ -85,19 +87,8 @@ typedef struct Sum
 	bool		seen;
 } Sum;
 
-static void
-sum_int4(LedgerAggregateState *state, LedgerAggregateCall *call, LedgerGroup **groups,
-		 const uint16 *rows, int n)
-{
-	ADVANCE(Sum, (own->sum += DatumGetInt32(datum), own->seen = true));
-}
-
-static void
-sum_int2(LedgerAggregateState *state, LedgerAggregateCall *call, LedgerGroup **groups,
-		 const uint16 *rows, int n)
-{
-	ADVANCE(Sum, (own->sum += DatumGetInt16(datum), own->seen = true));
-}
+LOOP(sum_int4, Sum, (own->sum += DatumGetInt32(datum), own->seen = true))
+LOOP(sum_int2, Sum, (own->sum += DatumGetInt16(datum), own->seen = true))
 
 static Datum
 sum_value(LedgerAggregateState *state, LedgerAggregateCall *call, char *own, bool *isnull)
@@ -116,19 +107,8 @@ typedef struct Average
 	int64		sum;
 } Average;
 
-static void
-average_int4(LedgerAggregateState *state, LedgerAggregateCall *call, LedgerGroup **groups,
-			 const uint16 *rows, int n)
-{
-	ADVANCE(Average, (own->count++, own->sum += DatumGetInt32(datum)));
-}
-
-static void
-average_int2(LedgerAggregateState *state, LedgerAggregateCall *call, LedgerGroup **groups,
-			 const uint16 *rows, int n)
-{
-	ADVANCE(Average, (own->count++, own->sum += DatumGetInt16(datum)));
-}
+LOOP(average_int4, Average, (own->count++, own->sum += DatumGetInt32(datum)))
+LOOP(average_int2, Average, (own->count++, own->sum += DatumGetInt16(datum)))
 
 static Datum
 average_value(LedgerAggregateState *state, LedgerAggregateCall *call, char *own, bool *isnull)
@@ -151,32 +131,26 @@ typedef struct Wide
 	int128		sum;
 } Wide;
 
-static void
-sum_int8(LedgerAggregateState *state, LedgerAggregateCall *call, LedgerGroup **groups,
-		 const uint16 *rows, int n)
-{
-	ADVANCE(Wide, (own->count++, own->sum += DatumGetInt64(datum)));
-}
+LOOP(sum_int8, Wide, (own->count++, own->sum += DatumGetInt64(datum)))
 
 /* A state of core's with "count" times a value, by doubling. */
 static Datum
-wide_state(LedgerAggregateState *state, LedgerAggregateCall *call, int64 count, int64 value,
-		   Datum sum, bool *isnull)
+wide_state(LedgerAggregateCall *call, int64 count, int64 value, Datum sum, bool *isnull)
 {
 	Datum		power = 0;
 	bool		no_power = true;
 
 	if (count == 0)
 		return sum;
-	power = ledger_call_advance(state, call, power, &no_power, Int64GetDatum(value));
+	power = ledger_call_advance(call, power, &no_power, Int64GetDatum(value));
 	for (;;)
 	{
 		if (count & 1)
-			sum = ledger_call_combine(state, call, sum, isnull, power);
+			sum = ledger_call_combine(call, sum, isnull, power);
 		count >>= 1;
 		if (count == 0)
 			return sum;
-		power = ledger_call_combine(state, call, power, &no_power, power);
+		power = ledger_call_combine(call, power, &no_power, power);
 	}
 }
 
@@ -204,9 +178,9 @@ wide_value(LedgerAggregateState *state, LedgerAggregateCall *call, char *own, bo
 		rest += wide->count;
 		quotient--;
 	}
-	sum = wide_state(state, call, wide->count - rest, (int64) quotient, sum, isnull);
+	sum = wide_state(call, wide->count - rest, (int64) quotient, sum, isnull);
 	if (rest > 0)
-		sum = wide_state(state, call, rest, (int64) quotient + 1, sum, isnull);
+		sum = wide_state(call, rest, (int64) quotient + 1, sum, isnull);
 	state->aggstate->curaggcontext = lasting;
 	return sum;
 }
@@ -221,29 +195,19 @@ typedef struct FloatSum
 	bool		seen;
 } FloatSum;
 
-static void
-sum_float8(LedgerAggregateState *state, LedgerAggregateCall *call, LedgerGroup **groups,
-		   const uint16 *rows, int n)
-{
-	ADVANCE(FloatSum, {
-		double		value = DatumGetFloat8(datum);
+LOOP(sum_float8, FloatSum, {
+	double		value = DatumGetFloat8(datum);
 
-		own->sum = own->seen ? float8_pl(own->sum, value) : value;
-		own->seen = true;
-	});
-}
+	own->sum = own->seen ? float8_pl(own->sum, value) : value;
+	own->seen = true;
+})
 
-static void
-sum_float4(LedgerAggregateState *state, LedgerAggregateCall *call, LedgerGroup **groups,
-		   const uint16 *rows, int n)
-{
-	ADVANCE(FloatSum, {
-		float4		value = DatumGetFloat4(datum);
+LOOP(sum_float4, FloatSum, {
+	float4		value = DatumGetFloat4(datum);
 
-		own->sum = own->seen ? float4_pl((float4) own->sum, value) : value;
-		own->seen = true;
-	});
-}
+	own->sum = own->seen ? float4_pl((float4) own->sum, value) : value;
+	own->seen = true;
+})
 
 static Datum
 float8_value(LedgerAggregateState *state, LedgerAggregateCall *call, char *own, bool *isnull)
@@ -299,19 +263,8 @@ advance_moments(Moments *own, double value)
 	own->squares = squares;
 }
 
-static void
-moments_float8(LedgerAggregateState *state, LedgerAggregateCall *call, LedgerGroup **groups,
-			   const uint16 *rows, int n)
-{
-	ADVANCE(Moments, advance_moments(own, DatumGetFloat8(datum)));
-}
-
-static void
-moments_float4(LedgerAggregateState *state, LedgerAggregateCall *call, LedgerGroup **groups,
-			   const uint16 *rows, int n)
-{
-	ADVANCE(Moments, advance_moments(own, DatumGetFloat4(datum)));
-}
+LOOP(moments_float8, Moments, advance_moments(own, DatumGetFloat8(datum)))
+LOOP(moments_float4, Moments, advance_moments(own, DatumGetFloat4(datum)))
 
 static Datum
 moments_value(LedgerAggregateState *state, LedgerAggregateCall *call, char *own, bool *isnull)
@@ -337,20 +290,15 @@ typedef struct Extreme
 } Extreme;
 
 /* Of equal values, the later one is kept; which one shows with zeros of floats. */
-#define EXTREME(function, type, get, keeps) \
-static void \
-function(LedgerAggregateState *state, LedgerAggregateCall *call, LedgerGroup **groups, \
-		 const uint16 *rows, int n) \
-{ \
-	ADVANCE(Extreme, { \
-		type		a = get(own->value); \
-		type		b = get(datum); \
-		\
-		if (!own->seen || !(keeps)) \
-			own->value = datum; \
-		own->seen = true; \
-	}); \
-}
+#define EXTREME(name, type, get, keeps) \
+LOOP(name, Extreme, { \
+	type		a = get(own->value); \
+	type		b = get(datum); \
+	\
+	if (!own->seen || !(keeps)) \
+		own->value = datum; \
+	own->seen = true; \
+})
 
 EXTREME(max_int2, int16, DatumGetInt16, a > b)
 EXTREME(min_int2, int16, DatumGetInt16, a < b)
@@ -454,18 +402,10 @@ ledger_answer_of(Oid aggregate, Oid function)
 static bool
 improves(LedgerAggregateCall *call, const Extreme *extreme, Datum value)
 {
-	FunctionCallInfo transition = call->trans.transfn_fcinfo;
-	Datum		result;
+	bool		isnull = false;
 
-	if (!extreme->seen)
-		return true;
-	transition->args[0].value = extreme->value;
-	transition->args[0].isnull = false;
-	transition->args[1].value = value;
-	transition->args[1].isnull = false;
-	transition->isnull = false;
-	result = FunctionCallInvoke(transition);
-	return result != extreme->value;
+	return !extreme->seen ||
+		ledger_call_advance(call, extreme->value, &isnull, value) != extreme->value;
 }
 
 static bool

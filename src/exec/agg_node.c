@@ -277,7 +277,8 @@ take_batch(LedgerAggregateState *state)
 	LedgerScan *scan = state->fs.scan;
 	int			n = scan->nvisible;
 
-	LedgerCountRows(state->fs.rel, n);
+	/* core counts rows of tables one by one, but by the same counter */
+	pgstat_count_index_tuples(state->fs.rel, n);
 	ledger_aggregate_new_batch(state);
 	if (scan->batch->page == NULL && state->segment != scan->batch->reader)
 		enter_segment(state, scan->batch->reader);

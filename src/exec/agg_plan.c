@@ -372,40 +372,41 @@ init_grouping(LedgerGrouping *grouping, PlannerInfo *root, RelOptInfo *input,
 	}
 }
 
+/* An aggregation in parts that core makes one of */
+static void
+add_in_parts(const LedgerGrouping *grouping, int workers)
+{
+	Path	   *path = ledger_aggregate_path(grouping, grouping->input, grouping->partial, NIL,
+											 AGGSPLIT_INITIAL_SERIAL, workers);
+
+	if (path != NULL)
+		ledger_finish_groups(grouping, path);
+}
+
 /* An aggregation of a ledger itself */
 static void
 add_paths(const LedgerGrouping *grouping)
 {
 	RelOptInfo *rel = grouping->input;
-	bool		fits = ledger_groups_fit(grouping, grouping->target, grouping->ngroups);
-	Path	   *path = NULL;
+	int			workers = 0;
 
-	if (fits || grouping->partial == NULL)
-		path = ledger_aggregate_path(grouping, rel, grouping->target, grouping->having,
-									 AGGSPLIT_SIMPLE, 0);
-	else
+	if (grouping->partial == NULL ||
+		ledger_groups_fit(grouping, grouping->target, grouping->ngroups))
 	{
-		path = ledger_aggregate_path(grouping, rel, grouping->partial, NIL,
-									 AGGSPLIT_INITIAL_SERIAL, 0);
+		Path	   *path = ledger_aggregate_path(grouping, rel, grouping->target, grouping->having,
+												 AGGSPLIT_SIMPLE, 0);
+
 		if (path != NULL)
-			ledger_finish_groups(grouping, path);
-		path = NULL;
+			add_path(grouping->output, path);
 	}
-	if (path != NULL)
-		add_path(grouping->output, path);
+	else
+		add_in_parts(grouping, 0);
 
 	if (grouping->partial != NULL && grouping->output->consider_parallel &&
 		rel->consider_parallel)
-	{
-		int			workers = compute_parallel_worker(rel, rel->pages, -1,
-													  max_parallel_workers_per_gather);
-
-		if (workers > 0)
-			path = ledger_aggregate_path(grouping, rel, grouping->partial, NIL,
-										 AGGSPLIT_INITIAL_SERIAL, workers);
-		if (workers > 0 && path != NULL)
-			ledger_finish_groups(grouping, path);
-	}
+		workers = compute_parallel_worker(rel, rel->pages, -1, max_parallel_workers_per_gather);
+	if (workers > 0)
+		add_in_parts(grouping, workers);
 }
 
 static void

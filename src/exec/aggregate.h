@@ -18,7 +18,7 @@
 #include "executor/nodeAgg.h"
 #include "fmgr.h"
 
-/* ---- agg_plan.c, agg_path.c: the planner ---- */
+/* ---- agg_plan.c: the planner ---- */
 
 /* What an aggregation is made of. */
 typedef struct LedgerAggregation
@@ -78,7 +78,7 @@ typedef struct LedgerAggregateInput
 	Expr	   *expr;
 	AttrNumber	attnum;			/* of a plain column, else 0 */
 	ExprState  *state;			/* of others */
-	LedgerFilterInput *path;	/* of those that are paths of jsonb, in segments */
+	LedgerFilterInput *read;	/* how segments are read, for columns and paths; or NULL */
 	struct LedgerBucket *bucket;	/* of those that cut time into pieces, or NULL */
 	int16		typlen;
 	bool		typbyval;
@@ -184,10 +184,10 @@ extern bool ledger_kernel_answer(LedgerAggregateCall *call, char *own, int64 nro
 extern const LedgerKernel ledger_call_kernel;
 extern void ledger_call_init(LedgerAggregateState *state, LedgerAggregateCall *call,
 							 Aggref *aggref, AggSplit split);
-extern Datum ledger_call_advance(LedgerAggregateState *state, LedgerAggregateCall *call,
-								 Datum transition, bool *isnull, Datum value);
-extern Datum ledger_call_combine(LedgerAggregateState *state, LedgerAggregateCall *call,
-								 Datum transition, bool *isnull, Datum other);
+extern Datum ledger_call_advance(LedgerAggregateCall *call, Datum transition, bool *isnull,
+								 Datum value);
+extern Datum ledger_call_combine(LedgerAggregateCall *call, Datum transition, bool *isnull,
+								 Datum other);
 extern Datum ledger_call_result(LedgerAggregateState *state, LedgerAggregateCall *call,
 								char *own, bool *isnull);
 
@@ -216,8 +216,7 @@ typedef struct LedgerKey
 	FunctionCallInfo equal;
 	FunctionCallInfo hash;
 	uint32		ncodes;			/* in the segment at hand; the last is NULL's */
-	const LedgerFilterInput *path;	/* whose codes these are, or */
-	LedgerChunk *chunk;			/* of a column */
+	const LedgerFilterInput *read;	/* whose codes these are */
 } LedgerKey;
 
 typedef struct LedgerGroups LedgerGroups;

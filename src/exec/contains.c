@@ -38,17 +38,6 @@ typedef struct LeafPath
 	int			nkeys;
 } LeafPath;
 
-static FunctionCallInfo
-make_equality(void)
-{
-	FmgrInfo   *function = palloc(sizeof(FmgrInfo));
-	FunctionCallInfo call = palloc0(SizeForFunctionCallInfo(2));
-
-	fmgr_info(F_JSONB_EQ, function);
-	InitFunctionCallInfoData(*call, function, 2, InvalidOid, NULL, NULL);
-	return call;
-}
-
 /* Is a value whose text is this one a string? */
 static bool
 is_surely_string(const JsonbValue *value)
@@ -107,7 +96,7 @@ make_leaf(const LedgerFilter *filter, const LeafPath *path, const JsonbValue *va
 	else
 	{
 		leaf->method = LEDGER_METHOD_CALL;
-		leaf->call = make_equality();
+		leaf->call = ledger_make_call(F_JSONB_EQ, InvalidOid, 2);
 	}
 	set_constant(leaf, value);
 	return leaf;
@@ -209,26 +198,17 @@ match_doubted(LedgerFilter *filter, const LedgerFilterRows *source, const Ledger
 {
 	uint16		asked[LEDGER_VECTOR_ROWS];
 	int			nasked = 0;
-	int			next = 0;
 	int			kept = 0;
 
 	for (int i = 0; i < n; i++)
+	{
 		if (doubt->rows[rows[i]])
 			asked[nasked++] = rows[i];
-	nasked = match_by_operator(filter, source, asked, nasked);
-	for (int i = 0; i < n; i++)
-	{
-		uint16		row = rows[i];
-
-		if (doubt->rows[row])
-		{
-			if (next == nasked || asked[next] != row)
-				continue;
-			next++;
-		}
-		rows[kept++] = row;
+		else
+			rows[kept++] = rows[i];
 	}
-	return kept;
+	nasked = match_by_operator(filter, source, asked, nasked);
+	return ledger_merge_rows(rows, kept, asked, nasked);
 }
 
 /* As ledger_filter_match, of a segment's batch. */

@@ -216,6 +216,7 @@ typedef struct LedgerFilter
 
 extern LedgerFilter *ledger_filter_of_clause(Node *clause, Index relid);
 extern void ledger_filter_begin(LedgerFilter *filter, PlanState *parent);
+extern FunctionCallInfo ledger_make_call(Oid function, Oid collation, int nargs);
 
 /* ---- constant.c ---- */
 
@@ -338,6 +339,7 @@ extern double ledger_column_correlation(Oid relid, AttrNumber attnum, double oth
 /* ---- plan.c ---- */
 
 extern LedgerFilter *ledger_filter_of_rinfo(RelOptInfo *rel, RestrictInfo *rinfo);
+
 /*
  * custom_private of a plan: the column that it is ordered by, and how, or NIL;
  * and of each clause of the qual, whether it is only for rows in doubt.

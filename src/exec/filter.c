@@ -417,16 +417,24 @@ ledger_filter_of_clause(Node *clause, Index relid)
 
 /* ---- Executor start ---- */
 
+FunctionCallInfo
+ledger_make_call(Oid function, Oid collation, int nargs)
+{
+	FmgrInfo   *info = palloc(sizeof(FmgrInfo));
+	FunctionCallInfo call = palloc0(SizeForFunctionCallInfo(nargs));
+
+	fmgr_info(function, info);
+	InitFunctionCallInfoData(*call, info, nargs, collation, NULL, NULL);
+	return call;
+}
+
 /* A call of an operator that "filter" tells collation and arguments' types of. */
 static FunctionCallInfo
 make_call(LedgerFilter *filter, Oid opno)
 {
-	FmgrInfo   *function = palloc(sizeof(FmgrInfo));
-	FunctionCallInfo call = palloc0(SizeForFunctionCallInfo(2));
+	FunctionCallInfo call = ledger_make_call(get_opcode(opno), filter->collation, 2);
 
-	fmgr_info(get_opcode(opno), function);
-	fmgr_info_set_expr((Node *) filter->clause, function);
-	InitFunctionCallInfoData(*call, function, 2, filter->collation, NULL, NULL);
+	fmgr_info_set_expr((Node *) filter->clause, call->flinfo);
 	return call;
 }
 

@@ -138,7 +138,7 @@ static void
 judge_segment(LedgerFilteredScan *fs, LedgerSegmentReader *reader)
 {
 	const LedgerSegmentRoot *root = ledger_reader_root(reader);
-	int			nvectors = (root->nrows + LEDGER_VECTOR_ROWS - 1) / LEDGER_VECTOR_ROWS;
+	int			nvectors = LEDGER_VECTORS_OF(root->nrows);
 	LedgerScanCounts *counts = ledger_filtered_counts(fs);
 	bool		excluded = false;
 	bool		by_bloom = false;

@@ -618,6 +618,22 @@ read_nulls(Reading *r)
 	}
 }
 
+/* Do zone maps say that no row of the batch has NULL in a column? */
+static bool
+has_no_nulls(const LedgerFilterInput *input, LedgerBatch *batch)
+{
+	LedgerChunk *chunk;
+	LedgerZone	zone;
+
+	if (input->kind != LEDGER_INPUT_COLUMN)
+		return false;
+	chunk = ledger_input_chunk(input, batch->reader, batch->rel);
+	if (chunk == NULL)
+		return false;
+	ledger_chunk_zone(chunk, batch->position / LEDGER_VECTOR_ROWS, &zone);
+	return zone.nulls == 0;
+}
+
 /*
  * Which of the rows, which ascend, have NULL: as ledger_input_values, but no
  * more is read than that takes.  Not for casts, of which NULL is only known with
@@ -627,6 +643,7 @@ const bool *
 ledger_input_nulls(const LedgerFilterInput *input, LedgerBatch *batch, TupleDesc desc,
 				   const uint16 *rows, int nrows)
 {
+	static const bool none[LEDGER_VECTOR_ROWS] = {false};
 	LedgerInputValues values;
 	LedgerPath *path = NULL;
 	uint16		left[LEDGER_VECTOR_ROWS];
@@ -636,6 +653,8 @@ ledger_input_nulls(const LedgerFilterInput *input, LedgerBatch *batch, TupleDesc
 	MemoryContext oldcontext;
 
 	Assert(input->kind != LEDGER_INPUT_CAST);
+	if (has_no_nulls(input, batch))
+		return none;
 	if (input->kind == LEDGER_INPUT_TEXT || input->kind == LEDGER_INPUT_JSONB)
 		path = ledger_input_path(input, batch->reader, batch->rel);
 	if (path == NULL)

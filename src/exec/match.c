@@ -330,30 +330,19 @@ match_known(LedgerFilter *filter, const LedgerInputValues *values, LedgerDoubt *
 			uint16 *rows, int n)
 {
 	Values		in = {values->values, values->isnull};
-	uint16		known[LEDGER_VECTOR_ROWS];
+	uint16		unknown[LEDGER_VECTOR_ROWS];
+	int			nunknown = 0;
 	int			nknown = 0;
-	int			next = 0;
-	int			kept = 0;
 
 	for (int i = 0; i < n; i++)
 	{
-		known[nknown] = rows[i];
-		nknown += !values->unknown[rows[i]];
-	}
-	nknown = match_values(filter, &in, known, nknown);
-	for (int i = 0; i < n; i++)
-	{
-		uint16		row = rows[i];
-
-		if (values->unknown[row])
-			ledger_doubt_row(doubt, row);
-		else if (next < nknown && known[next] == row)
-			next++;
+		if (values->unknown[rows[i]])
+			unknown[nunknown++] = rows[i];
 		else
-			continue;
-		rows[kept++] = row;
+			rows[nknown++] = rows[i];
 	}
-	return kept;
+	nknown = match_values(filter, &in, rows, nknown);
+	return ledger_merge_rows(rows, nknown, unknown, doubt_all(doubt, unknown, nunknown));
 }
 
 /* Shorten a list of values' numbers to those of values that pass. */

@@ -77,10 +77,9 @@ ledger_order_type(Oid typid)
 		case TIMEOID:
 		case TIMESTAMPOID:
 		case TIMESTAMPTZOID:
-			return FLOAT8PASSBYVAL;
 		case FLOAT4OID:
 		case FLOAT8OID:
-			return FLOAT8PASSBYVAL;
+			return FLOAT8PASSBYVAL; /* keys of all of them are int64 Datums */
 		default:
 			return false;
 	}
@@ -247,7 +246,7 @@ bounds_of_segment(const LedgerOrder *order, LedgerSegmentReader *reader, Relatio
 				  Bounds *vectors)
 {
 	const LedgerSegmentRoot *root = ledger_reader_root(reader);
-	int			nvectors = (root->nrows + LEDGER_VECTOR_ROWS - 1) / LEDGER_VECTOR_ROWS;
+	int			nvectors = LEDGER_VECTORS_OF(root->nrows);
 	int			column = order->key.attnum - 1;
 	Bounds		all = {true};
 	const LedgerColumnEntry *entry = NULL;
@@ -317,7 +316,7 @@ ledger_order_overlap(Oid relid, const LedgerOrderKey *key)
 			continue;
 		segment = entry.segment;
 		bounds_of_segment(&order, reader, rel, &vectors[n]);
-		n += (ledger_reader_root(reader)->nrows + LEDGER_VECTOR_ROWS - 1) / LEDGER_VECTOR_ROWS;
+		n += LEDGER_VECTORS_OF(ledger_reader_root(reader)->nrows);
 		ledger_reader_release(reader);
 	}
 	table_close(rel, NoLock);
@@ -473,7 +472,7 @@ divide(LedgerOrder *order, LedgerFilteredScan *fs, const Unit *unit)
 				const LedgerSegmentRoot *root = ledger_reader_root(reader);
 
 				all = bounds_of_segment(order, reader, fs->rel, vectors);
-				jumbled = is_jumbled(&all, vectors, (root->nrows + LEDGER_VECTOR_ROWS - 1) / LEDGER_VECTOR_ROWS);
+				jumbled = is_jumbled(&all, vectors, LEDGER_VECTORS_OF(root->nrows));
 				fs->again = false;
 			}
 		}

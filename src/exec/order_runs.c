@@ -30,10 +30,6 @@
 #include "utils/memutils.h"
 #include "utils/tuplesort.h"
 
-/* The first window of rows that are decoded, and by what the next is greater. */
-#define WINDOW_FIRST	16
-#define WINDOW_FACTOR	3
-
 /* A sort is that many times as large as what it takes over from the last. */
 #define SORT_FACTOR		4
 
@@ -141,7 +137,7 @@ ledger_runs_create(LedgerScanState *state, const LedgerOrderKey *key)
 	runs->context = AllocSetContextCreate(CurrentMemoryContext, "ledger runs",
 										  ALLOCSET_DEFAULT_SIZES);
 	runs->heap = pairingheap_allocate(compare_runs, NULL);
-	runs->first_window = runs->rest_window = WINDOW_FIRST;
+	runs->first_window = runs->rest_window = LEDGER_WINDOW_FIRST;
 	return runs;
 }
 
@@ -283,7 +279,7 @@ fill_slot(LedgerRuns *runs, Run *run, const LedgerColumnSet *set, uint8 mark, in
 	{
 		decode(runs, run, set, mark, few ? 1 : *window);
 		if (!few)
-			*window = Min(*window * WINDOW_FACTOR, LEDGER_VECTOR_ROWS);
+			*window = Min(*window * LEDGER_WINDOW_FACTOR, LEDGER_VECTOR_ROWS);
 	}
 	fill(run, set, row, slot->tts_tupleDescriptor, slot->tts_values, slot->tts_isnull);
 }

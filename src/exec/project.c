@@ -139,7 +139,7 @@ ledger_project_begin(LedgerScanState *state, List **qual, List **tlist)
 
 	/* a subplan bears only one state */
 	if (ps->state->es_epq_active != NULL || LedgerPlanOrder((CustomScan *) ps->plan) != NIL ||
-		 ps->ps_ProjInfo == NULL ||
+		ps->ps_ProjInfo == NULL ||
 		contain_subplans((Node *) *qual) || contain_subplans((Node *) *tlist))
 		return;
 	replacement.alone = find_alone(replacement.relid, *qual, *tlist);

@@ -449,7 +449,7 @@ judge_input(LedgerFilter *filter, LedgerSegmentReader *reader, Relation rel)
 	chunk.typid = entry->typid;
 	chunk.collation = entry->collation;
 	chunk.nrows = root->nrows;
-	chunk.nvectors = (root->nrows + LEDGER_VECTOR_ROWS - 1) / LEDGER_VECTOR_ROWS;
+	chunk.nvectors = LEDGER_VECTORS_OF(root->nrows);
 	ledger_filter_judge_chunk(filter, &chunk);
 }
 

@@ -21,6 +21,8 @@
 /* Digits of the numbers that sub-columns of numbers have, at most. */
 #define NUMBER_DIGITS	15
 
+#define NUMBER_MAX		INT64CONST(999999999999999)
+
 /* Longest text of such a number: sign, "0.", digits */
 #define NUMBER_ROOM		(NUMBER_DIGITS + 8)
 
@@ -80,7 +82,7 @@ cast_number(const LedgerFilter *filter, int64 number, int scale, bool *unknown)
 static bool
 find_bounds(const LedgerSubcolumn *sub, int64 *min, int64 *max)
 {
-	int			nvectors = (sub->nvalues + LEDGER_VECTOR_ROWS - 1) / LEDGER_VECTOR_ROWS;
+	int			nvectors = LEDGER_VECTORS_OF(sub->nvalues);
 
 	for (int v = 0; v < nvectors; v++)
 	{
@@ -94,8 +96,8 @@ find_bounds(const LedgerSubcolumn *sub, int64 *min, int64 *max)
 		if (v == 0 || DatumGetInt64(zone.max) > *max)
 			*max = DatumGetInt64(zone.max);
 	}
-	return nvectors > 0 && *min >= -INT64CONST(999999999999999) &&
-		*max <= INT64CONST(999999999999999);
+	return nvectors > 0 && ledger_is_within(*min, NUMBER_MAX) &&
+		ledger_is_within(*max, NUMBER_MAX);
 }
 
 /*
@@ -165,7 +167,7 @@ number_of_text(LedgerString string, int scale, int64 *number)
 	for (; decimals < scale; decimals++)
 	{
 		*number *= 10;
-		if (!ledger_is_within(*number, INT64CONST(999999999999999)))
+		if (!ledger_is_within(*number, NUMBER_MAX))
 			return false;
 	}
 	return true;
@@ -220,7 +222,7 @@ judge_subcolumn(LedgerFilter *filter, const LedgerPathBranch *branch, LedgerChun
 	chunk.typid = sub.type.typid;
 	chunk.collation = sub.type.collation;
 	chunk.nrows = sub.nvalues;
-	chunk.nvectors = (sub.nvalues + LEDGER_VECTOR_ROWS - 1) / LEDGER_VECTOR_ROWS;
+	chunk.nvectors = LEDGER_VECTORS_OF(sub.nvalues);
 	ledger_filter_set_all(filter, LEDGER_TRUTH_SOME);
 	ledger_filter_judge_chunk(filter, &chunk);
 	for (int v = 0; v < chunk.nvectors; v++)
@@ -252,7 +254,7 @@ judge_column(LedgerFilter *filter, const LedgerPathBranch *branch, LedgerSegment
 	chunk.typid = entry->typid;
 	chunk.collation = entry->collation;
 	chunk.nrows = nrows;
-	chunk.nvectors = (nrows + LEDGER_VECTOR_ROWS - 1) / LEDGER_VECTOR_ROWS;
+	chunk.nvectors = LEDGER_VECTORS_OF(nrows);
 	ledger_filter_judge_chunk(filter, &chunk);
 }
 

@@ -373,12 +373,6 @@ ledger_words_of(const LedgerFilter *filter)
 
 /* ---- Values ---- */
 
-static const char *
-find_bytes(const char *data, Size len, const LedgerString *piece)
-{
-	return memmem(data, len, piece->data, piece->len);
-}
-
 static bool
 equal_folded(const char *data, const LedgerString *piece)
 {
@@ -436,7 +430,7 @@ has_pieces(const LedgerWords *words, const char *data, Size len)
 	for (; n > 0; n--, piece++)
 	{
 		const char *found = words->fold ? find_folded(data, len, piece) :
-			find_bytes(data, len, piece);
+			memmem(data, len, piece->data, piece->len);
 
 		if (found == NULL)
 			return false;

@@ -433,7 +433,7 @@ void
 ledger_reader_zone(LedgerSegmentReader *reader, Relation rel, int column, LedgerZone *zone)
 {
 	const LedgerColumnEntry *entry = ledger_reader_column(reader, rel, column);
-	int			nvectors = (reader->segment->root.nrows + LEDGER_VECTOR_ROWS - 1) / LEDGER_VECTOR_ROWS;
+	int			nvectors = LEDGER_VECTORS_OF(reader->segment->root.nrows);
 
 	memset(zone, 0, sizeof(*zone));
 	if (entry->length == 0)

@@ -16,7 +16,7 @@
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "catalog/namespace.h"
-#include "catalog/pg_inherits.h"
+#include "catalog/partition.h"
 #include "compat.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -72,33 +72,19 @@ ledger_compression_named(const char *name, LedgerCompression *compression)
 /* ---- What the catalogs say ---- */
 
 /*
- * The table that a partition is of, InvalidOid if it is none.  Unlike core's
- * get_partition_parent(), for callers that have no lock on it: it may be
- * detached, or dropped, between two looks at the catalogs.
+ * The table that a partition is of, InvalidOid if it is none, or is being
+ * detached.  For callers that have no lock on it: between two looks at the
+ * catalogs it may be detached, or dropped, which is an error to core's
+ * get_partition_parent(), but not to this function of its.
  */
 Oid
 ledger_partition_parent(Oid relid)
 {
-	Relation	table;
-	ScanKeyData keys[2];
-	SysScanDesc scan;
-	HeapTuple	tuple;
-	Oid			result = InvalidOid;
+	List	   *ancestors = get_rel_relispartition(relid) ? get_partition_ancestors(relid) : NIL;
+	Oid			parent = ancestors != NIL ? linitial_oid(ancestors) : InvalidOid;
 
-	if (!get_rel_relispartition(relid))
-		return InvalidOid;
-	table = table_open(InheritsRelationId, AccessShareLock);
-	ScanKeyInit(&keys[0], Anum_pg_inherits_inhrelid, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(relid));
-	ScanKeyInit(&keys[1], Anum_pg_inherits_inhseqno, BTEqualStrategyNumber, F_INT4EQ,
-				Int32GetDatum(1));
-	scan = systable_beginscan(table, InheritsRelidSeqnoIndexId, true, NULL, 2, keys);
-	tuple = systable_getnext(scan);
-	if (HeapTupleIsValid(tuple))
-		result = ((Form_pg_inherits) GETSTRUCT(tuple))->inhparent;
-	systable_endscan(scan);
-	table_close(table, AccessShareLock);
-	return result;
+	list_free(ancestors);
+	return parent;
 }
 
 /* ---- What the table says ---- */
