@@ -375,4 +375,58 @@ BEGIN ISOLATION LEVEL SERIALIZABLE;
 SELECT count(*) > 0 AS rows FROM l;
 SELECT locktype, mode FROM pg_locks WHERE relation = 'l'::regclass AND mode = 'SIReadLock';
 COMMIT;
+-- numerics of all sizes, where sums go over from integers to core's own
+SET max_parallel_workers_per_gather = 0;
+CREATE TABLE hn (k int, n numeric) USING heap;
+CREATE TABLE ln (k int, n numeric, j jsonb) USING ledger;
+INSERT INTO hn SELECT i % 23, CASE i % 23
+		WHEN 0 THEN NULL
+		WHEN 1 THEN 999999999999.9999999999999999
+		WHEN 2 THEN -1000000000000
+		WHEN 3 THEN 0.0000000000000001 * i
+		WHEN 4 THEN -0.00000000000000001 * i
+		WHEN 5 THEN i::numeric ^ 40
+		WHEN 6 THEN 1 / i::numeric
+		WHEN 7 THEN round(i / 7.0, i % 17)
+		WHEN 8 THEN 0.000
+		WHEN 9 THEN CASE WHEN i < 100 THEN numeric 'NaN' ELSE i END
+		WHEN 10 THEN CASE WHEN i < 200 THEN numeric 'Infinity' WHEN i < 300 THEN '-Infinity' ELSE i END
+		WHEN 11 THEN CASE WHEN i < 300 THEN numeric '-Infinity' ELSE i END
+		WHEN 12 THEN -9999.0001
+		WHEN 13 THEN 1e-30 + i
+		WHEN 14 THEN 100000000
+		ELSE (i - 5000) / 100.0 END
+	FROM generate_series(1, 10000) i;
+INSERT INTO ln SELECT k, n, CASE WHEN n::text !~ '[yN]' THEN jsonb_build_object('n', n) END FROM hn WHERE k % 2 = 0;
+SELECT ledger.seal('ln') > 0 AS sealed;
+INSERT INTO ln SELECT k, n, CASE WHEN n::text !~ '[yN]' THEN jsonb_build_object('n', n) END FROM hn WHERE k % 2 = 1;
+CREATE FUNCTION check_numerics() RETURNS TABLE (queries bigint, most_in_node bool, different bigint) LANGUAGE plpgsql AS $f$
+DECLARE q text; in_node int := 0; BEGIN
+	queries := 0; different := 0;
+	FOREACH q IN ARRAY ARRAY[
+		'SELECT k, sum(n), avg(n), count(n) FROM # GROUP BY k',
+		'SELECT sum(n), avg(n) FROM #',
+		'SELECT sum(n), avg(n) FROM # WHERE k NOT IN (9, 10, 11)',
+		'SELECT sum(n), avg(n) FROM # WHERE k IN (3, 7, 12)',
+		'SELECT k % 5, sum(n) FILTER (WHERE n > 0), avg(n) FILTER (WHERE k <> 5) FROM # WHERE k NOT BETWEEN 9 AND 11 GROUP BY 1',
+		'SELECT sum(n), avg(n) FROM # WHERE k = 0', 'SELECT sum(n), avg(n) FROM # WHERE k < 0',
+		'SELECT k, sum((j->>''n'')::numeric), avg((j->>''n'')::numeric) FROM # WHERE k NOT BETWEEN 9 AND 11 GROUP BY k'] LOOP
+		queries := queries + 1;
+		in_node := in_node + (plan(replace(q, '#', 'ln')) LIKE '%LedgerAggregate%')::int;
+		IF result(replace(q, '#', 'ln')) IS DISTINCT FROM result(replace(replace(q, '(j->>''n'')::numeric', 'n'), '#', 'hn')) THEN
+			different := different + 1;
+			RAISE WARNING '%: heap %, ledger %', q, result(replace(replace(q, '(j->>''n'')::numeric', 'n'), '#', 'hn')), result(replace(q, '#', 'ln'));
+		END IF;
+	END LOOP;
+	most_in_node := in_node > queries / 2;
+	RETURN NEXT;
+END $f$;
+SELECT * FROM check_numerics();
+SELECT ledger.seal('ln') > 0 AS sealed;
+SELECT * FROM check_numerics();
+-- partial states, joined by core
+SET max_parallel_workers_per_gather = 2;
+ALTER TABLE hn SET (parallel_workers = 0);
+SELECT plan('SELECT k, avg(n) FROM ln GROUP BY k') ~ 'Gather.*LedgerAggregate' AS parallel;
+SELECT * FROM check_numerics();
 DROP SCHEMA agg CASCADE;

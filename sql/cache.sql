@@ -172,6 +172,37 @@ SELECT kept();
 CALL read_all();
 SELECT kept();
 SELECT look(7), look(7);
+-- of values that recur for a while, the vectors that have them are known the
+-- second time; in some vectors all are NULL, and some rows are gaps
 RESET ledger.decode_cache;
+CREATE TABLE rare (id int, v text) USING ledger;
+CREATE FUNCTION pg_temp.value_of(i int) RETURNS text LANGUAGE sql AS
+	$f$ SELECT CASE WHEN i BETWEEN 3000 AND 5200 OR i % 11 = 0 THEN NULL ELSE md5(((i / 4) + (i * 37 % 50) * (i % 3 / 2))::text) END $f$;
+INSERT INTO rare SELECT i, pg_temp.value_of(i) FROM generate_series(1, 9000) i;
+BEGIN;
+SAVEPOINT s;
+INSERT INTO rare SELECT i, pg_temp.value_of(i) FROM generate_series(9001, 9500) i;
+ROLLBACK TO s;
+INSERT INTO rare SELECT i, pg_temp.value_of(i) FROM generate_series(9501, 20000) i;
+COMMIT;
+SELECT ledger.seal('rare') > 0 AS sealed;
+SELECT DISTINCT encoding FROM ledger.chunks('rare') WHERE column_name = 'v';
+CREATE TABLE known USING heap AS SELECT * FROM rare;
+CREATE INDEX ON known (v);
+ANALYZE known;
+CREATE FUNCTION pg_temp.differing() RETURNS bigint LANGUAGE plpgsql AS $f$
+DECLARE r record; n bigint := 0; found int[]; BEGIN
+	FOR r IN SELECT v, array_agg(id ORDER BY id) AS ids FROM known WHERE v IS NOT NULL GROUP BY v ORDER BY md5(v) LOOP
+		SELECT array_agg(id ORDER BY id) INTO found FROM rare WHERE v = r.v;
+		n := n + (found IS DISTINCT FROM r.ids)::int;
+	END LOOP;
+	RETURN n;
+END $f$;
+SELECT pg_temp.differing() AS first, pg_temp.differing() AS second;
+CREATE FUNCTION pg_temp.plan_of(q text) RETURNS SETOF text LANGUAGE plpgsql AS $f$
+BEGIN
+	RETURN QUERY EXECUTE 'EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF, BUFFERS OFF) ' || q;
+END $f$;
+SELECT plan FROM pg_temp.plan_of('SELECT id FROM rare WHERE v = md5(''250'')') plan WHERE plan ~ 'Vectors';
 DROP SCHEMA cache CASCADE;
 SELECT pg_temp.bytes(false) > 0 AS kept;

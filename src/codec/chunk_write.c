@@ -21,6 +21,9 @@
 /* Nor is one that a dictionary makes this much smaller. */
 #define LINES_GOOD			24
 
+/* Nor one of no more distinct values: their codes are as small as templates'. */
+#define LINES_ENTRIES_FEW	64
+
 /* They must save this part, as it takes longer to decode them. */
 #define LINES_GAIN			12
 
@@ -236,6 +239,8 @@ choose_by_reference(LedgerEncoder *enc, const LedgerSummary *summary, LedgerDict
 	{
 		best = LEDGER_ENC_DICTIONARY;
 		best_size = dict_size;
+		if (dict->nentries <= LINES_ENTRIES_FEW)
+			return best;
 	}
 	return choose_lines(enc, summary, best, best_size);
 }

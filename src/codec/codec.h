@@ -219,6 +219,12 @@ extern void ledger_chunk_codes(LedgerChunk *chunk, int first, int count, uint32 
 extern bool ledger_chunk_find_code(LedgerChunk *chunk, const char *data, Size len, uint32 *code);
 
 /*
+ * May a row of the vector have the code, which is that of a value found?  The
+ * vector's codes are unpacked when this is first asked, and never again.
+ */
+extern bool ledger_chunk_may_have_code(LedgerChunk *chunk, int vector, uint32 code);
+
+/*
  * Templates: log lines are made of a text that many share, and what varies.
  * Can a row of this template contain the word (as LIKE '%word%' asks, by
  * bytes)?  NO and YES hold for all rows of the template; at MAYBE these rows
@@ -440,9 +446,12 @@ typedef struct LedgerTextZone
 	bool		valid;
 	const char *prefix;			/* as long as the chunk is open */
 	int			prefix_length;
-	uint8		min[8];
-	uint8		max[8];
+	uint64		min;			/* the eight bytes as a number, in their order */
+	uint64		max;
 } LedgerTextZone;
+
+/* What such a number is of bytes, of which there are "skip" or more. */
+extern uint64 ledger_zone_number(const char *data, Size len, Size skip);
 
 extern void ledger_chunk_text_zone(const LedgerChunk *chunk, int vector,
 								   LedgerTextZone *zone);

@@ -494,6 +494,13 @@ typedef struct LedgerChunkFilter
 #define LEDGER_KEPT_MAX		(4 * 1024 * 1024)	/* bytes of the chunk's context */
 #define LEDGER_KEPT_NULL	PG_UINT16_MAX
 
+/* Between which codes a vector's are. */
+typedef struct LedgerCodeBounds
+{
+	uint32		least;
+	uint32		end;			/* greatest plus 1; 0: it is not known */
+} LedgerCodeBounds;
+
 struct LedgerChunk
 {
 	LedgerSource source;
@@ -521,7 +528,8 @@ struct LedgerChunk
 	LedgerLz4Reader *lz4;
 	LedgerLinesReader *lines;
 	struct LedgerShredReader *shred;
-	uint16	  **kept_codes;		/* by vector, or NULL: codes.c */
+	LedgerCodeBounds *code_bounds;	/* by vector, or NULL: codes.c */
+	uint16	  **kept_codes;		/* likewise */
 	uint64		codes_asked;	/* vectors whose codes were asked for: a bit each */
 	uint16	  **kept_symbols;	/* likewise, of entropy codes: chunk_read.c */
 	uint64		symbols_asked;

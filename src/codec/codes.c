@@ -51,6 +51,47 @@ ledger_chunk_find_code(LedgerChunk *chunk, const char *data, Size len, uint32 *c
 	return chunk->encoding == LEDGER_ENC_DICTIONARY && ledger_dict_find(chunk, data, len, code);
 }
 
+static void read_codes(LedgerChunk *chunk, int first, int count, uint32 *codes);
+
+/* Find a vector's bounds; is the code among its own? */
+static bool
+measure_codes(LedgerChunk *chunk, int v, uint32 code)
+{
+	LedgerCodeBounds *bounds = &chunk->code_bounds[v];
+	int			first = v * LEDGER_VECTOR_ROWS;
+	int			count = Min(chunk->nrows - first, LEDGER_VECTOR_ROWS);
+	uint32		codes[LEDGER_VECTOR_ROWS];
+	uint32		least = LEDGER_CODE_NULL;
+	uint32		end = 1;
+	bool		found = false;
+
+	read_codes(chunk, first, count, codes);
+	for (int i = 0; i < count; i++)
+	{
+		least = Min(least, codes[i]);
+		end = Max(end, codes[i] + 1);	/* NULL's comes to 0 */
+		found |= codes[i] == code;
+	}
+	bounds->least = least;
+	bounds->end = end;
+	return found;
+}
+
+bool
+ledger_chunk_may_have_code(LedgerChunk *chunk, int vector, uint32 code)
+{
+	const LedgerCodeBounds *bounds;
+
+	Assert(chunk->encoding == LEDGER_ENC_DICTIONARY);
+	if (chunk->code_bounds == NULL)
+		chunk->code_bounds = MemoryContextAllocZero(chunk->context,
+													chunk->nvectors * sizeof(LedgerCodeBounds));
+	bounds = &chunk->code_bounds[vector];
+	if (bounds->end == 0)
+		return measure_codes(chunk, vector, code);
+	return code >= bounds->least && code < bounds->end;
+}
+
 static void
 read_codes(LedgerChunk *chunk, int first, int count, uint32 *codes)
 {
@@ -284,30 +325,30 @@ ledger_path_codes(LedgerPath *path, int first, int count, uint32 *codes)
 {
 	uint16		branches[LEDGER_VECTOR_ROWS];
 	uint32		positions[LEDGER_VECTOR_ROWS];
-	bool		coded[LEDGER_SHRED_SHAPES + 1] = {false};
-	int			rows[LEDGER_VECTOR_ROWS];
+	uint32		same[LEDGER_SHRED_SHAPES + 1];	/* code of all rows of a branch */
+	LedgerPathRows groups;
 
 	if (!path->numbered)
 		number_codes(path);
 	ledger_path_locate(path, first, count, branches, positions);
-	for (int i = 0; i < count; i++)
+	ledger_path_group(path, count, branches, NULL, &groups);
+	for (int b = 0; b < path->info.nbranches; b++)
 	{
-		int			b = branches[i];
 		const LedgerPathBranch *branch = &path->branches[b];
 
 		if (branch->kind == LEDGER_PATH_ABSENT || branch->kind == LEDGER_PATH_NULL)
-			codes[i] = LEDGER_CODE_NULL;
-		else if (path->branch_codes[b] == 0)
-			codes[i] = LEDGER_CODE_OTHER;
-		else if (branch->kind == LEDGER_PATH_CONSTANT)
-			codes[i] = path->first_code[b];
+			same[b] = LEDGER_CODE_NULL;
 		else
-			coded[b] = true;
+			same[b] = path->branch_codes[b] == 0 ? LEDGER_CODE_OTHER : path->first_code[b];
 	}
+	for (int i = 0; i < count; i++)
+		codes[i] = same[branches[i]];
 	for (int b = 0; b < path->info.nbranches; b++)
 	{
-		if (coded[b])
-			subcolumn_codes(path, b, rows, ledger_path_rows(b, count, branches, NULL, rows),
-							positions, codes);
+		int			nrows = groups.starts[b + 1] - groups.starts[b];
+
+		if (nrows > 0 && same[b] == path->first_code[b] &&
+			path->branches[b].kind == LEDGER_PATH_SUBCOLUMN)
+			subcolumn_codes(path, b, groups.rows + groups.starts[b], nrows, positions, codes);
 	}
 }

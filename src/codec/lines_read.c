@@ -44,8 +44,15 @@ struct LedgerLinesReader
 	LedgerLineSet set;
 	LineColumn *columns;
 
+	/* lines counted by template, every other one apart; all zeros between calls */
+	uint16	   *counts[2];
+	uint16	   *seen;			/* templates whose counts are not zeros */
+	int			nseen;
+
 	/* the current vector */
 	uint16	   *rows;			/* the lines' templates */
+	int			passed;			/* lines whose values ... */
+	int		   *passed_values;	/* have been counted, by column */
 	char	   *vector_texts;
 	uint32		vector_size;	/* allocated */
 };
@@ -227,7 +234,52 @@ load(LedgerChunk *chunk, LedgerLinesReader *r)
 	}
 	if (p != end || text != r->raw_length || description != r->columns_end)
 		ledger_corrupt(chunk, "dictionaries of log lines are malformed");
+	for (int i = 0; i < 2; i++)
+		r->counts[i] = MemoryContextAllocZero(chunk->context, sizeof(uint16) * r->ntemplates);
+	r->seen = MemoryContextAlloc(chunk->context, sizeof(uint16) * (2 * r->ntemplates + 1));
+	r->passed_values = MemoryContextAlloc(chunk->context, sizeof(int) * Max(r->set.ncolumns, 1));
 	r->loaded = true;
+}
+
+/*
+ * Count the templates of the vector's lines "first" to first + count - 1.  Lines
+ * of one template follow each other, and each would have to wait for the count
+ * of the one before, so that two are counted apart.
+ */
+static void
+count_lines(LedgerLinesReader *r, int first, int count)
+{
+	for (int i = first; i < first + count; i++)
+	{
+		uint16		template = r->rows[i];
+
+		r->seen[r->nseen] = template;
+		r->nseen += r->counts[i & 1][template]++ == 0;
+	}
+}
+
+/*
+ * Add how many values the lines counted take of each column, and count no more
+ * of them.  There are few templates among a vector's lines, so this is much less
+ * work than line by line.
+ */
+static void
+add_values(LedgerLinesReader *r, int *values)
+{
+	for (int i = 0; i < r->nseen; i++)
+	{
+		uint16		template = r->seen[i];
+		int			n = r->counts[0][template] + r->counts[1][template];
+		const LedgerLinePart *part;
+
+		if (n == 0)
+			continue;			/* it has been seen twice */
+		for (part = r->set.templates[template].parts; part->kind != 0; part++)
+			if (part->column >= 0)
+				values[part->column] += n;
+		r->counts[0][template] = r->counts[1][template] = 0;
+	}
+	r->nseen = 0;
 }
 
 /* Where a column's texts start in the vector's; returns what follows. */
@@ -293,29 +345,33 @@ read_texts(LedgerChunk *chunk, LedgerLinesReader *r, const uint8 *p, const uint8
 static const uint8 *
 open_rows(LedgerChunk *chunk, LedgerLinesReader *r, const uint8 *p, const uint8 *end, int n)
 {
-	uint64		numbers[LEDGER_VECTOR_ROWS] = {0};
+	uint64		numbers[LEDGER_VECTOR_ROWS];
 	LedgerIntegers ints;
+	int		   *values;
 
-	if (r->ntemplates > 1)
+	if (r->ntemplates == 1)
+		memset(numbers, 0, n * sizeof(uint64));
+	else
 	{
 		p = ledger_integers_open(&ints, n, p, end);
 		if (p == NULL)
 			ledger_corrupt(chunk, "templates of log lines are malformed");
 		ledger_integers_read(&ints, 0, n, numbers);
 	}
-	for (int c = 0; c < r->set.ncolumns; c++)
-		r->columns[c].n = 0;
 	for (int i = 0; i < n; i++)
 	{
-		const LedgerLinePart *part;
-
 		if (numbers[i] >= r->ntemplates)
 			ledger_corrupt(chunk, "log line has an unknown template");
 		r->rows[i] = (uint16) numbers[i];
-		for (part = r->set.templates[numbers[i]].parts; part->kind != 0; part++)
-			if (part->column >= 0)
-				r->columns[part->column].n++;
 	}
+	r->passed = 0;
+	memset(r->passed_values, 0, sizeof(int) * r->set.ncolumns);
+	values = palloc0(sizeof(int) * Max(r->set.ncolumns, 1));
+	count_lines(r, 0, n);
+	add_values(r, values);
+	for (int c = 0; c < r->set.ncolumns; c++)
+		r->columns[c].n = values[c];
+	pfree(values);
 	return p;
 }
 
@@ -378,20 +434,21 @@ start_cursors(LedgerChunk *chunk, int first, int count)
 {
 	LedgerLinesReader *r = chunk->lines;
 	Cursor	   *cursors = palloc0(sizeof(Cursor) * Max(r->set.ncolumns, 1));
-	int		   *ends = palloc0(sizeof(int) * Max(r->set.ncolumns, 1));
-	const LedgerLinePart *part;
+	int		   *ends = palloc(sizeof(int) * Max(r->set.ncolumns, 1));
 
-	for (int i = 0; i < first + count; i++)
+	if (first < r->passed)
 	{
-		for (part = r->set.templates[r->rows[i]].parts; part->kind != 0; part++)
-		{
-			if (part->column < 0)
-				continue;
-			if (i < first)
-				cursors[part->column].next++;
-			ends[part->column]++;
-		}
+		r->passed = 0;
+		memset(r->passed_values, 0, sizeof(int) * r->set.ncolumns);
 	}
+	count_lines(r, r->passed, first - r->passed);
+	add_values(r, r->passed_values);
+	r->passed = first;
+	memcpy(ends, r->passed_values, sizeof(int) * r->set.ncolumns);
+	for (int c = 0; c < r->set.ncolumns; c++)
+		cursors[c].next = ends[c];
+	count_lines(r, first, count);
+	add_values(r, ends);
 	for (int c = 0; c < r->set.ncolumns; c++)
 	{
 		const LineColumn *column = &r->columns[c];

@@ -17,6 +17,23 @@ typedef struct LedgerPathCache
 	uint64		values[LEDGER_VECTOR_ROWS];
 } LedgerPathCache;
 
+/* What ledger_path_locate has found of rows first .. first + count - 1. */
+typedef struct LedgerPathPlaces
+{
+	int			first;
+	int			count;
+	bool		has_positions;
+	uint16		branches[LEDGER_VECTOR_ROWS];
+	uint32		positions[LEDGER_VECTOR_ROWS];
+} LedgerPathPlaces;
+
+/* Rows by branch: those of branch b are rows[starts[b] .. starts[b + 1] - 1]. */
+typedef struct LedgerPathRows
+{
+	int			rows[LEDGER_VECTOR_ROWS];
+	int			starts[LEDGER_SHRED_SHAPES + 3];	/* of each branch, and two for counting */
+} LedgerPathRows;
+
 struct LedgerPath
 {
 	LedgerChunk *chunk;
@@ -36,6 +53,7 @@ struct LedgerPath
 	uint16	   *branch_tracked; /* by branch: which of these */
 	uint16	   *uses;			/* [shape * ntracked + i] */
 
+	LedgerPathPlaces *places;	/* where rows asked about last are; NULL until needed */
 	LedgerPathCache **value_caches;	/* by branch, NULL until needed */
 	LedgerPathCache **code_caches;
 
@@ -55,8 +73,8 @@ typedef struct LedgerPathRun
 	int			count;			/* values from there to the last row's */
 } LedgerPathRun;
 
-extern int	ledger_path_rows(int branch, int count, const uint16 *branches,
-							 const bool *wanted, int *rows);
+extern void ledger_path_group(const LedgerPath *path, int count, const uint16 *branches,
+							  const bool *wanted, LedgerPathRows *groups);
 extern bool ledger_path_next_run(const int *rows, int nrows, const uint32 *positions,
 								 LedgerPathRun *run);
 

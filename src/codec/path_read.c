@@ -122,8 +122,8 @@ select_shapes(LedgerChunk *chunk, int first, int count, int *rows, int *dense, u
 	return n;
 }
 
-void
-ledger_path_locate(LedgerPath *path, int first, int count, uint16 *branches, uint32 *positions)
+static void
+locate(LedgerPath *path, int first, int count, uint16 *branches, uint32 *positions)
 {
 	uint64		shapes[LEDGER_VECTOR_ROWS];
 	int			rows[LEDGER_VECTOR_ROWS];
@@ -136,6 +136,40 @@ ledger_path_locate(LedgerPath *path, int first, int count, uint16 *branches, uin
 		branches[rows[i]] = path->shape_branch[shapes[dense + i]];
 	if (positions != NULL && path->ntracked > 0 && n > 0)
 		locate_values(path, shapes, dense, n, rows, positions);
+}
+
+/*
+ * A filter asks about the same rows several times: for codes, templates, values.
+ * Of many rows, what was found is kept.
+ */
+void
+ledger_path_locate(LedgerPath *path, int first, int count, uint16 *branches, uint32 *positions)
+{
+	LedgerPathPlaces *places = path->places;
+
+	if (places == NULL && count < CACHE_MIN)
+	{
+		locate(path, first, count, branches, positions);
+		return;
+	}
+	if (places == NULL)
+	{
+		places = MemoryContextAlloc(path->context, sizeof(LedgerPathPlaces));
+		places->count = 0;
+		path->places = places;
+	}
+	if (first < places->first || first + count > places->first + places->count ||
+		(positions != NULL && !places->has_positions))
+	{
+		places->count = 0;
+		locate(path, first, count, places->branches, positions ? places->positions : NULL);
+		places->first = first;
+		places->count = count;
+		places->has_positions = positions != NULL;
+	}
+	memcpy(branches, places->branches + first - places->first, count * sizeof(uint16));
+	if (positions != NULL)
+		memcpy(positions, places->positions + first - places->first, count * sizeof(uint32));
 }
 
 void
@@ -163,18 +197,24 @@ ledger_path_may_exist(const LedgerPath *path)
 	return false;
 }
 
-/* The rows of a branch that are wanted. */
-int
-ledger_path_rows(int branch, int count, const uint16 *branches, const bool *wanted, int *rows)
+/* Group the rows that are wanted by branch; each branch's ascend. */
+void
+ledger_path_group(const LedgerPath *path, int count, const uint16 *branches, const bool *wanted,
+				  LedgerPathRows *groups)
 {
-	int			n = 0;
+	int		   *next = groups->starts + 1;
 
+	/* starts[b + 1] is where branch b begins, and moves to where it ends */
+	memset(groups->starts, 0, (path->info.nbranches + 2) * sizeof(int));
+	for (int i = 0; i < count; i++)
+		groups->starts[branches[i] + 2] += wanted == NULL || wanted[i];
+	for (int b = 0; b < path->info.nbranches; b++)
+		groups->starts[b + 2] += groups->starts[b + 1];
 	for (int i = 0; i < count; i++)
 	{
-		rows[n] = i;
-		n += branches[i] == branch && (wanted == NULL || wanted[i]);
+		if (wanted == NULL || wanted[i])
+			groups->rows[next[branches[i]]++] = i;
 	}
-	return n;
 }
 
 /*
@@ -210,19 +250,6 @@ ledger_path_next_run(const int *rows, int nrows, const uint32 *positions, Ledger
 }
 
 /* ---- values ---- */
-
-/* Which branches are there among the rows wanted? */
-static void
-find_branches(const LedgerPath *path, int count, const uint16 *branches, const bool *wanted,
-			  bool *present)
-{
-	memset(present, 0, path->info.nbranches);
-	for (int i = 0; i < count; i++)
-	{
-		if (wanted == NULL || wanted[i])
-			present[branches[i]] = true;
-	}
-}
 
 static void
 fill_values(LedgerChunk *sub, int first, int count, uint64 *values)
@@ -495,20 +522,19 @@ ledger_path_decode(LedgerPath *path, LedgerPathForm form, int first, int count,
 {
 	uint16		branches[LEDGER_VECTOR_ROWS];
 	uint32		positions[LEDGER_VECTOR_ROWS];
-	bool		present[LEDGER_SHRED_SHAPES + 1];
-	int			rows[LEDGER_VECTOR_ROWS];
+	LedgerPathRows groups;
 	uint64		fetched[LEDGER_VECTOR_ROWS];
 	LedgerArena arena = {NULL, 0};
 
 	ledger_path_locate(path, first, count, branches, positions);
-	find_branches(path, count, branches, wanted, present);
+	ledger_path_group(path, count, branches, wanted, &groups);
 	for (int b = 0; b < path->info.nbranches; b++)
 	{
-		int			nrows;
+		const int  *rows = groups.rows + groups.starts[b];
+		int			nrows = groups.starts[b + 1] - groups.starts[b];
 
-		if (!present[b])
+		if (nrows == 0)
 			continue;
-		nrows = ledger_path_rows(b, count, branches, wanted, rows);
 		switch (path->branches[b].kind)
 		{
 			case LEDGER_PATH_SUBCOLUMN:
@@ -571,12 +597,11 @@ ledger_path_numbers(LedgerPath *path, int first, int count, const bool *wanted,
 {
 	uint16		branches[LEDGER_VECTOR_ROWS];
 	uint32		positions[LEDGER_VECTOR_ROWS];
-	bool		present[LEDGER_SHRED_SHAPES + 1];
+	LedgerPathRows groups;
 	uint8		branch_states[LEDGER_SHRED_SHAPES + 1];
-	int			rows[LEDGER_VECTOR_ROWS];
 
 	ledger_path_locate(path, first, count, branches, positions);
-	find_branches(path, count, branches, wanted, present);
+	ledger_path_group(path, count, branches, wanted, &groups);
 	for (int b = 0; b < path->info.nbranches; b++)
 		branch_states[b] = number_state(&path->branches[b]);
 	for (int i = 0; i < count; i++)
@@ -584,11 +609,11 @@ ledger_path_numbers(LedgerPath *path, int first, int count, const bool *wanted,
 	for (int b = 0; b < path->info.nbranches; b++)
 	{
 		const LedgerPathBranch *branch = &path->branches[b];
-		int			nrows;
+		const int  *rows = groups.rows + groups.starts[b];
+		int			nrows = groups.starts[b + 1] - groups.starts[b];
 
-		if (!present[b] || branch_states[b] != LEDGER_PATH_IS_VALUE)
+		if (nrows == 0 || branch_states[b] != LEDGER_PATH_IS_VALUE)
 			continue;
-		nrows = ledger_path_rows(b, count, branches, wanted, rows);
 		if (branch->kind == LEDGER_PATH_SUBCOLUMN)
 		{
 			subcolumn_numbers(path, b, rows, nrows, positions, numbers, scales);

@@ -28,6 +28,8 @@ typedef struct SubColumn
 	uint64		length;
 	LedgerChunk *chunk;			/* NULL until it is needed */
 
+	uint64		passed;			/* values before those of the vector's next document */
+
 	/* of the call of ledger_shred_decode: the values that its rows take */
 	const Datum *next;
 	uint64		begin;
@@ -47,6 +49,7 @@ struct LedgerShredReader
 
 	/* the current vector */
 	uint64	   *starts;			/* of each sub-column */
+	int			passed;			/* documents whose values have been counted */
 };
 
 static void
@@ -186,6 +189,9 @@ ledger_shred_vector_open(LedgerChunk *chunk, const uint8 *p, const uint8 *end, i
 	if (p == NULL)
 		ledger_corrupt(chunk, "starts of sub-columns are malformed");
 	ledger_integers_read(&starts, 0, ncolumns, shred->starts);
+	shred->passed = 0;
+	for (int i = 0; i < ncolumns; i++)
+		shred->columns[i].passed = shred->starts[i];
 	for (int i = 0; i < ncolumns; i++)
 	{
 		if (shred->starts[i] > shred->catalog.columns[i].nvalues)
@@ -264,36 +270,61 @@ add_uses(LedgerShredReader *shred, bool need)
 			if (need)
 				column->need += more;
 			else
-				column->begin += more;
+				column->passed += more;
 		}
 		shred->counts[s] = 0;
 	}
 }
 
-/*
- * Find out which values of each sub-column rows first .. first + count - 1 of
- * the vector take, and decode them.
- */
 static void
-decode_columns(LedgerChunk *chunk, const uint64 *codes, int first, int count)
+count_shapes(LedgerChunk *chunk, const uint64 *codes, int n)
 {
 	LedgerShredReader *shred = chunk->shred;
-	int			nshapes = shred->catalog.nshapes;
+
+	for (int i = 0; i < n; i++)
+	{
+		if (codes[i] >= (uint64) shred->catalog.nshapes)
+			ledger_corrupt(chunk, "document has no such shape");
+		shred->counts[codes[i]]++;
+	}
+}
+
+/*
+ * Read the shapes of "count" documents from the vector's first'th on, and have
+ * "passed" count all before them.  Mostly that begins where the last call ended.
+ */
+static void
+pass_documents(LedgerChunk *chunk, int first, int count, uint64 *codes)
+{
+	LedgerShredReader *shred = chunk->shred;
+	uint64		before[LEDGER_VECTOR_ROWS];
+
+	memset(shred->counts, 0, shred->catalog.nshapes * sizeof(uint32));
+	if (first < shred->passed)
+	{
+		shred->passed = 0;
+		for (int i = 0; i < shred->catalog.ncolumns; i++)
+			shred->columns[i].passed = shred->starts[i];
+	}
+	ledger_integers_read(&chunk->ints, shred->passed, first + count - shred->passed, before);
+	count_shapes(chunk, before, first - shred->passed);
+	add_uses(shred, false);
+	memcpy(codes, before + first - shred->passed, count * sizeof(uint64));
+	shred->passed = first;
+}
+
+/* Decode the values that documents of these shapes take of each sub-column. */
+static void
+decode_columns(LedgerChunk *chunk, const uint64 *codes, int count)
+{
+	LedgerShredReader *shred = chunk->shred;
 
 	for (int i = 0; i < shred->catalog.ncolumns; i++)
 	{
-		shred->columns[i].begin = shred->starts[i];
+		shred->columns[i].begin = shred->columns[i].passed;
 		shred->columns[i].need = 0;
 	}
-	memset(shred->counts, 0, nshapes * sizeof(uint32));
-	for (int i = 0; i < first + count; i++)
-	{
-		if (codes[i] >= (uint64) nshapes)
-			ledger_corrupt(chunk, "document has no such shape");
-		if (i == first)
-			add_uses(shred, false);
-		shred->counts[codes[i]]++;
-	}
+	count_shapes(chunk, codes, count);
 	add_uses(shred, true);
 	for (int i = 0; i < shred->catalog.ncolumns; i++)
 	{
@@ -588,15 +619,15 @@ ledger_shred_decode(LedgerChunk *chunk, int first, int count, const int *rows,
 	MemoryContext old;
 
 	reset_scratch(chunk, shred);
-	ledger_integers_read(&chunk->ints, 0, first + count, codes);
+	pass_documents(chunk, first, count, codes);
 	old = MemoryContextSwitchTo(shred->scratch);
-	decode_columns(chunk, codes, first, count);
+	decode_columns(chunk, codes, count);
 	MemoryContextSwitchTo(old);
 	CHECK_FOR_INTERRUPTS();
 	for (int i = 0; i < count; i++)
 	{
 		b.row = rows[i];
-		values[i] = build_document(&b, &shred->catalog.shapes[codes[first + i]], &arena,
+		values[i] = build_document(&b, &shred->catalog.shapes[codes[i]], &arena,
 								   count > 1 ? LEDGER_ARENA_PIECE : 0);
 	}
 	reset_scratch(chunk, shred);

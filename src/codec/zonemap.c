@@ -156,21 +156,27 @@ ledger_text_zone_type(const LedgerColumnType *type)
 	}
 }
 
-/* The bytes from "skip" on, at most eight, as a number in the order of bytes. */
-static inline uint64
-prefix_number(LedgerBytes bytes, Size skip)
+uint64
+ledger_zone_number(const char *data, Size len, Size skip)
 {
 	uint64		word = 0;
 
-	if (bytes.len >= skip + sizeof(word))
-		memcpy(&word, bytes.data + skip, sizeof(word));
+	Assert(len >= skip);
+	if (len >= skip + sizeof(word))
+		memcpy(&word, data + skip, sizeof(word));
 	else
-		memcpy(&word, bytes.data + skip, bytes.len - skip);
+		memcpy(&word, data + skip, len - skip);
 #ifdef WORDS_BIGENDIAN
 	return word;
 #else
 	return pg_bswap64(word);
 #endif
+}
+
+static inline uint64
+prefix_number(LedgerBytes bytes, Size skip)
+{
+	return ledger_zone_number(bytes.data, bytes.len, skip);
 }
 
 /* What all values begin with. */
@@ -296,11 +302,8 @@ ledger_chunk_text_zone(const LedgerChunk *chunk, int vector, LedgerTextZone *zon
 	zone->valid = true;
 	zone->prefix = chunk->zone_prefix.data;
 	zone->prefix_length = (int) chunk->zone_prefix.len;
-	for (int i = 0; i < 8; i++)
-	{
-		zone->min[i] = (uint8) (chunk->text_zones[2 * vector] >> (56 - 8 * i));
-		zone->max[i] = (uint8) (chunk->text_zones[2 * vector + 1] >> (56 - 8 * i));
-	}
+	zone->min = chunk->text_zones[2 * vector];
+	zone->max = chunk->text_zones[2 * vector + 1];
 }
 
 /* Can these bytes be a value of the zone's vector? */
@@ -308,13 +311,13 @@ bool
 ledger_text_zone_may_contain(const LedgerTextZone *zone, const char *data, Size len)
 {
 	LedgerBytes bytes = {data, len};
-	uint8		eight[8] = {0};
+	uint64		number;
 
 	if (!zone->valid)
 		return true;
 	if (bytes.len < (Size) zone->prefix_length ||
 		memcmp(bytes.data, zone->prefix, zone->prefix_length) != 0)
 		return false;
-	memcpy(eight, data + zone->prefix_length, Min(len - zone->prefix_length, 8));
-	return memcmp(eight, zone->min, 8) >= 0 && memcmp(eight, zone->max, 8) <= 0;
+	number = ledger_zone_number(data, len, zone->prefix_length);
+	return number >= zone->min && number <= zone->max;
 }

@@ -179,8 +179,8 @@ ledger_call_init(LedgerAggregateState *state, LedgerAggregateCall *call, Aggref 
 	init_transition(state, call, tuple, types, ntypes);
 	init_result(state, call, form, finalfn, serialfn, types, ntypes);
 	call->combine_call = NULL;
-	if (form->aggtransfn == F_INT8_AVG_ACCUM)
-		call->combine_call = make_call(state, palloc(sizeof(FmgrInfo)), NULL, F_INT8_AVG_COMBINE,
+	if (OidIsValid(call->kernel->combine))
+		call->combine_call = make_call(state, palloc(sizeof(FmgrInfo)), NULL, call->kernel->combine,
 									   2, InvalidOid);
 	ReleaseSysCache(tuple);
 }
@@ -352,6 +352,28 @@ Datum
 ledger_call_combine(LedgerAggregateCall *call, Datum transition, bool *isnull, Datum other)
 {
 	return call_with(call->combine_call, transition, isnull, other);
+}
+
+/* Advance it by "count" times a value, by doubling. */
+Datum
+ledger_call_repeat(LedgerAggregateCall *call, Datum transition, bool *isnull, Datum value,
+				   int64 count)
+{
+	Datum		power;
+	bool		no_power = true;
+
+	if (count == 0)
+		return transition;
+	power = ledger_call_advance(call, (Datum) 0, &no_power, value);
+	for (;;)
+	{
+		if (count & 1)
+			transition = ledger_call_combine(call, transition, isnull, power);
+		count >>= 1;
+		if (count == 0)
+			return transition;
+		power = ledger_call_combine(call, power, &no_power, power);
+	}
 }
 
 /* ---- Results ---- */

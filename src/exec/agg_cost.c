@@ -194,6 +194,8 @@ ledger_aggregate_cost(const LedgerGrouping *grouping, RelOptInfo *rel, const Led
 	path->startup_cost = disk + (tail + sealed) / divisor +
 		rows * row_cost(root, aggregation, rel->relid, ngroups * ROWS_A_CODE > rows) +
 		costs->transCost.startup + costs->finalCost.startup + path->pathtarget->cost.startup;
+	if (path->parallel_workers > 0)
+		path->startup_cost += ledger_workers_cost(root, rel);
 	cost_qual_eval(&having, aggregation->having, root);
 	path->startup_cost += having.startup;
 	path->total_cost = path->startup_cost +

@@ -133,27 +133,6 @@ typedef struct Wide
 
 LOOP(sum_int8, Wide, (own->count++, own->sum += DatumGetInt64(datum)))
 
-/* A state of core's with "count" times a value, by doubling. */
-static Datum
-wide_state(LedgerAggregateCall *call, int64 count, int64 value, Datum sum, bool *isnull)
-{
-	Datum		power = 0;
-	bool		no_power = true;
-
-	if (count == 0)
-		return sum;
-	power = ledger_call_advance(call, power, &no_power, Int64GetDatum(value));
-	for (;;)
-	{
-		if (count & 1)
-			sum = ledger_call_combine(call, sum, isnull, power);
-		count >>= 1;
-		if (count == 0)
-			return sum;
-		power = ledger_call_combine(call, power, &no_power, power);
-	}
-}
-
 /*
  * What core keeps here is its own affair, so a state is made by its functions:
  * of as many values, with the same sum.  It goes with the row that is made of it.
@@ -178,9 +157,8 @@ wide_value(LedgerAggregateState *state, LedgerAggregateCall *call, char *own, bo
 		rest += wide->count;
 		quotient--;
 	}
-	sum = wide_state(call, wide->count - rest, (int64) quotient, sum, isnull);
-	if (rest > 0)
-		sum = wide_state(call, rest, (int64) quotient + 1, sum, isnull);
+	sum = ledger_call_repeat(call, sum, isnull, Int64GetDatum((int64) quotient), wide->count - rest);
+	sum = ledger_call_repeat(call, sum, isnull, Int64GetDatum((int64) quotient + 1), rest);
 	state->aggstate->curaggcontext = lasting;
 	return sum;
 }
@@ -338,7 +316,7 @@ static const Known known[] = {
 	{F_INT4_AVG_ACCUM, LEDGER_ANSWER_NONE, true, {sizeof(Average), average_int4, average_value}},
 	{F_INT2_AVG_ACCUM, LEDGER_ANSWER_NONE, true, {sizeof(Average), average_int2, average_value}},
 #ifdef HAVE_INT128
-	{F_INT8_AVG_ACCUM, LEDGER_ANSWER_NONE, true, {sizeof(Wide), sum_int8, wide_value}},
+	{F_INT8_AVG_ACCUM, LEDGER_ANSWER_NONE, true, {sizeof(Wide), sum_int8, wide_value, F_INT8_AVG_COMBINE}},
 #endif
 	{F_FLOAT8PL, LEDGER_ANSWER_NONE, true, {sizeof(FloatSum), sum_float8, float8_value}},
 	{F_FLOAT4PL, LEDGER_ANSWER_NONE, false, {sizeof(FloatSum), sum_float4, float4_value}},
@@ -384,6 +362,10 @@ ledger_kernel_of(Oid aggregate, Oid function)
 {
 	const Known *found = find_known(aggregate, function);
 
+#ifdef HAVE_INT128
+	if (aggregate < FirstNormalObjectId && function == F_NUMERIC_AVG_ACCUM)
+		return &ledger_numeric_kernel;
+#endif
 	return found != NULL ? &found->kernel : &ledger_call_kernel;
 }
 

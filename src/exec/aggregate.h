@@ -142,6 +142,7 @@ typedef struct LedgerKernel
 	/* the transition value as core's functions know it */
 	Datum		(*value) (LedgerAggregateState *state, LedgerAggregateCall *call,
 						  char *own, bool *isnull);
+	Oid			combine;		/* core's function to join two of these, if "value" needs it */
 } LedgerKernel;
 
 /* What zone maps can tell of an aggregate. */
@@ -182,12 +183,17 @@ extern LedgerAnswerKind ledger_answer_of(Oid aggregate, Oid transfn);
 extern bool ledger_kernel_answer(LedgerAggregateCall *call, char *own, int64 nrows,
 								 bool exact, const LedgerZone *zone, bool apply);
 extern const LedgerKernel ledger_call_kernel;
+#ifdef HAVE_INT128
+extern const LedgerKernel ledger_numeric_kernel;
+#endif
 extern void ledger_call_init(LedgerAggregateState *state, LedgerAggregateCall *call,
 							 Aggref *aggref, AggSplit split);
 extern Datum ledger_call_advance(LedgerAggregateCall *call, Datum transition, bool *isnull,
 								 Datum value);
 extern Datum ledger_call_combine(LedgerAggregateCall *call, Datum transition, bool *isnull,
 								 Datum other);
+extern Datum ledger_call_repeat(LedgerAggregateCall *call, Datum transition, bool *isnull,
+								Datum value, int64 count);
 extern Datum ledger_call_result(LedgerAggregateState *state, LedgerAggregateCall *call,
 								char *own, bool *isnull);
 

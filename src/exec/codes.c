@@ -29,6 +29,9 @@
  */
 #define ROWS_PER_VALUE	2
 
+/* Of fewer values, most vectors have most. */
+#define RARE_VALUES		LEDGER_VECTOR_ROWS
+
 /* So many values are tried at once. */
 #define PIECE			256
 
@@ -127,17 +130,39 @@ any_passes(LedgerFilter *filter, LedgerSegmentReader *reader, Relation rel, uint
 	return passed > 0;
 }
 
+/*
+ * Leave out vectors that have no row with the code.  Codes count values as they
+ * first appear, so that a value which recurs for a while is in few vectors.
+ */
+static void
+exclude_vectors(LedgerFilter *filter, LedgerChunk *chunk, const bool *wanted, int nrows)
+{
+	for (int v = 0; v * LEDGER_VECTOR_ROWS < nrows; v++)
+	{
+		if (wanted[v] && filter->truth[v] == LEDGER_TRUTH_SOME &&
+			!ledger_chunk_may_have_code(chunk, v, filter->single))
+		{
+			filter->truth[v] = LEDGER_TRUTH_NONE;
+			filter->by_codes = true;
+		}
+	}
+}
+
 /* The same where there is one value to be found in a dictionary, by its bytes. */
 static bool
-find_single(LedgerFilter *filter, LedgerChunk *chunk, uint32 nvalues)
+find_single(LedgerFilter *filter, LedgerChunk *chunk, uint32 nvalues, const bool *wanted,
+			int nrows)
 {
 	const LedgerString *value = &filter->constants.strings[0];
 
 	memset(filter->known, FAILS, nvalues);
 	filter->has_single = ledger_chunk_find_code(chunk, value->data, value->len, &filter->single);
-	if (filter->has_single)
-		filter->known[filter->single] = PASSES;
-	return filter->has_single;
+	if (!filter->has_single)
+		return false;
+	filter->known[filter->single] = PASSES;
+	if (nvalues >= RARE_VALUES)
+		exclude_vectors(filter, chunk, wanted, nrows);
+	return true;
 }
 
 /* Is a row surely not NULL if it has a code? */
@@ -175,7 +200,8 @@ prepare_input(LedgerFilter *filter, LedgerSegmentReader *reader, Relation rel,
 			memset(filter->known, filter->negate ? PASSES : FAILS, nvalues);
 	}
 	else if (is_single(filter) && nvalues > 1)
-		some = find_single(filter, ledger_input_chunk(&filter->input, reader, rel), nvalues);
+		some = find_single(filter, ledger_input_chunk(&filter->input, reader, rel), nvalues, wanted,
+						   ledger_reader_root(reader)->nrows);
 	else if (filter->cannot_fail)
 		some = any_passes(filter, reader, rel, nvalues) ||
 			(path != NULL && ledger_path_has_other(path));

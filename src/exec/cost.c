@@ -22,6 +22,7 @@
 #include "nodes/nodeFuncs.h"
 #include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
+#include "optimizer/pathnode.h"
 #include "optimizer/plancat.h"
 #include "optimizer/restrictinfo.h"
 #include "utils/lsyscache.h"
@@ -40,6 +41,9 @@
 /* What a path leads to, on average, and its part of the documents' bytes */
 #define PATH_WIDTH			16.0
 #define PATH_PART			0.1
+
+/* See ledger_workers_cost, in core's parallel_setup_cost. */
+#define WORKERS_SETUPS		2.0
 
 /* What a scan is made of. */
 typedef struct Work
@@ -245,6 +249,26 @@ ledger_parallel_divisor(int workers)
 	return workers + (parallel_leader_participation && leader > 0 ? leader : 0);
 }
 
+/*
+ * What it costs to begin in workers, beyond what core has for that: each loads the
+ * library, opens all segments that it comes to, and knows nothing of them that
+ * the session has in its decode cache.  A scan of a ledger is short, so that
+ * counts.  Partitions share the workers.
+ */
+double
+ledger_workers_cost(PlannerInfo *root, RelOptInfo *rel)
+{
+	int			nsharing = 1;
+
+	if (rel->reloptkind == RELOPT_OTHER_MEMBER_REL)
+	{
+		Index		parent = root->append_rel_array[rel->relid]->parent_relid;
+
+		nsharing = Max(bms_num_members(find_base_rel(root, parent)->live_parts), 1);
+	}
+	return WORKERS_SETUPS * parallel_setup_cost / nsharing;
+}
+
 static double
 disk_cost(RelOptInfo *rel, const LedgerSize *size, int nfilters, const Work *work)
 {
@@ -294,6 +318,8 @@ ledger_scan_cost(PlannerInfo *root, RelOptInfo *rel, const LedgerSize *size, Pat
 	}
 	cost_qual_eval(&qual, others, root);
 	path->startup_cost = qual.startup + path->pathtarget->cost.startup;
+	if (path->parallel_workers > 0)
+		path->startup_cost += ledger_workers_cost(root, rel);
 	path->total_cost = path->startup_cost + disk_cost(rel, size, list_length(pushed), &work) + cpu;
 }
 

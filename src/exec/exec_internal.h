@@ -334,6 +334,7 @@ extern void ledger_scan_cost(PlannerInfo *root, RelOptInfo *rel, const LedgerSiz
 extern void ledger_read_cost(PlannerInfo *root, RelOptInfo *rel, const LedgerSize *size,
 							 List *exprs, List *pushed, Cost *disk, Cost *tail, Cost *sealed);
 extern double ledger_parallel_divisor(int workers);
+extern double ledger_workers_cost(PlannerInfo *root, RelOptInfo *rel);
 extern double ledger_column_correlation(Oid relid, AttrNumber attnum, double otherwise);
 
 /* ---- plan.c ---- */

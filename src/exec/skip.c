@@ -142,17 +142,17 @@ static int
 place_of(const LedgerTextZone *zone, const LedgerString *string)
 {
 	Size		prefix = zone->prefix_length;
-	uint8		eight[8] = {0};
+	uint64		number;
 	int			order = memcmp(string->data, zone->prefix, Min(string->len, prefix));
 
 	if (order != 0)
 		return order < 0 ? -1 : 1;
 	if (string->len < prefix)
 		return -1;
-	memcpy(eight, string->data + prefix, Min(string->len - prefix, 8));
-	if (memcmp(eight, zone->min, 8) < 0)
+	number = ledger_zone_number(string->data, string->len, prefix);
+	if (number < zone->min)
 		return -1;
-	return memcmp(eight, zone->max, 8) > 0 ? 1 : 0;
+	return number > zone->max ? 1 : 0;
 }
 
 /* Can a value of the zone begin with the filter's prefix? */
@@ -161,8 +161,8 @@ may_begin(const LedgerTextZone *zone, const LedgerConstants *constants)
 {
 	int			len = constants->prefix_len;
 	int			common = Min(len, zone->prefix_length);
-	uint8		least[8];
-	uint8		greatest[8];
+	char		least[8];
+	char		greatest[8];
 
 	if (memcmp(zone->prefix, constants->prefix, common) != 0)
 		return false;
@@ -172,7 +172,8 @@ may_begin(const LedgerTextZone *zone, const LedgerConstants *constants)
 	memset(greatest, 0xFF, 8);
 	memcpy(least, constants->prefix + common, Min(len - common, 8));
 	memcpy(greatest, constants->prefix + common, Min(len - common, 8));
-	return memcmp(greatest, zone->min, 8) >= 0 && memcmp(least, zone->max, 8) <= 0;
+	return ledger_zone_number(greatest, 8, 0) >= zone->min &&
+		ledger_zone_number(least, 8, 0) <= zone->max;
 }
 
 static LedgerTruth

@@ -191,6 +191,13 @@ ledger_borrow_relation(Relation rel, Oid relid, bool *opened)
 /* With a larger part of the rows wanted, all are decoded at once. */
 #define WHOLE_PART			16
 
+/*
+ * To begin to decode takes about as long as this many rows do, unless these are
+ * large; so rows between two that are wanted are decoded along.
+ */
+#define GAP_ROWS			10
+#define GAP_ROW_BYTES		2048
+
 static bool
 is_decoded(const LedgerBatchColumn *decoded, int first, int count)
 {
@@ -294,13 +301,15 @@ begin_columns(LedgerBatch *batch)
 static void
 decode_rows(LedgerBatch *batch, Relation rel, int column, const uint16 *rows, int nrows)
 {
+	const LedgerSegmentRoot *root = ledger_reader_root(batch->reader);
+	int			gap = root->raw_bytes / Max(root->nrows, 1) <= GAP_ROW_BYTES ? GAP_ROWS : 0;
 	int			end;
 
 	for (int i = 0; i < nrows; i = end)
 	{
-		for (end = i + 1; end < nrows && rows[end] == rows[end - 1] + 1; end++)
+		for (end = i + 1; end < nrows && rows[end] - rows[end - 1] - 1 <= gap; end++)
 			;
-		decode_column(batch, rel, column, rows[i], end - i);
+		decode_column(batch, rel, column, rows[i], rows[end - 1] - rows[i] + 1);
 	}
 }
 
