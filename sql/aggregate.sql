@@ -429,4 +429,53 @@ SET max_parallel_workers_per_gather = 2;
 ALTER TABLE hn SET (parallel_workers = 0);
 SELECT plan('SELECT k, avg(n) FROM ln GROUP BY k') ~ 'Gather.*LedgerAggregate' AS parallel;
 SELECT * FROM check_numerics();
+-- distinct values, by group, in one pass or in many
+SET max_parallel_workers_per_gather = 0;
+CREATE FUNCTION check_distinct() RETURNS TABLE (queries bigint, in_node bigint, different bigint) LANGUAGE plpgsql AS $f$
+DECLARE a text; k text; w text; q text; BEGIN
+	queries := 0; in_node := 0; different := 0;
+	FOREACH a IN ARRAY ARRAY['count(DISTINCT i2), count(*), sum(i4)', 'count(DISTINCT t), count(DISTINCT c), min(id)', 'count(DISTINCT ci)', 'count(DISTINCT v), count(v)',
+		'count(DISTINCT b), count(DISTINCT d), count(DISTINCT tm), max(ts)', 'count(DISTINCT tz), count(DISTINCT ts)', 'count(DISTINCT f8), count(DISTINCT f4)', 'count(DISTINCT n), sum(n)',
+		'count(DISTINCT u), count(DISTINCT y), count(DISTINCT o)', 'count(DISTINCT iv)', 'count(DISTINCT void), count(void)', 'count(DISTINCT j)',
+		'sum(DISTINCT i2), avg(DISTINCT i4), sum(DISTINCT i8 % 5), avg(DISTINCT i2 % 7), count(DISTINCT i4)', 'count(DISTINCT id), count(id)',
+		'count(DISTINCT i4) FILTER (WHERE b), count(DISTINCT t) FILTER (WHERE id % 3 = 0), count(*) FILTER (WHERE NOT b)',
+		'count(DISTINCT j->>''s''), count(DISTINCT (j->>''k'')::int)', 'count(DISTINCT 1), count(DISTINCT id % 4 * 2.5)', 'sum(DISTINCT n)', 'string_agg(DISTINCT t, ''-'')'] LOOP
+		FOREACH k IN ARRAY ARRAY['', 't', 'id % 7', 'b, d', 'date_trunc(''hour'', tz)'] LOOP
+			FOREACH w IN ARRAY ARRAY['true', 'id < 700 OR id > 5000', 'id < 0'] LOOP
+				q := format('SELECT %s%s FROM # WHERE %s%s', k || CASE WHEN k <> '' THEN ', ' ELSE '' END, a, w, CASE WHEN k <> '' THEN ' GROUP BY ' || k ELSE '' END);
+				queries := queries + 1;
+				in_node := in_node + (plan(replace(q, '#', 'l')) LIKE '%LedgerAggregate%')::int;
+				IF result(replace(q, '#', 'l')) IS DISTINCT FROM result(replace(q, '#', 'h')) THEN
+					different := different + 1;
+					RAISE WARNING '%: heap %, ledger %', q, result(replace(q, '#', 'h')), result(replace(q, '#', 'l'));
+				END IF;
+			END LOOP;
+		END LOOP;
+	END LOOP;
+	RETURN NEXT;
+END $f$;
+SELECT queries, in_node > queries / 3 AS many_in_node, different FROM check_distinct();
+SELECT plan('SELECT count(DISTINCT id), count(*) FROM l');
+-- the planner is made to believe that there are few
+ALTER TABLE l ALTER id SET (n_distinct = 10), ALTER i4 SET (n_distinct = 10), ALTER tz SET (n_distinct = 10);
+ANALYZE l;
+SET work_mem = '64kB';
+SET hash_mem_multiplier = 1;
+CREATE FUNCTION several_passes(q text) RETURNS bool LANGUAGE plpgsql AS $f$
+DECLARE line text; BEGIN
+	FOR line IN EXECUTE 'EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) ' || q LOOP
+		IF line ~ 'Passes: ' THEN RETURN substring(line FROM '[0-9]+')::int > 1; END IF;
+	END LOOP;
+	RETURN false;
+END $f$;
+SELECT several_passes('SELECT count(DISTINCT id), count(*), sum(DISTINCT i4) FROM l') AS one_group,
+	several_passes('SELECT b, count(DISTINCT id), count(*) FROM l GROUP BY b') AS few_groups,
+	several_passes('SELECT id, count(DISTINCT i4), count(*) FROM l GROUP BY id') AS many_groups;
+SELECT queries, in_node > queries / 3 AS many_in_node, different FROM check_distinct();
+-- a rescan after it
+SET enable_material = off;
+SELECT x, (SELECT count(DISTINCT i4) FROM l WHERE id % 3 <> x) = (SELECT count(DISTINCT i4) FROM h WHERE id % 3 <> x) AS same FROM generate_series(0, 2) x;
+RESET enable_material;
+RESET hash_mem_multiplier;
+RESET work_mem;
 DROP SCHEMA agg CASCADE;

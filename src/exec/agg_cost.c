@@ -93,8 +93,8 @@ ledger_estimate_groups(PlannerInfo *root, List *keys, double rows)
 
 /* ---- Rows ---- */
 
-static Oid
-transition_function(Oid aggregate)
+Oid
+ledger_transition_function(Oid aggregate)
 {
 	HeapTuple	tuple = SearchSysCache1(AGGFNOID, ObjectIdGetDatum(aggregate));
 	Oid			function;
@@ -131,11 +131,13 @@ expression_cost(PlannerInfo *root, Node *expr, Index relid)
 static double
 call_cost(PlannerInfo *root, Aggref *aggref, Index relid)
 {
-	Oid			function = transition_function(aggref->aggfnoid);
+	Oid			function = ledger_transition_function(aggref->aggfnoid);
 	double		cost = expression_cost(root, (Node *) aggref->args, relid) +
 		expression_cost(root, (Node *) aggref->aggfilter, relid);
 	QualCost	call = {0, 0};
 
+	if (aggref->aggdistinct != NIL)
+		cost += HASH_PART * cpu_operator_cost;
 	if (ledger_kernel_of(aggref->aggfnoid, function) != &ledger_call_kernel)
 		return cost + LOOP_PART * cpu_operator_cost;
 	add_function_cost(root, function, NULL, &call);

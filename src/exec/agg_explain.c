@@ -62,8 +62,8 @@ ledger_aggregate_explain(CustomScanState *css, List *ancestors, ExplainState *es
 		ledger_explain_part("Vectors", counts.vectors, counts.vectors_by_zone,
 							counts.vectors_by_bloom, counts.vectors_by_codes, es);
 	}
-	if (state->pass.number > 1)
-		ExplainPropertyInteger("Passes", NULL, state->pass.number, es);
+	if (state->pass.number + state->values.number > 2)
+		ExplainPropertyInteger("Passes", NULL, state->pass.number + state->values.number - 1, es);
 	if (state->flushes > 0)
 		ExplainPropertyInteger("Flushes", NULL, state->flushes, es);
 }

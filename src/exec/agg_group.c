@@ -79,8 +79,9 @@ static LedgerGroup other_pass;
 
 /* ---- Begin ---- */
 
-static LedgerKeyKind
-key_kind(Oid function, Oid collation, bool typbyval)
+/* How values are told apart of which "function" tells whether they are equal. */
+LedgerKeyKind
+ledger_key_kind(Oid function, Oid collation, bool typbyval)
 {
 	switch (function)
 	{
@@ -106,8 +107,9 @@ key_kind(Oid function, Oid collation, bool typbyval)
 	}
 }
 
-static void
-init_key(LedgerAggregateState *state, LedgerKey *key, Expr *expr, Oid operator)
+/* Get ready to compare an expression's values by an equality operator. */
+void
+ledger_key_init(LedgerKey *key, Expr *expr, Oid operator)
 {
 	Oid			function = get_opcode(operator);
 	Oid			collation = exprCollation((Node *) expr);
@@ -118,9 +120,8 @@ init_key(LedgerAggregateState *state, LedgerKey *key, Expr *expr, Oid operator)
 		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_FUNCTION, get_func_name(function));
 	if (!get_op_hash_functions(operator, &hash, &right))
 		elog(ERROR, "no hash function for operator %u", operator);
-	key->input = ledger_aggregate_add_input(state, expr, -1, true);
 	get_typlenbyval(exprType((Node *) expr), &key->typlen, &key->typbyval);
-	key->kind = key_kind(function, collation, key->typbyval);
+	key->kind = ledger_key_kind(function, collation, key->typbyval);
 	key->mask = key->typlen >= 8 ? PG_UINT64_MAX : (UINT64CONST(1) << (key->typlen * 8 & 63)) - 1;
 	key->equal = ledger_make_call(function, collation, 2);
 	key->hash = ledger_make_call(hash, collation, 1);
@@ -135,7 +136,12 @@ ledger_groups_init(LedgerAggregateState *state, List *keys, List *operators)
 
 	state->keys = palloc0(list_length(keys) * sizeof(LedgerKey) + 1);
 	forboth(lc, keys, lc2, operators)
-		init_key(state, &state->keys[state->nkeys++], lfirst(lc), lfirst_oid(lc2));
+	{
+		LedgerKey  *key = &state->keys[state->nkeys++];
+
+		ledger_key_init(key, lfirst(lc), lfirst_oid(lc2));
+		key->input = ledger_aggregate_add_input(state, lfirst(lc), -1, true);
+	}
 	state->nulls_offset = MAXALIGN(sizeof(LedgerGroup)) + state->nkeys * sizeof(Datum);
 	state->states_offset = MAXALIGN(state->nulls_offset + state->nkeys * sizeof(bool));
 	state->groups = palloc0(sizeof(LedgerGroups));
@@ -191,8 +197,8 @@ equal_bytes(const LedgerKey *key, Datum a, Datum b)
 	return x.len == y.len && memcmp(x.data, y.data, x.len) == 0;
 }
 
-static inline bool
-equal_values(LedgerKey *key, Datum a, Datum b)
+bool
+ledger_key_equal(LedgerKey *key, Datum a, Datum b)
 {
 	switch (key->kind)
 	{
@@ -215,7 +221,7 @@ equal_keys(LedgerAggregateState *state, LedgerGroup *a, LedgerGroup *b)
 	{
 		if (nulls_a[k] != nulls_b[k])
 			return false;
-		if (!nulls_a[k] && !equal_values(&state->keys[k], keys_of(a)[k], keys_of(b)[k]))
+		if (!nulls_a[k] && !ledger_key_equal(&state->keys[k], keys_of(a)[k], keys_of(b)[k]))
 			return false;
 	}
 	return true;
@@ -229,8 +235,9 @@ hash_word(uint64 word)
 	return murmurhash32((uint32) ((word * UINT64CONST(0x9E3779B97F4A7C15)) >> 32));
 }
 
-static inline uint32
-hash_value(LedgerKey *key, Datum value)
+/* Leaves behind in CurrentMemoryContext what the type's function does. */
+uint32
+ledger_key_hash(LedgerKey *key, Datum value)
 {
 	LedgerFilterInput input = {.typlen = key->typlen, .typbyval = key->typbyval};
 	LedgerString string;
@@ -257,7 +264,7 @@ hash_keys(LedgerAggregateState *state, LedgerGroup *group)
 	uint32		hash = 0;
 
 	for (int k = 0; k < state->nkeys; k++)
-		hash = hash_combine(hash, nulls[k] ? 0 : hash_value(&state->keys[k], keys_of(group)[k]));
+		hash = hash_combine(hash, nulls[k] ? 0 : ledger_key_hash(&state->keys[k], keys_of(group)[k]));
 	group->hash = hash;
 }
 

@@ -92,7 +92,8 @@ add_call(LedgerAggregateState *state, Aggref *aggref)
 	ListCell   *lc;
 
 	ledger_call_init(state, call, aggref, state->split);
-	call->answer = ledger_answer_of(aggref->aggfnoid, call->trans.transfn_oid);
+	call->answer = aggref->aggdistinct != NIL ? LEDGER_ANSWER_NONE :
+		ledger_answer_of(aggref->aggfnoid, call->trans.transfn_oid);
 	call->filter = add_filter(state, aggref->aggfilter);
 	call->args = palloc(list_length(aggref->args) * sizeof(int) + 1);
 	foreach(lc, aggref->args)
@@ -105,6 +106,7 @@ add_call(LedgerAggregateState *state, Aggref *aggref)
 	}
 	if (call->nargs > 0)
 		call->argtype = exprType((Node *) linitial_node(TargetEntry, aggref->args)->expr);
+	ledger_distinct_init(state, call);
 	call->offset = state->group_size;
 	state->group_size += MAXALIGN(call->kernel->size);
 }
@@ -124,6 +126,16 @@ make_aggstate(LedgerAggregateState *state, EState *estate)
 	aggstate->hashcontext = state->aggcontext;
 	aggstate->tmpcontext = state->callcontext;
 	state->aggstate = aggstate;
+}
+
+static void
+first_pass(LedgerAggregateState *state)
+{
+	LedgerPass	all = {0, ALL_HASHES, 1};
+
+	state->pass = all;
+	state->values = all;
+	state->again = false;
 }
 
 static void
@@ -162,8 +174,7 @@ begin_aggregate(CustomScanState *css, EState *estate, int eflags)
 		state->fs.answer = ledger_aggregate_answer;
 		state->fs.answer_arg = state;
 	}
-	state->pass.high = ALL_HASHES;
-	state->pass.number = 1;
+	first_pass(state);
 }
 
 /* ---- Segments ---- */
@@ -257,6 +268,10 @@ match_filter(LedgerAggregateState *state, int number, const uint16 *rows, int n)
 static void
 advance_call(LedgerAggregateState *state, LedgerAggregateCall *call, const uint16 *rows, int n)
 {
+	uint16		distinct[LEDGER_VECTOR_ROWS];
+
+	if (state->again && call->distinct == NULL)
+		return;
 	if (call->filter >= 0)
 	{
 		LedgerAggregateFilter *filter = match_filter(state, call->filter, rows, n);
@@ -268,6 +283,11 @@ advance_call(LedgerAggregateState *state, LedgerAggregateCall *call, const uint1
 		return;
 	for (int k = 0; k < call->nargs; k++)
 		(void) ledger_aggregate_load(state, call->args[k], rows, n);
+	if (call->distinct != NULL)
+	{
+		n = ledger_distinct_rows(state, call, rows, n, distinct);
+		rows = distinct;
+	}
 	call->kernel->advance(state, call, state->of_row, rows, n);
 }
 
@@ -312,17 +332,68 @@ is_ready(LedgerAggregateState *state)
 	return ready;
 }
 
-/* The groups are too many: begin anew with a part of them. */
+/* The groups, or the distinct values, are too many: begin anew with a part of them. */
 static void
-narrow_pass(LedgerAggregateState *state)
+narrow_pass(LedgerAggregateState *state, LedgerPass *pass)
 {
-	uint64		width = (state->pass.high - state->pass.low) / PASS_FACTOR;
+	uint64		width = (pass->high - pass->low) / PASS_FACTOR;
 
-	state->pass.high = state->pass.low + Max(width, 1);
+	pass->high = pass->low + Max(width, 1);
 	leave_segment(state);
 	ledger_groups_reset(state);
+	ledger_distinct_reset(state);
 	ledger_filtered_rescan(&state->fs);
 	(void) is_ready(state);
+}
+
+/*
+ * Distinct values that are too many for a pass of the groups are looked for in
+ * passes within that one: the next of these, if there is one.
+ */
+static bool
+next_values(LedgerAggregateState *state)
+{
+	LedgerPass *values = &state->values;
+	uint64		width = values->high - values->low;
+
+	state->again = values->high < ALL_HASHES;
+	if (!state->again)
+	{
+		/* all of them, for the next pass of the groups */
+		values->low = 0;
+		return false;
+	}
+	values->low = values->high;
+	values->high = Min(values->low + width, ALL_HASHES);
+	values->number++;
+	leave_segment(state);
+	ledger_distinct_reset(state);
+	ledger_filtered_rescan(&state->fs);
+	return is_ready(state);
+}
+
+/*
+ * Make room, if groups or distinct values take more than "limit"; false if a
+ * partial node is to give what it has.  What has been aggregated for good must
+ * not be forgotten.
+ */
+static bool
+make_room(LedgerAggregateState *state, Size limit)
+{
+	bool		groups = state->nkeys > 0 && ledger_groups_memory(state) > limit;
+
+	if (groups && state->split != AGGSPLIT_SIMPLE)
+	{
+		state->flushes++;
+		return false;
+	}
+	if (state->again)
+		return true;
+	if (groups && state->pass.high - state->pass.low > 1 && ledger_groups_count(state) > 1)
+		narrow_pass(state, &state->pass);
+	else if (ledger_distinct_too_many(state, limit) && state->values.high - state->values.low > 1)
+		narrow_pass(state, &state->values);
+	return true;
 }
 
 /* Take rows until there are no more, or a partial node has no more room. */
@@ -332,24 +403,21 @@ collect(LedgerAggregateState *state)
 	Size		limit = get_hash_memory_limit();
 
 	ledger_groups_reset(state);
+	ledger_distinct_reset(state);
 	if (!is_ready(state))
 	{
 		state->done = true;
 		return;
 	}
-	while (ledger_filtered_next_batch(&state->fs))
+	do
 	{
-		take_batch(state);
-		if (state->nkeys == 0 || ledger_groups_memory(state) <= limit)
-			continue;
-		if (state->split != AGGSPLIT_SIMPLE)
+		while (ledger_filtered_next_batch(&state->fs))
 		{
-			state->flushes++;
-			return;
+			take_batch(state);
+			if (!make_room(state, limit))
+				return;
 		}
-		if (state->pass.high - state->pass.low > 1 && ledger_groups_count(state) > 1)
-			narrow_pass(state);
-	}
+	} while (next_values(state));
 	state->done = state->pass.high > PG_UINT32_MAX;
 }
 
@@ -448,9 +516,7 @@ rescan(CustomScanState *css)
 	ExecClearTuple(css->ss.ss_ScanTupleSlot);
 	leave_segment(state);
 	ledger_filtered_rescan(&state->fs);
-	state->pass.low = 0;
-	state->pass.high = ALL_HASHES;
-	state->pass.number = 1;
+	first_pass(state);
 	state->emitting = false;
 	state->done = false;
 	ExecScanReScan(&css->ss);

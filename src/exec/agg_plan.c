@@ -78,9 +78,13 @@ is_expression(Node *node, Index relid)
 }
 
 static bool
-is_aggregate(Aggref *aggref, Index relid)
+is_aggregate(Aggref *aggref, Index relid, AggSplit split)
 {
-	return aggref->aggkind == AGGKIND_NORMAL && aggref->aggdistinct == NIL &&
+	if (aggref->aggdistinct != NIL &&
+		(split != AGGSPLIT_SIMPLE ||
+		 !ledger_distinct_possible(aggref, ledger_transition_function(aggref->aggfnoid))))
+		return false;
+	return aggref->aggkind == AGGKIND_NORMAL &&
 		aggref->aggorder == NIL && aggref->aggdirectargs == NIL && aggref->agglevelsup == 0 &&
 		is_expression((Node *) aggref->args, relid) &&
 		is_expression((Node *) aggref->aggfilter, relid);
@@ -162,7 +166,7 @@ ledger_aggregation_of(const LedgerGrouping *grouping, RelOptInfo *rel, PathTarge
 	{
 		if (!IsA(lfirst(lc), Aggref))
 			continue;			/* a key's */
-		if (!is_aggregate(lfirst(lc), rel->relid))
+		if (!is_aggregate(lfirst(lc), rel->relid, split))
 			return false;
 		aggregation->aggs = list_append_unique(aggregation->aggs, lfirst(lc));
 	}
@@ -270,6 +274,27 @@ ledger_groups_fit(const LedgerGrouping *grouping, PathTarget *target, double ngr
 	return grouping->clauses == NIL || ngroups * size <= get_hash_memory_limit();
 }
 
+/*
+ * And the distinct values?  If the estimate is wrong, they are looked for in
+ * passes, each of which takes all rows.
+ */
+static bool
+distinct_values_fit(const LedgerGrouping *grouping, RelOptInfo *rel,
+					const LedgerAggregation *aggregation)
+{
+	double		size = 0;
+	ListCell   *lc;
+
+	foreach(lc, aggregation->aggs)
+	{
+		Aggref	   *aggref = lfirst_node(Aggref, lc);
+
+		if (aggref->aggdistinct != NIL)
+			size += ledger_distinct_size(grouping->root, aggregation->keys, aggref, rel->rows);
+	}
+	return size <= get_hash_memory_limit();
+}
+
 /* A path, if all of it can be done in the node, else NULL. */
 Path *
 ledger_aggregate_path(const LedgerGrouping *grouping, RelOptInfo *rel, PathTarget *target,
@@ -285,7 +310,8 @@ ledger_aggregate_path(const LedgerGrouping *grouping, RelOptInfo *rel, PathTarge
 	if (!ledger_is_scannable(root, rel, &size) || rel->lateral_relids != NULL)
 		return NULL;
 	if (!ledger_pushes_all(rel, rel->baserestrictinfo, &pushed) ||
-		!ledger_aggregation_of(grouping, rel, target, having, split, &aggregation))
+		!ledger_aggregation_of(grouping, rel, target, having, split, &aggregation) ||
+		!distinct_values_fit(grouping, rel, &aggregation))
 		return NULL;
 
 	path = makeNode(CustomPath);

@@ -64,6 +64,7 @@ extern void ledger_finish_groups(const LedgerGrouping *grouping, Path *path);
 
 /* agg_cost.c */
 extern double ledger_estimate_groups(PlannerInfo *root, List *keys, double rows);
+extern Oid	ledger_transition_function(Oid aggregate);
 extern void ledger_aggregate_cost(const LedgerGrouping *grouping, RelOptInfo *rel,
 								  const LedgerSize *size, Path *path,
 								  const LedgerAggregation *aggregation, double ngroups);
@@ -163,6 +164,7 @@ struct LedgerAggregateCall
 	int			nargs;
 	int		   *args;			/* inputs */
 	int			filter;			/* index in the state's filters, or -1 */
+	struct LedgerDistinct *distinct;	/* or NULL */
 	LedgerAnswerKind answer;
 
 	/* of the input, for kernels */
@@ -225,6 +227,11 @@ typedef struct LedgerKey
 	const LedgerFilterInput *read;	/* whose codes these are */
 } LedgerKey;
 
+extern LedgerKeyKind ledger_key_kind(Oid function, Oid collation, bool typbyval);
+extern void ledger_key_init(LedgerKey *key, Expr *expr, Oid operator);
+extern bool ledger_key_equal(LedgerKey *key, Datum a, Datum b);
+extern uint32 ledger_key_hash(LedgerKey *key, Datum value);
+
 typedef struct LedgerGroups LedgerGroups;
 
 extern void ledger_groups_init(LedgerAggregateState *state, List *keys, List *operators);
@@ -236,6 +243,19 @@ extern LedgerGroup *ledger_groups_next(LedgerAggregateState *state);
 extern uint64 ledger_groups_count(const LedgerAggregateState *state);
 extern Datum ledger_group_key(const LedgerAggregateState *state, LedgerGroup *group, int key,
 							  bool *isnull);
+
+/* ---- agg_distinct.c: aggregates with DISTINCT ---- */
+
+typedef struct LedgerDistinct LedgerDistinct;
+
+extern bool ledger_distinct_possible(const Aggref *aggref, Oid transfn);
+extern double ledger_distinct_size(PlannerInfo *root, List *keys, const Aggref *aggref,
+								   double rows);
+extern void ledger_distinct_init(LedgerAggregateState *state, LedgerAggregateCall *call);
+extern void ledger_distinct_reset(LedgerAggregateState *state);
+extern bool ledger_distinct_too_many(const LedgerAggregateState *state, Size limit);
+extern int	ledger_distinct_rows(LedgerAggregateState *state, LedgerAggregateCall *call,
+								 const uint16 *rows, int n, uint16 *kept);
 
 /* ---- agg_node.c ---- */
 
@@ -250,10 +270,10 @@ typedef struct LedgerAggregateFilter
 	uint16		rows[LEDGER_VECTOR_ROWS];
 } LedgerAggregateFilter;
 
-/* Groups are looked for in passes, if they do not fit into memory together. */
+/* Groups, or distinct values, are looked for in passes, if memory is not enough for all. */
 typedef struct LedgerPass
 {
-	uint64		low;			/* of the groups' hashes */
+	uint64		low;			/* of their hashes */
 	uint64		high;			/* exclusive */
 	int			number;
 } LedgerPass;
@@ -292,6 +312,10 @@ struct LedgerAggregateState
 	bool		emitting;
 	bool		done;
 	LedgerPass	pass;
+
+	MemoryContext distinct_context; /* values seen; NULL without DISTINCT */
+	LedgerPass	values;			/* of distinct values, within a pass of groups */
+	bool		again;			/* all else has been aggregated in this pass */
 	int64		flushes;		/* partial groups that went on for want of memory */
 };
 

@@ -238,6 +238,11 @@ typedef struct LedgerScan
 	LedgerRunMap *map;
 	LedgerSegmentReader *reader;
 
+	/* sealed slots whose entries have been read ahead: see scan.c */
+	LedgerSlotNumber ahead_slot;	/* the first */
+	int			nahead;
+	struct LedgerAhead *ahead;
+
 	/* the rows looked at last, and those of them to be returned */
 	bool		loaded;
 	LedgerRow	low;			/* row numbers covered, both inclusive */

@@ -46,6 +46,15 @@ typedef struct LedgerDirty
 	uint32		token;
 } LedgerDirty;
 
+/* Slots whose entries are read at once. */
+#define AHEAD_MAX	16
+
+typedef struct LedgerAhead
+{
+	LedgerSlotEntry entry;
+	LedgerVerdict verdict;
+} LedgerAhead;
+
 /* ---- Begin, rescan, end ---- */
 
 /* A backend's own rows must be in blocks before it scans. */
@@ -62,6 +71,7 @@ ledger_scan_forget_slot(LedgerScan *scan)
 {
 	scan->slot = LEDGER_NO_SLOT;
 	scan->map_valid = false;
+	scan->nahead = 0;
 	scan->loaded = false;
 	scan->nvisible = 0;
 	if (scan->reader != NULL)
@@ -141,6 +151,8 @@ ledger_scan_end(TableScanDesc sscan)
 		ledger_batch_leave(scan->batch);
 	if (scan->map != NULL)
 		pfree(scan->map);
+	if (scan->ahead != NULL)
+		pfree(scan->ahead);
 	if (scan->dirty != NULL)
 		pfree(scan->dirty);
 	if (scan->analyze != NULL)
@@ -165,6 +177,58 @@ read_map(LedgerScan *scan)
 	scan->map_valid = ledger_read_runmap(rel, scan->slot, scan->entry.home, scan->map);
 }
 
+/*
+ * Read the entries of sealed slots from "slot" on, and judge them.  A scan that
+ * skips most of what it comes to spends its time with that.  An entry may be out
+ * of date when the scan comes to its slot, as one may be that is at hand while
+ * the slot's rows are returned; who follows it notices.
+ */
+static void
+read_ahead(LedgerScan *scan, LedgerSlotNumber slot)
+{
+	Relation	rel = scan->base.rs_rd;
+	LedgerSlotEntry entries[AHEAD_MAX];
+	int			count = Min(AHEAD_MAX, scan->nslots - slot);
+	int			n;
+
+	scan->nahead = 0;
+	if (scan->ahead == NULL)
+		scan->ahead = MemoryContextAlloc(scan->context, AHEAD_MAX * sizeof(LedgerAhead));
+	n = ledger_read_entries(rel, slot, count, entries);
+	for (int i = 0; i < n; i++)
+	{
+		LedgerAhead *ahead = &scan->ahead[i];
+
+		if (entries[i].state != LEDGER_SLOT_SEALED && entries[i].state != LEDGER_SLOT_BULK_WRITTEN)
+			break;
+		ahead->entry = entries[i];
+		ledger_judge_slot(rel, slot + i, &ahead->entry, scan->rule, scan->base.rs_snapshot,
+						  &ahead->verdict);
+		scan->ahead_slot = slot;
+		scan->nahead = i + 1;
+	}
+}
+
+static bool
+find_ahead(LedgerScan *scan, LedgerSlotNumber slot)
+{
+	const LedgerAhead *ahead;
+
+	if (slot < scan->ahead_slot || slot - scan->ahead_slot >= (uint32) scan->nahead)
+		return false;
+	ahead = &scan->ahead[slot - scan->ahead_slot];
+	scan->entry = ahead->entry;
+	scan->verdict = ahead->verdict;
+	return true;
+}
+
+/* Does the scan skip rows, and may it take entries for what they were a while ago? */
+static inline bool
+reads_ahead(const LedgerScan *scan, LedgerSlotNumber slot)
+{
+	return scan->skip != NULL && IsMVCCSnapshot(scan->base.rs_snapshot) && slot < scan->nslots;
+}
+
 /* Come to a slot. */
 static void
 enter_slot(LedgerScan *scan, LedgerSlotNumber slot)
@@ -173,6 +237,18 @@ enter_slot(LedgerScan *scan, LedgerSlotNumber slot)
 
 	scan->slot = LEDGER_NO_SLOT;
 	scan->map_valid = false;
+	if (reads_ahead(scan, slot))
+	{
+		bool		found = find_ahead(scan, slot);
+
+		if (!found)
+			read_ahead(scan, slot);
+		if (found || find_ahead(scan, slot))
+		{
+			scan->slot = slot;
+			return;
+		}
+	}
 	if (!ledger_read_entry(rel, slot, &scan->entry))
 		memset(&scan->entry, 0, sizeof(scan->entry));
 	ledger_judge_slot(rel, slot, &scan->entry, scan->rule, scan->base.rs_snapshot,

@@ -198,23 +198,35 @@ ledger_same_directory(LedgerSlotNumber a, LedgerSlotNumber b)
 	return directory_number(a) == directory_number(b);
 }
 
+/*
+ * Read the entries of "count" slots from "slot" on, as far as they are on one
+ * page; returns how many that is.
+ */
+int
+ledger_read_entries(Relation rel, LedgerSlotNumber slot, int count, LedgerSlotEntry *entries)
+{
+	BlockNumber block;
+	Buffer		buffer;
+	int			n = Min(count, (int) (LEDGER_ENTRIES_PER_PAGE - slot % LEDGER_ENTRIES_PER_PAGE));
+
+	if (slot >= LEDGER_MAX_SLOTS)
+		return 0;
+	block = find_directory(rel, directory_number(slot));
+	if (!BlockNumberIsValid(block))
+		return 0;
+	buffer = ledger_read_block(rel, block);
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	for (int i = 0; i < n; i++)
+		entries[i] = *ledger_entry_of(rel, buffer, BufferGetPage(buffer), slot + i);
+	UnlockReleaseBuffer(buffer);
+	return n;
+}
+
 /* Copy a slot's entry out; false if the slot was never allotted. */
 bool
 ledger_read_entry(Relation rel, LedgerSlotNumber slot, LedgerSlotEntry *entry)
 {
-	BlockNumber block;
-	Buffer		buffer;
-
-	if (slot >= LEDGER_MAX_SLOTS)
-		return false;
-	block = find_directory(rel, directory_number(slot));
-	if (!BlockNumberIsValid(block))
-		return false;
-	buffer = ledger_read_block(rel, block);
-	LockBuffer(buffer, BUFFER_LOCK_SHARE);
-	memcpy(entry, ledger_entry_of(rel, buffer, BufferGetPage(buffer), slot), sizeof(*entry));
-	UnlockReleaseBuffer(buffer);
-	return entry->state != LEDGER_SLOT_FREE;
+	return ledger_read_entries(rel, slot, 1, entry) == 1 && entry->state != LEDGER_SLOT_FREE;
 }
 
 static void

@@ -400,6 +400,8 @@ extern int	ledger_dictionary_blocks(const LedgerMetaData *meta);
 /* ---- directory.c ---- */
 
 extern bool ledger_read_entry(Relation rel, LedgerSlotNumber slot, LedgerSlotEntry *entry);
+extern int	ledger_read_entries(Relation rel, LedgerSlotNumber slot, int count,
+								LedgerSlotEntry *entries);
 extern BlockNumber ledger_directory_block(Relation rel, LedgerSlotNumber slot);
 extern Buffer ledger_lock_directory(Relation rel, BlockNumber block, int mode);
 extern bool ledger_same_directory(LedgerSlotNumber a, LedgerSlotNumber b);
