@@ -204,5 +204,22 @@ BEGIN
 	RETURN QUERY EXECUTE 'EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF, BUFFERS OFF) ' || q;
 END $f$;
 SELECT plan FROM pg_temp.plan_of('SELECT id FROM rare WHERE v = md5(''250'')') plan WHERE plan ~ 'Vectors';
+-- what EXPLAIN tells of bytes decompressed is each node's own
+SET ledger.decode_cache = 0;
+SET max_parallel_workers_per_gather = 0;
+CREATE TABLE texts (id int, t text) USING ledger;
+INSERT INTO texts SELECT i, (SELECT string_agg((ARRAY['amber','birch','cedar','dune','ember','fjord','grove','heath'])[1 + get_byte(decode(md5(i::text || k / 16), 'hex'), k % 16) % 8], ' ') FROM generate_series(0, 31) k)
+	FROM generate_series(1, 5000) i;
+SELECT ledger.seal('texts') > 0 AS sealed;
+SELECT encoding FROM ledger.chunks('texts') WHERE column_name = 't';
+CREATE FUNCTION pg_temp.decompressed(q text) RETURNS SETOF bigint LANGUAGE plpgsql AS $f$
+DECLARE line text; BEGIN
+	FOR line IN EXECUTE 'EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) ' || q LOOP
+		IF line ~ 'Decompressed: [0-9]+ bytes' THEN RETURN NEXT substring(line FROM '([0-9]+) bytes')::bigint; END IF;
+	END LOOP;
+END $f$;
+SELECT pg_temp.decompressed('SELECT id FROM texts WHERE id > 10') AS ids, pg_temp.decompressed('SELECT t FROM texts') > 100000 AS texts;
+SELECT array_agg(n) = array_agg(alone) AS own FROM pg_temp.decompressed('SELECT id FROM texts WHERE length(t) > (SELECT min(length(t)) FROM texts)') n,
+	pg_temp.decompressed('SELECT t FROM texts') alone;
 DROP SCHEMA cache CASCADE;
 SELECT pg_temp.bytes(false) > 0 AS kept;

@@ -105,6 +105,9 @@ typedef enum LedgerCompression
 
 extern bool ledger_has_zstd(void);
 
+/* Bytes that the process has made of compressed blocks so far. */
+extern uint64 ledger_bytes_decompressed;
+
 typedef struct LedgerEncodeOptions
 {
 	LedgerEffort effort;

@@ -27,6 +27,8 @@
 #define ZSTD_LEVEL			3
 #define ZSTD_LEVEL_QUICK	1
 
+uint64		ledger_bytes_decompressed = 0;
+
 bool
 ledger_has_zstd(void)
 {
@@ -118,6 +120,7 @@ bool
 ledger_decompress(const LedgerChunk *chunk, const char *stored, int length, char *raw,
 				  int raw_length, const char *dict, int dict_length)
 {
+	ledger_bytes_decompressed += raw_length;
 	if (!chunk->zstd)
 		return LZ4_decompress_safe_usingDict(stored, raw, length, raw_length, dict,
 											 dict_length) == raw_length;

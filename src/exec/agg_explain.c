@@ -62,6 +62,7 @@ ledger_aggregate_explain(CustomScanState *css, List *ancestors, ExplainState *es
 		ledger_explain_part("Vectors", counts.vectors, counts.vectors_by_zone,
 							counts.vectors_by_bloom, counts.vectors_by_codes, es);
 	}
+	ledger_explain_decompressed(&counts, es);
 	if (state->pass.number + state->values.number > 2)
 		ExplainPropertyInteger("Passes", NULL, state->pass.number + state->values.number - 1, es);
 	if (state->flushes > 0)

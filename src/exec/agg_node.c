@@ -463,7 +463,7 @@ show_group(LedgerAggregateState *state, LedgerGroup *group)
 }
 
 static TupleTableSlot *
-exec_aggregate(CustomScanState *css)
+next_group(CustomScanState *css)
 {
 	LedgerAggregateState *state = (LedgerAggregateState *) css;
 	ExprContext *econtext = css->ss.ps.ps_ExprContext;
@@ -494,6 +494,21 @@ exec_aggregate(CustomScanState *css)
 		if (!state->done)
 			next_pass(state);
 	}
+}
+
+static TupleTableSlot *
+exec_aggregate(CustomScanState *css)
+{
+	LedgerAggregateState *state = (LedgerAggregateState *) css;
+	TupleTableSlot *slot;
+	LedgerMeter meter;
+
+	if (css->ss.ps.instrument == NULL)
+		return next_group(css);
+	ledger_meter_begin(&meter);
+	slot = next_group(css);
+	ledger_meter_end(&state->fs, &meter);
+	return slot;
 }
 
 /* ---- End, rescan ---- */

@@ -370,7 +370,15 @@ typedef struct LedgerScanCounts
 	int64		removed;		/* rows that filters removed one by one */
 	int64		vectors_answered;	/* aggregates: taken from metadata */
 	int64		rows_answered;
+	int64		decompressed;	/* bytes */
 } LedgerScanCounts;
+
+/* What a node decompresses while it runs, without those that run within it. */
+typedef struct LedgerMeter
+{
+	uint64		before;
+	uint64		within;			/* others' part */
+} LedgerMeter;
 
 /*
  * Asked of rows of one vector that filters do not exclude together: is what
@@ -423,6 +431,8 @@ extern void ledger_filtered_initialize_dsm(LedgerFilteredScan *fs,
 extern void ledger_filtered_reinitialize_dsm(LedgerFilteredScan *fs, void *coordinate);
 extern void ledger_filtered_attach(LedgerFilteredScan *fs, void *coordinate);
 extern void ledger_filtered_shutdown(LedgerFilteredScan *fs);
+extern void ledger_meter_begin(LedgerMeter *meter);
+extern void ledger_meter_end(LedgerFilteredScan *fs, const LedgerMeter *meter);
 extern LedgerScanCounts *ledger_filtered_counts(LedgerFilteredScan *fs);
 extern void ledger_filtered_sum_counts(LedgerFilteredScan *fs, LedgerScanCounts *sum);
 
@@ -561,6 +571,7 @@ extern void ledger_project_fill(LedgerScanState *state, LedgerPathSet *set, int 
 
 extern void ledger_explain_part(const char *what, int64 read, int64 by_zone, int64 by_bloom,
 								int64 by_codes, struct ExplainState *es);
+extern void ledger_explain_decompressed(const LedgerScanCounts *counts, struct ExplainState *es);
 extern void ledger_scan_explain(CustomScanState *css, List *ancestors,
 								struct ExplainState *es);
 

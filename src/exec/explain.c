@@ -123,6 +123,17 @@ ledger_explain_part(const char *what, int64 read, int64 by_zone, int64 by_bloom,
 	ExplainPropertyInteger(psprintf("%s Skipped by Dictionary", what), NULL, by_codes, es);
 }
 
+/*
+ * With SUMMARY, as ANALYZE has it by default: how much that is depends on what the
+ * session has read before.
+ */
+void
+ledger_explain_decompressed(const LedgerScanCounts *counts, ExplainState *es)
+{
+	if (es->summary)
+		ExplainPropertyInteger("Decompressed", "bytes", counts->decompressed, es);
+}
+
 /* An ExplainCustomScan callback */
 void
 ledger_scan_explain(CustomScanState *css, List *ancestors, ExplainState *es)
@@ -133,9 +144,10 @@ ledger_scan_explain(CustomScanState *css, List *ancestors, ExplainState *es)
 	if (state->order != NULL)
 		explain_order(state, es);
 	explain_filters(css, ancestors, es);
+	if (es->analyze)
+		ledger_filtered_sum_counts(&state->fs, &counts);
 	if (state->fs.nfilters > 0 && es->analyze)
 	{
-		ledger_filtered_sum_counts(&state->fs, &counts);
 		ExplainPropertyInteger("Rows Removed by Pushed Filter", NULL, counts.removed, es);
 	}
 	explain_columns(state, es);
@@ -146,4 +158,6 @@ ledger_scan_explain(CustomScanState *css, List *ancestors, ExplainState *es)
 		ledger_explain_part("Vectors", counts.vectors, counts.vectors_by_zone,
 					 counts.vectors_by_bloom, counts.vectors_by_codes, es);
 	}
+	if (es->analyze)
+		ledger_explain_decompressed(&counts, es);
 }

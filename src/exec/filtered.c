@@ -69,6 +69,25 @@ ledger_filtered_counts(LedgerFilteredScan *fs)
 	return &fs->shared->counts[IsParallelWorker() ? ParallelWorkerNumber + 1 : 0];
 }
 
+/* Bytes decompressed of which a node has been told. */
+static uint64 metered = 0;
+
+void
+ledger_meter_begin(LedgerMeter *meter)
+{
+	meter->before = ledger_bytes_decompressed;
+	meter->within = metered;
+}
+
+void
+ledger_meter_end(LedgerFilteredScan *fs, const LedgerMeter *meter)
+{
+	uint64		all = ledger_bytes_decompressed - meter->before;
+
+	ledger_filtered_counts(fs)->decompressed += all - (metered - meter->within);
+	metered = meter->within + all;
+}
+
 static void
 set_constants(LedgerFilteredScan *fs)
 {
@@ -441,6 +460,7 @@ add_counts(LedgerScanCounts *sum, const LedgerScanCounts *counts)
 	sum->removed += counts->removed;
 	sum->vectors_answered += counts->vectors_answered;
 	sum->rows_answered += counts->rows_answered;
+	sum->decompressed += counts->decompressed;
 }
 
 /* What all processes have counted so far. */

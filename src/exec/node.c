@@ -353,7 +353,7 @@ recheck_row(ScanState *ss, TupleTableSlot *slot)
 }
 
 static TupleTableSlot *
-exec_scan(CustomScanState *css)
+next_row(CustomScanState *css)
 {
 	LedgerScanState *state = (LedgerScanState *) css;
 	ProjectionInfo *projection = css->ss.ps.ps_ProjInfo;
@@ -385,6 +385,21 @@ exec_scan(CustomScanState *css)
 		ResetExprContext(econtext);
 	}
 	return NULL;
+}
+
+static TupleTableSlot *
+exec_scan(CustomScanState *css)
+{
+	LedgerScanState *state = (LedgerScanState *) css;
+	TupleTableSlot *slot;
+	LedgerMeter meter;
+
+	if (css->ss.ps.instrument == NULL)
+		return next_row(css);
+	ledger_meter_begin(&meter);
+	slot = next_row(css);
+	ledger_meter_end(&state->fs, &meter);
+	return slot;
 }
 
 /* ---- End, rescan ---- */
