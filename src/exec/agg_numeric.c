@@ -13,6 +13,7 @@
 #include "postgres.h"
 
 #include "exec/aggregate.h"
+#include "executor/executor.h"
 #include "fmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -138,9 +139,9 @@ sum_numeric(const NumericSum *own)
 	char		text[64];
 
 	StaticAssertStmt(UNIT_SCALE == 16, "units are halves of 32 digits");
-	snprintf(text, sizeof(text), "%s" UINT64_FORMAT "%016" INT64_MODIFIER "u.%016" INT64_MODIFIER "u",
-			 own->sum < 0 ? "-" : "", (uint64) (whole / half), (uint64) (whole % half),
-			 (uint64) (rest % half));
+	snprintf(text, sizeof(text), "%s%llu%016llu.%016llu", own->sum < 0 ? "-" : "",
+			 (unsigned long long) (whole / half), (unsigned long long) (whole % half),
+			 (unsigned long long) (rest % half));
 	/* the decimals that are not shown are zeros */
 	text[strlen(text) - (own->scale > 0 ? UNIT_SCALE - own->scale : UNIT_SCALE + 1)] = '\0';
 	return DirectFunctionCall3(numeric_in, CStringGetDatum(text), ObjectIdGetDatum(InvalidOid),
