@@ -478,4 +478,12 @@ SELECT x, (SELECT count(DISTINCT i4) FROM l WHERE id % 3 <> x) = (SELECT count(D
 RESET enable_material;
 RESET hash_mem_multiplier;
 RESET work_mem;
+-- what is made of types that cannot be hashed is core's to group and to tell apart
+CREATE TYPE price AS (n int, m money);
+CREATE TABLE prices (i int, m money, ma money[], p price) USING ledger;
+INSERT INTO prices SELECT i, (i % 5)::money, ARRAY[(i % 3)::money], ROW(i % 2, (i % 3)::money)::price FROM generate_series(1, 2000) i;
+SELECT count(DISTINCT ma) AS arrays, count(DISTINCT p) AS rows, count(DISTINCT (i % 2, m)) AS records FROM prices;
+SELECT ma = ARRAY[1::money] AS one, count(*) FROM prices GROUP BY ma ORDER BY ma;
+SELECT p = ROW(1, 1::money)::price AS one, count(*) FROM prices GROUP BY p ORDER BY p;
+SELECT count(*) FROM (SELECT 1 FROM prices GROUP BY (i % 2, m)) g;
 DROP SCHEMA agg CASCADE;

@@ -80,13 +80,11 @@ ledger_distinct_possible(const Aggref *aggref, Oid transfn)
 {
 	Expr	   *arg;
 	Oid			eqop;
-	RegProcedure left;
-	RegProcedure right;
 
 	if (list_length(aggref->aggdistinct) != 1 || list_length(aggref->args) != 1)
 		return false;
 	eqop = distinct_clause(aggref)->eqop;
-	if (!OidIsValid(eqop) || !get_op_hash_functions(eqop, &left, &right))
+	if (!OidIsValid(eqop) || !distinct_clause(aggref)->hashable)
 		return false;
 	switch (transfn)
 	{

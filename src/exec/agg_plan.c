@@ -90,14 +90,11 @@ is_aggregate(Aggref *aggref, Index relid, AggSplit split)
 		is_expression((Node *) aggref->aggfilter, relid);
 }
 
+/* The parser has seen to it that what arrays and records are made of can be hashed, too. */
 static bool
 is_key(Node *expr, SortGroupClause *clause, Index relid)
 {
-	RegProcedure left,
-				right;
-
-	return OidIsValid(clause->eqop) && is_expression(expr, relid) &&
-		get_op_hash_functions(clause->eqop, &left, &right);
+	return OidIsValid(clause->eqop) && clause->hashable && is_expression(expr, relid);
 }
 
 /* What is left of an expression, besides keys and aggregates, must need no row. */
