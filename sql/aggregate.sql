@@ -486,4 +486,15 @@ SELECT count(DISTINCT ma) AS arrays, count(DISTINCT p) AS rows, count(DISTINCT (
 SELECT ma = ARRAY[1::money] AS one, count(*) FROM prices GROUP BY ma ORDER BY ma;
 SELECT p = ROW(1, 1::money)::price AS one, count(*) FROM prices GROUP BY p ORDER BY p;
 SELECT count(*) FROM (SELECT 1 FROM prices GROUP BY (i % 2, m)) g;
+-- expressions that equal a filter
+CREATE TABLE few (a int, b bool) USING ledger;
+INSERT INTO few SELECT i % 5, i % 5 < 3 FROM generate_series(1, 20000) i;
+SELECT ledger.seal('few') > 0 AS sealed;
+ANALYZE few;
+SET max_parallel_workers_per_gather = 0;
+SELECT plan('SELECT a, a > 2 AS f, NOT a > 2 AS g, count(*) FROM few WHERE a > 2 GROUP BY a HAVING a > 2 OR count(*) > 1000000') LIKE '%LedgerAggregate%' AS in_node;
+SELECT a, a > 2 AS f, NOT a > 2 AS g, count(*) FROM few WHERE a > 2 GROUP BY a HAVING a > 2 OR count(*) > 1000000 ORDER BY a;
+SELECT a IN (1, 2) AS f, b, a + 1 > 2 AS g, count(*) FROM few WHERE b AND a IN (1, 2) GROUP BY a, b ORDER BY a;
+SET max_parallel_workers_per_gather = 2;
+SELECT a, a > 2 AS f, count(*) FROM few WHERE a > 2 GROUP BY a HAVING a > 2 OR count(*) > 1000000 ORDER BY a;
 DROP SCHEMA agg CASCADE;

@@ -359,8 +359,9 @@ next_values(LedgerAggregateState *state)
 	state->again = values->high < ALL_HASHES;
 	if (!state->again)
 	{
-		/* all of them, for the next pass of the groups */
+		/* the next pass of the groups begins as narrow */
 		values->low = 0;
+		values->high = width;
 		return false;
 	}
 	values->low = values->high;
@@ -447,7 +448,12 @@ show_group(LedgerAggregateState *state, LedgerGroup *group)
 	MemoryContext oldcontext = MemoryContextSwitchTo(econtext->ecxt_per_tuple_memory);
 
 	ExecClearTuple(slot);
-	memset(slot->tts_isnull, true, slot->tts_tupleDescriptor->natts * sizeof(bool));
+	/* columns behind are filters, which an expression over keys may be found equal to */
+	for (int i = state->nkeys + state->ncalls; i < slot->tts_tupleDescriptor->natts; i++)
+	{
+		slot->tts_values[i] = BoolGetDatum(true);
+		slot->tts_isnull[i] = false;
+	}
 	for (int k = 0; k < state->nkeys; k++)
 		slot->tts_values[k] = ledger_group_key(state, group, k, &slot->tts_isnull[k]);
 	for (int i = 0; i < state->ncalls; i++)

@@ -133,15 +133,15 @@ advance(LedgerAggregateState *state, LedgerAggregateCall *call, LedgerGroup **gr
 static Datum
 sum_numeric(const NumericSum *own)
 {
-	const uint64 half = UINT64CONST(10000000000000000);
+	const uint64 unit = UINT64CONST(10000000000000000);
 	uint128		rest = own->sum < 0 ? -(uint128) own->sum : (uint128) own->sum;
-	uint128		whole = rest / half;
+	uint128		whole = rest / unit;
 	char		text[64];
 
-	StaticAssertStmt(UNIT_SCALE == 16, "units are halves of 32 digits");
+	StaticAssertStmt(UNIT_SCALE == 16, "the number printed has 16 decimals");
 	snprintf(text, sizeof(text), "%s%llu%016llu.%016llu", own->sum < 0 ? "-" : "",
-			 (unsigned long long) (whole / half), (unsigned long long) (whole % half),
-			 (unsigned long long) (rest % half));
+			 (unsigned long long) (whole / unit), (unsigned long long) (whole % unit),
+			 (unsigned long long) (rest % unit));
 	/* the decimals that are not shown are zeros */
 	text[strlen(text) - (own->scale > 0 ? UNIT_SCALE - own->scale : UNIT_SCALE + 1)] = '\0';
 	return DirectFunctionCall3(numeric_in, CStringGetDatum(text), ObjectIdGetDatum(InvalidOid),

@@ -10,9 +10,11 @@
  *
  * The plan's custom_scan_tlist is what the node has: keys, then aggregates.
  * Behind these are the filters, as columns that nobody asks for; for what is
- * in custom_exprs would be looked for among the keys and aggregates.  Core does
- * not look for parameters in custom_scan_tlist, so those of it are listed
- * in custom_exprs.
+ * in custom_exprs would be looked for among the keys and aggregates.  Where the
+ * target list or HAVING has an expression that equals a filter, core takes it for
+ * that column: so these columns are true, as each is for all rows of a group.  Core
+ * does not look for parameters in custom_scan_tlist, so those of it are listed in
+ * custom_exprs.
  *
  *-------------------------------------------------------------------------
  */
