@@ -51,6 +51,16 @@ DECLARE r text; BEGIN
 EXCEPTION WHEN OTHERS THEN
 	RETURN SQLSTATE || ' ' || SQLERRM;
 END $f$;
+-- 1 if the query gives another result of the ledger than of heap
+CREATE FUNCTION differs(q text, ledger text, heap text) RETURNS int LANGUAGE plpgsql AS $f$
+DECLARE
+	found text := result(replace(q, '#', ledger));
+	expected text := result(replace(q, '#', heap));
+BEGIN
+	IF found IS NOT DISTINCT FROM expected THEN RETURN 0; END IF;
+	RAISE WARNING '%: heap %, ledger %', q, expected, found;
+	RETURN 1;
+END $f$;
 CREATE FUNCTION plan(q text) RETURNS text LANGUAGE plpgsql AS $f$
 DECLARE r text := ''; line text; BEGIN
 	FOR line IN EXECUTE 'EXPLAIN (COSTS OFF) ' || q LOOP r := r || line || E'\n'; END LOOP;
@@ -151,10 +161,7 @@ DECLARE z text; u text; q text; BEGIN
 			FOREACH q IN ARRAY ARRAY['date_trunc(%L, tz)', 'date_trunc(%L, ts)', 'date_trunc(%L, tz, ''America/New_York'')', 'date_trunc(%L, tz, ''EST'')'] LOOP
 				q := format('SELECT ' || q || ', count(*) FROM # GROUP BY 1', u);
 				queries := queries + 1;
-				IF result(replace(q, '#', 'times')) <> result(replace(q, '#', 'ltimes')) THEN
-					different := different + 1;
-					RAISE WARNING '% %', z, q;
-				END IF;
+				different := different + differs(q, 'ltimes', 'times');
 			END LOOP;
 		END LOOP;
 	END LOOP;
@@ -347,10 +354,7 @@ DECLARE q text; BEGIN
 		FROM unnest('{"",t,"k, t",id % 10,"date_trunc(''week'', d)",id}'::text[]) k,
 			unnest('{true,id < 900,id > 5000,k = 3,id BETWEEN 2900 AND 4100,t IS NULL,upper(t) = ''A'',false}'::text[]) w LOOP
 		queries := queries + 1;
-		IF result(replace(q, '#', 'p')) IS DISTINCT FROM result(replace(q, '#', 'hp')) THEN
-			different := different + 1;
-			RAISE WARNING '%: % %', q, result(replace(q, '#', 'hp')), result(replace(q, '#', 'p'));
-		END IF;
+		different := different + differs(q, 'p', 'hp');
 	END LOOP;
 	RETURN NEXT;
 END $f$;
@@ -377,7 +381,7 @@ SELECT locktype, mode FROM pg_locks WHERE relation = 'l'::regclass AND mode = 'S
 COMMIT;
 -- numerics of all sizes, where sums go over from integers to core's own
 SET max_parallel_workers_per_gather = 0;
-CREATE TABLE hn (k int, n numeric) USING heap;
+CREATE TABLE hn (k int, n numeric, j jsonb) USING heap;
 CREATE TABLE ln (k int, n numeric, j jsonb) USING ledger;
 INSERT INTO hn SELECT i % 23, CASE i % 23
 		WHEN 0 THEN NULL
@@ -397,9 +401,10 @@ INSERT INTO hn SELECT i % 23, CASE i % 23
 		WHEN 14 THEN 100000000
 		ELSE (i - 5000) / 100.0 END
 	FROM generate_series(1, 10000) i;
-INSERT INTO ln SELECT k, n, CASE WHEN n::text !~ '[yN]' THEN jsonb_build_object('n', n) END FROM hn WHERE k % 2 = 0;
+UPDATE hn SET j = jsonb_build_object('n', n) WHERE n::text !~ '[yN]';
+INSERT INTO ln SELECT * FROM hn WHERE k % 2 = 0;
 SELECT ledger.seal('ln') > 0 AS sealed;
-INSERT INTO ln SELECT k, n, CASE WHEN n::text !~ '[yN]' THEN jsonb_build_object('n', n) END FROM hn WHERE k % 2 = 1;
+INSERT INTO ln SELECT * FROM hn WHERE k % 2 = 1;
 CREATE FUNCTION check_numerics() RETURNS TABLE (queries bigint, most_in_node bool, different bigint) LANGUAGE plpgsql AS $f$
 DECLARE q text; in_node int := 0; BEGIN
 	queries := 0; different := 0;
@@ -413,10 +418,7 @@ DECLARE q text; in_node int := 0; BEGIN
 		'SELECT k, sum((j->>''n'')::numeric), avg((j->>''n'')::numeric) FROM # WHERE k NOT BETWEEN 9 AND 11 GROUP BY k'] LOOP
 		queries := queries + 1;
 		in_node := in_node + (plan(replace(q, '#', 'ln')) LIKE '%LedgerAggregate%')::int;
-		IF result(replace(q, '#', 'ln')) IS DISTINCT FROM result(replace(replace(q, '(j->>''n'')::numeric', 'n'), '#', 'hn')) THEN
-			different := different + 1;
-			RAISE WARNING '%: heap %, ledger %', q, result(replace(replace(q, '(j->>''n'')::numeric', 'n'), '#', 'hn')), result(replace(q, '#', 'ln'));
-		END IF;
+		different := different + differs(q, 'ln', 'hn');
 	END LOOP;
 	most_in_node := in_node > queries / 2;
 	RETURN NEXT;
@@ -445,10 +447,7 @@ DECLARE a text; k text; w text; q text; BEGIN
 				q := format('SELECT %s%s FROM # WHERE %s%s', k || CASE WHEN k <> '' THEN ', ' ELSE '' END, a, w, CASE WHEN k <> '' THEN ' GROUP BY ' || k ELSE '' END);
 				queries := queries + 1;
 				in_node := in_node + (plan(replace(q, '#', 'l')) LIKE '%LedgerAggregate%')::int;
-				IF result(replace(q, '#', 'l')) IS DISTINCT FROM result(replace(q, '#', 'h')) THEN
-					different := different + 1;
-					RAISE WARNING '%: heap %, ledger %', q, result(replace(q, '#', 'h')), result(replace(q, '#', 'l'));
-				END IF;
+				different := different + differs(q, 'l', 'h');
 			END LOOP;
 		END LOOP;
 	END LOOP;
@@ -472,6 +471,16 @@ SELECT several_passes('SELECT count(DISTINCT id), count(*), sum(DISTINCT i4) FRO
 	several_passes('SELECT b, count(DISTINCT id), count(*) FROM l GROUP BY b') AS few_groups,
 	several_passes('SELECT id, count(DISTINCT i4), count(*) FROM l GROUP BY id') AS many_groups;
 SELECT queries, in_node > queries / 3 AS many_in_node, different FROM check_distinct();
+-- what rows are compared with is the same in all passes
+CREATE SEQUENCE calls;
+CREATE FUNCTION steady() RETURNS int STABLE LANGUAGE plpgsql AS $f$ BEGIN PERFORM nextval('calls'); RETURN 0; END $f$;
+CREATE FUNCTION calls_in(q text) RETURNS bigint LANGUAGE plpgsql AS $f$
+DECLARE line text; before bigint := nextval('calls'); BEGIN
+	FOR line IN EXECUTE q LOOP END LOOP;
+	RETURN nextval('calls') - before - 1;
+END $f$;
+SELECT several_passes('SELECT count(DISTINCT id) FROM l WHERE id > steady()'),
+	calls_in('EXPLAIN ANALYZE SELECT count(DISTINCT id) FROM l WHERE id > steady()') - calls_in('EXPLAIN SELECT count(DISTINCT id) FROM l WHERE id > steady()') AS calls;
 -- a rescan after it
 SET enable_material = off;
 SELECT x, (SELECT count(DISTINCT i4) FROM l WHERE id % 3 <> x) = (SELECT count(DISTINCT i4) FROM h WHERE id % 3 <> x) AS same FROM generate_series(0, 2) x;

@@ -51,7 +51,33 @@ ledger_chunk_find_code(LedgerChunk *chunk, const char *data, Size len, uint32 *c
 	return chunk->encoding == LEDGER_ENC_DICTIONARY && ledger_dict_find(chunk, data, len, code);
 }
 
-static void read_codes(LedgerChunk *chunk, int first, int count, uint32 *codes);
+static void
+read_codes(LedgerChunk *chunk, int first, int count, uint32 *codes)
+{
+	int			rows[LEDGER_VECTOR_ROWS];
+	uint64		numbers[LEDGER_VECTOR_ROWS];
+	uint32		nentries = 1;
+	int			dense;
+	int			n;
+
+	n = ledger_chunk_select(chunk, first, count, rows, &dense);
+	if (n < count)
+		for (int i = 0; i < count; i++)
+			codes[i] = LEDGER_CODE_NULL;
+	if (chunk->encoding == LEDGER_ENC_DICTIONARY && n > 0)
+	{
+		nentries = ledger_dict_entries(chunk->dict);
+		ledger_integers_read(&chunk->ints, dense, n, numbers);
+	}
+	else
+		memset(numbers, 0, n * sizeof(uint64));
+	for (int i = 0; i < n; i++)
+	{
+		if (numbers[i] >= nentries)
+			ledger_corrupt(chunk, "code is not in the dictionary");
+		codes[rows[i]] = (uint32) numbers[i];
+	}
+}
 
 /* Find a vector's bounds; is the code among its own? */
 static bool
@@ -90,34 +116,6 @@ ledger_chunk_may_have_code(LedgerChunk *chunk, int vector, uint32 code)
 	if (bounds->end == 0)
 		return measure_codes(chunk, vector, code);
 	return code >= bounds->least && code < bounds->end;
-}
-
-static void
-read_codes(LedgerChunk *chunk, int first, int count, uint32 *codes)
-{
-	int			rows[LEDGER_VECTOR_ROWS];
-	uint64		numbers[LEDGER_VECTOR_ROWS];
-	uint32		nentries = 1;
-	int			dense;
-	int			n;
-
-	n = ledger_chunk_select(chunk, first, count, rows, &dense);
-	if (n < count)
-		for (int i = 0; i < count; i++)
-			codes[i] = LEDGER_CODE_NULL;
-	if (chunk->encoding == LEDGER_ENC_DICTIONARY && n > 0)
-	{
-		nentries = ledger_dict_entries(chunk->dict);
-		ledger_integers_read(&chunk->ints, dense, n, numbers);
-	}
-	else
-		memset(numbers, 0, n * sizeof(uint64));
-	for (int i = 0; i < n; i++)
-	{
-		if (numbers[i] >= nentries)
-			ledger_corrupt(chunk, "code is not in the dictionary");
-		codes[rows[i]] = (uint32) numbers[i];
-	}
 }
 
 /*
@@ -347,7 +345,7 @@ ledger_path_codes(LedgerPath *path, int first, int count, uint32 *codes)
 	{
 		int			nrows = groups.starts[b + 1] - groups.starts[b];
 
-		if (nrows > 0 && same[b] == path->first_code[b] &&
+		if (nrows > 0 && path->branch_codes[b] > 0 &&
 			path->branches[b].kind == LEDGER_PATH_SUBCOLUMN)
 			subcolumn_codes(path, b, groups.rows + groups.starts[b], nrows, positions, codes);
 	}

@@ -3,31 +3,19 @@
  * jsonb_number.c
  *	  Numerics in jsonb as integers with a decimal scale, and back.
  *
- * The server keeps a numeric as digits of base 10,000 with the number's weight
- * and the digits to show after the point.  Most have few digits and the short
- * header; those are what is understood here:
- *
- *		0	4	varlena header
- *		4	2	1 0 sign(1) scale(6) weight(7, signed)
- *		6	2	for each digit of base 10,000
+ * Most have few digits and the short header; those are what is understood here,
+ * behind a varlena header of four bytes: see numeric.h.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
+#include "codec/numeric.h"
 #include "codec/shred.h"
 
-#define BASE			10000
-#define BASE_DIGITS		4
 #define DIGITS_MAX		6
 
 #define HEADER_BYTES	(VARHDRSZ + (int) sizeof(uint16))
-
-#define SHORT_MASK		0xC000
-#define SHORT			0x8000
-#define SHORT_NEGATIVE	0x2000
-#define SHORT_SCALE(h)	(((h) & 0x1F80) >> 7)
-#define SHORT_WEIGHT(h) (((h) & 0x40) ? (int) ((h) & 0x3F) - 64 : (int) ((h) & 0x3F))
 
 int64
 ledger_power_of_10(int n)
@@ -51,7 +39,7 @@ ledger_power_of_10(int n)
 Size
 ledger_number_write(int64 value, int scale, char *dst)
 {
-	int			behind = (scale + BASE_DIGITS - 1) / BASE_DIGITS;	/* digits after the point */
+	int			behind = (scale + LEDGER_NUMERIC_BASE_DIGITS - 1) / LEDGER_NUMERIC_BASE_DIGITS;	/* digits after the point */
 	uint64		rest = value < 0 ? -(uint64) value : (uint64) value;
 	uint16		digits[DIGITS_MAX + 1];
 	int			ndigits = 0;
@@ -65,17 +53,18 @@ ledger_number_write(int64 value, int scale, char *dst)
 	Assert(scale >= 0 && scale <= LEDGER_NUMBER_SCALE_MAX);
 
 	/* up to 18 digits, from the last on, without zeros at either end */
-	rest *= ledger_power_of_10(behind * BASE_DIGITS - scale);
-	for (; rest != 0; rest /= BASE, place++)
+	rest *= ledger_power_of_10(behind * LEDGER_NUMERIC_BASE_DIGITS - scale);
+	for (; rest != 0; rest /= LEDGER_NUMERIC_BASE, place++)
 	{
-		uint16		digit = rest % BASE;
+		uint16		digit = rest % LEDGER_NUMERIC_BASE;
 
 		if (ndigits == 0 && digit == 0)
 			continue;
 		digits[ndigits++] = digit;
 		weight = place;
 	}
-	header = SHORT | (value < 0 ? SHORT_NEGATIVE : 0) | scale << 7 | (weight & 0x7F);
+	header = LEDGER_NUMERIC_SHORT | (value < 0 ? LEDGER_NUMERIC_NEGATIVE : 0) |
+		scale << LEDGER_NUMERIC_SCALE_SHIFT | (weight & LEDGER_NUMERIC_WEIGHT_MASK);
 	len = HEADER_BYTES + ndigits * sizeof(uint16);
 	SET_VARSIZE(&varlena, len);
 	memcpy(dst, &varlena, VARHDRSZ);
@@ -104,21 +93,21 @@ ledger_number_parse(const char *numeric, Size len, int64 *value, int *scale)
 	if (len < HEADER_BYTES || ndigits > DIGITS_MAX - 1)
 		return false;
 	memcpy(&header, numeric + VARHDRSZ, sizeof(header));
-	if ((header & SHORT_MASK) != SHORT || SHORT_SCALE(header) > LEDGER_NUMBER_SCALE_MAX)
+	if ((header & LEDGER_NUMERIC_FORM) != LEDGER_NUMERIC_SHORT || LEDGER_NUMERIC_SCALE(header) > LEDGER_NUMBER_SCALE_MAX)
 		return false;
-	*scale = SHORT_SCALE(header);
+	*scale = LEDGER_NUMERIC_SCALE(header);
 	for (int i = 0; i < ndigits; i++)
 	{
 		uint16		digit;
 
 		memcpy(&digit, numeric + HEADER_BYTES + i * sizeof(uint16), sizeof(digit));
-		if (digit >= BASE || number > PG_UINT64_MAX / BASE - 1)
+		if (digit >= LEDGER_NUMERIC_BASE || number > PG_UINT64_MAX / LEDGER_NUMERIC_BASE - 1)
 			return false;
-		number = number * BASE + digit;
+		number = number * LEDGER_NUMERIC_BASE + digit;
 	}
 
 	/* so far the last digit of base 10,000 has the weight 0 */
-	shift = *scale + BASE_DIGITS * (SHORT_WEIGHT(header) - (ndigits - 1));
+	shift = *scale + LEDGER_NUMERIC_BASE_DIGITS * (LEDGER_NUMERIC_WEIGHT(header) - (ndigits - 1));
 	if (ndigits == 0)
 		shift = 0;
 	if (shift < -18 || shift > 18)
@@ -131,7 +120,7 @@ ledger_number_parse(const char *numeric, Size len, int64 *value, int *scale)
 		number *= ledger_power_of_10(shift);
 	if (number > LEDGER_JSONB_NUMBER_MAX)
 		return false;
-	*value = (header & SHORT_NEGATIVE) ? -(int64) number : (int64) number;
+	*value = (header & LEDGER_NUMERIC_NEGATIVE) ? -(int64) number : (int64) number;
 	return ledger_number_write(*value, *scale, again) == len &&
 		memcmp(again, numeric, len) == 0;
 }

@@ -19,6 +19,7 @@
 
 #include "catalog/pg_type_d.h"
 #include "codec/codec_internal.h"
+#include "codec/numeric.h"
 
 #define KIND_NUMERIC		0
 #define KIND_BYTES			1
@@ -26,16 +27,6 @@
 /* Greatest integer of a numeric, so that three more digits fit. */
 #define NUMERIC_MAX			UINT64CONST(999999999999999)
 #define SCALE_MAX			15
-
-/* A numeric's header in its short form, as numeric.c has it. */
-#define SHORT_FORM			0x8000
-#define SHORT_SPECIAL		0xC000
-#define SHORT_NEGATIVE		0x2000
-#define SHORT_SCALE_SHIFT	7
-#define SHORT_SCALE_MASK	0x3F
-#define SHORT_WEIGHT_SIGN	0x0040
-#define SHORT_WEIGHT_MASK	0x003F
-#define BASE				10000
 
 /* ---- numerics ---- */
 
@@ -55,8 +46,8 @@ format_numeric(int scale, uint64 number, char *dst)
 	rest = Min(rest, NUMERIC_MAX);
 	for (int i = 0; i < pad; i++)
 		rest *= 10;
-	for (; rest > 0; rest /= BASE)
-		digits[ndigits++] = (int16) (rest % BASE);	/* last one first */
+	for (; rest > 0; rest /= LEDGER_NUMERIC_BASE)
+		digits[ndigits++] = (int16) (rest % LEDGER_NUMERIC_BASE);	/* last one first */
 	weight = ndigits - 1 - (scale + pad) / 4;
 	while (skip < ndigits && digits[skip] == 0)
 		skip++;
@@ -65,8 +56,8 @@ format_numeric(int scale, uint64 number, char *dst)
 		weight = 0;
 		negative = false;
 	}
-	header = SHORT_FORM | (negative ? SHORT_NEGATIVE : 0) | scale << SHORT_SCALE_SHIFT |
-		(weight < 0 ? SHORT_WEIGHT_SIGN : 0) | (weight & SHORT_WEIGHT_MASK);
+	header = LEDGER_NUMERIC_SHORT | (negative ? LEDGER_NUMERIC_NEGATIVE : 0) |
+		scale << LEDGER_NUMERIC_SCALE_SHIFT | (weight & LEDGER_NUMERIC_WEIGHT_MASK);
 	memcpy(dst, &header, sizeof(header));
 	for (int i = ndigits - 1, at = sizeof(header); i >= skip; i--, at += sizeof(int16))
 		memcpy(dst + at, &digits[i], sizeof(int16));
@@ -85,10 +76,10 @@ parse_numeric(LedgerBytes value, int scale, uint64 *number)
 	if (value.len < sizeof(header) || value.len > 12 || value.len % 2 != 0)
 		return false;
 	memcpy(&header, value.data, sizeof(header));
-	if (!(header & SHORT_FORM) || (header & SHORT_SPECIAL) == SHORT_SPECIAL ||
-		((header >> SHORT_SCALE_SHIFT) & SHORT_SCALE_MASK) != scale)
+	if ((header & LEDGER_NUMERIC_FORM) != LEDGER_NUMERIC_SHORT ||
+		LEDGER_NUMERIC_SCALE(header) != scale)
 		return false;
-	weight = (header & SHORT_WEIGHT_MASK) - (header & SHORT_WEIGHT_SIGN);
+	weight = LEDGER_NUMERIC_WEIGHT(header);
 	ndigits = (int) (value.len - sizeof(header)) / 2;
 	for (int i = 0; i < ndigits; i++)
 	{
@@ -97,7 +88,7 @@ parse_numeric(LedgerBytes value, int scale, uint64 *number)
 		uint64		part;
 
 		memcpy(&digit, value.data + sizeof(header) + i * sizeof(digit), sizeof(digit));
-		if (digit < 0 || digit >= BASE || exponent > 15)
+		if (digit < 0 || digit >= LEDGER_NUMERIC_BASE || exponent > 15)
 			return false;
 		part = digit;
 		for (; exponent > 0; exponent--)
@@ -112,7 +103,7 @@ parse_numeric(LedgerBytes value, int scale, uint64 *number)
 		if (part > NUMERIC_MAX || sum > NUMERIC_MAX)
 			return false;
 	}
-	*number = (header & SHORT_NEGATIVE) ? 0 - sum : sum;
+	*number = (header & LEDGER_NUMERIC_NEGATIVE) ? 0 - sum : sum;
 	return true;
 }
 
@@ -198,7 +189,7 @@ detect_numeric(const LedgerColumnInput *input, LedgerNumbering *numbering)
 			if (value.len < sizeof(header))
 				return false;
 			memcpy(&header, value.data, sizeof(header));
-			numbering->scale = (header >> SHORT_SCALE_SHIFT) & SHORT_SCALE_MASK;
+			numbering->scale = LEDGER_NUMERIC_SCALE(header);
 			if (numbering->scale > SCALE_MAX)
 				return false;
 			first = false;

@@ -8,17 +8,13 @@
 #include "postgres.h"
 
 #include "catalog/pg_type_d.h"
+#include "codec/numeric.h"
 #include "codec/path.h"
 #include "utils/jsonb.h"
 
 static const LedgerColumnType text_type = {TEXTOID, InvalidOid, -1, false, TYPALIGN_INT};
 
-/* A numeric as stored: digits of base 10,000 (see jsonb_number.c, number.c). */
-#define BASE			10000
-#define BASE_DIGITS		4
-#define SHORT_FORM		0x8000
-#define SHORT_SPECIAL	0xC000
-
+/* A numeric, taken apart: see numeric.h. */
 typedef struct StoredNumeric
 {
 	bool		negative;
@@ -76,13 +72,13 @@ read_numeric(LedgerBytes bytes, StoredNumeric *numeric)
 	memcpy(&header, p, sizeof(header));
 	p += sizeof(header);
 	len -= sizeof(header);
-	if ((header & SHORT_SPECIAL) == SHORT_SPECIAL)	/* NaN, infinities */
+	if ((header & LEDGER_NUMERIC_FORM) == LEDGER_NUMERIC_SPECIAL)
 		return false;
-	if (header & SHORT_FORM)
+	if (header & LEDGER_NUMERIC_SHORT)
 	{
-		numeric->negative = (header & 0x2000) != 0;
-		numeric->scale = (header & 0x1F80) >> 7;
-		numeric->weight = (header & 0x3F) - (header & 0x40);
+		numeric->negative = (header & LEDGER_NUMERIC_NEGATIVE) != 0;
+		numeric->scale = LEDGER_NUMERIC_SCALE(header);
+		numeric->weight = LEDGER_NUMERIC_WEIGHT(header);
 	}
 	else
 	{
@@ -117,7 +113,7 @@ digit_at(const StoredNumeric *numeric, int place)
 static inline void
 put_group(char *dst, int digit)
 {
-	for (int i = BASE_DIGITS - 1; i >= 0; i--, digit /= 10)
+	for (int i = LEDGER_NUMERIC_BASE_DIGITS - 1; i >= 0; i--, digit /= 10)
 		dst[i] = '0' + digit % 10;
 }
 
@@ -126,7 +122,7 @@ bool
 ledger_numeric_text(LedgerBytes bytes, LedgerArena *arena, Datum *text)
 {
 	StoredNumeric numeric;
-	char		group[BASE_DIGITS];
+	char		group[LEDGER_NUMERIC_BASE_DIGITS];
 	char	   *dst;
 	char	   *start;
 	int			skip = 0;
@@ -136,30 +132,30 @@ ledger_numeric_text(LedgerBytes bytes, LedgerArena *arena, Datum *text)
 		return false;
 	for (int i = 0; i < numeric.ndigits; i++)
 	{
-		if (digit_at(&numeric, i) < 0 || digit_at(&numeric, i) >= BASE)
+		if (digit_at(&numeric, i) < 0 || digit_at(&numeric, i) >= LEDGER_NUMERIC_BASE)
 			return false;
 	}
 
 	/* before the point, without zeros in front, but for a last one */
 	put_group(group, numeric.weight >= 0 ? digit_at(&numeric, 0) : 0);
-	while (skip < BASE_DIGITS - 1 && group[skip] == '0')
+	while (skip < LEDGER_NUMERIC_BASE_DIGITS - 1 && group[skip] == '0')
 		skip++;
-	before = BASE_DIGITS - skip + (Size) BASE_DIGITS * Max(numeric.weight, 0);
+	before = LEDGER_NUMERIC_BASE_DIGITS - skip + (Size) LEDGER_NUMERIC_BASE_DIGITS * Max(numeric.weight, 0);
 	start = dst = ledger_arena_value(arena, &text_type, numeric.negative + before +
 									 (numeric.scale > 0) + numeric.scale, 0, text);
 	if (numeric.negative)
 		*dst++ = '-';
-	memcpy(dst, group + skip, BASE_DIGITS - skip);
-	dst += BASE_DIGITS - skip;
-	for (int place = 1; place <= numeric.weight; place++, dst += BASE_DIGITS)
+	memcpy(dst, group + skip, LEDGER_NUMERIC_BASE_DIGITS - skip);
+	dst += LEDGER_NUMERIC_BASE_DIGITS - skip;
+	for (int place = 1; place <= numeric.weight; place++, dst += LEDGER_NUMERIC_BASE_DIGITS)
 		put_group(dst, digit_at(&numeric, place));
 	if (numeric.scale > 0)
 		*dst++ = '.';
-	for (int done = 0; done < numeric.scale; done += BASE_DIGITS)
+	for (int done = 0; done < numeric.scale; done += LEDGER_NUMERIC_BASE_DIGITS)
 	{
-		int			n = Min(BASE_DIGITS, numeric.scale - done);
+		int			n = Min(LEDGER_NUMERIC_BASE_DIGITS, numeric.scale - done);
 
-		put_group(group, digit_at(&numeric, numeric.weight + 1 + done / BASE_DIGITS));
+		put_group(group, digit_at(&numeric, numeric.weight + 1 + done / LEDGER_NUMERIC_BASE_DIGITS));
 		memcpy(dst, group, n);
 		dst += n;
 	}

@@ -81,7 +81,8 @@ ledger_distinct_possible(const Aggref *aggref, Oid transfn)
 	Expr	   *arg;
 	Oid			eqop;
 
-	if (list_length(aggref->aggdistinct) != 1 || list_length(aggref->args) != 1)
+	if (list_length(aggref->aggdistinct) != 1 || list_length(aggref->args) != 1 ||
+		ledger_kernel_of(aggref->aggfnoid, transfn) == &ledger_call_kernel)
 		return false;
 	eqop = distinct_clause(aggref)->eqop;
 	if (!OidIsValid(eqop) || !distinct_clause(aggref)->hashable)
@@ -89,7 +90,7 @@ ledger_distinct_possible(const Aggref *aggref, Oid transfn)
 	switch (transfn)
 	{
 		case F_INT8INC_ANY:
-			return aggref->aggfnoid < FirstGenbkiObjectId;
+			return true;
 		case F_INT2_SUM:
 		case F_INT4_SUM:
 		case F_INT2_AVG_ACCUM:
@@ -97,8 +98,7 @@ ledger_distinct_possible(const Aggref *aggref, Oid transfn)
 		case F_INT8_AVG_ACCUM:
 			/* what is equal is the same, and an integer */
 			arg = linitial_node(TargetEntry, aggref->args)->expr;
-			return ledger_kernel_of(aggref->aggfnoid, transfn) != &ledger_call_kernel &&
-				ledger_key_kind(get_opcode(eqop), exprCollation((Node *) arg), true) ==
+			return ledger_key_kind(get_opcode(eqop), exprCollation((Node *) arg), true) ==
 				LEDGER_KEY_WORD;
 		default:
 			return false;
@@ -133,7 +133,6 @@ ledger_distinct_init(LedgerAggregateState *state, LedgerAggregateCall *call)
 	distinct = palloc0(sizeof(LedgerDistinct));
 	ledger_key_init(&distinct->key, linitial_node(TargetEntry, call->aggref->args)->expr,
 					distinct_clause(call->aggref)->eqop);
-	distinct->key.input = call->args[0];
 	call->distinct = distinct;
 }
 

@@ -317,6 +317,8 @@ static const Known known[] = {
 	{F_INT2_AVG_ACCUM, LEDGER_ANSWER_NONE, true, {sizeof(Average), average_int2, average_value}},
 #ifdef HAVE_INT128
 	{F_INT8_AVG_ACCUM, LEDGER_ANSWER_NONE, true, {sizeof(Wide), sum_int8, wide_value, F_INT8_AVG_COMBINE}},
+	{F_NUMERIC_AVG_ACCUM, LEDGER_ANSWER_NONE, false, {sizeof(LedgerNumericSum), ledger_numeric_advance,
+	ledger_numeric_value, F_NUMERIC_AVG_COMBINE}},
 #endif
 	{F_FLOAT8PL, LEDGER_ANSWER_NONE, true, {sizeof(FloatSum), sum_float8, float8_value}},
 	{F_FLOAT4PL, LEDGER_ANSWER_NONE, false, {sizeof(FloatSum), sum_float4, float4_value}},
@@ -362,10 +364,6 @@ ledger_kernel_of(Oid aggregate, Oid function)
 {
 	const Known *found = find_known(aggregate, function);
 
-#ifdef HAVE_INT128
-	if (aggregate < FirstNormalObjectId && function == F_NUMERIC_AVG_ACCUM)
-		return &ledger_numeric_kernel;
-#endif
 	return found != NULL ? &found->kernel : &ledger_call_kernel;
 }
 

@@ -342,7 +342,7 @@ narrow_pass(LedgerAggregateState *state, LedgerPass *pass)
 	leave_segment(state);
 	ledger_groups_reset(state);
 	ledger_distinct_reset(state);
-	ledger_filtered_rescan(&state->fs);
+	ledger_filtered_restart(&state->fs);
 	(void) is_ready(state);
 }
 
@@ -369,7 +369,7 @@ next_values(LedgerAggregateState *state)
 	values->number++;
 	leave_segment(state);
 	ledger_distinct_reset(state);
-	ledger_filtered_rescan(&state->fs);
+	ledger_filtered_restart(&state->fs);
 	return is_ready(state);
 }
 
@@ -434,7 +434,7 @@ next_pass(LedgerAggregateState *state)
 	state->pass.high = Min(state->pass.low + width, ALL_HASHES);
 	state->pass.number++;
 	leave_segment(state);
-	ledger_filtered_rescan(&state->fs);
+	ledger_filtered_restart(&state->fs);
 }
 
 /* ---- Groups ---- */
@@ -505,16 +505,7 @@ next_group(CustomScanState *css)
 static TupleTableSlot *
 exec_aggregate(CustomScanState *css)
 {
-	LedgerAggregateState *state = (LedgerAggregateState *) css;
-	TupleTableSlot *slot;
-	LedgerMeter meter;
-
-	if (css->ss.ps.instrument == NULL)
-		return next_group(css);
-	ledger_meter_begin(&meter);
-	slot = next_group(css);
-	ledger_meter_end(&state->fs, &meter);
-	return slot;
+	return ledger_filtered_exec(&((LedgerAggregateState *) css)->fs, css, next_group);
 }
 
 /* ---- End, rescan ---- */

@@ -12,11 +12,11 @@
  */
 #include "postgres.h"
 
+#include "codec/numeric.h"
 #include "exec/aggregate.h"
 #include "executor/executor.h"
 #include "fmgr.h"
 #include "utils/builtins.h"
-#include "utils/fmgroids.h"
 #include "utils/numeric.h"
 
 #ifdef HAVE_INT128
@@ -34,31 +34,14 @@
 #define DIGITS_MAX			(WEIGHT_MAX + 1 + UNIT_DIGITS)
 #define WORD_DIGITS			4
 
-/* A numeric's header in its short form, as numeric.c has it. */
-#define BASE				10000
-#define FORM_MASK			0xC000
-#define SHORT_FORM			0x8000
-#define SHORT_NEGATIVE		0x2000
-#define SHORT_SCALE(h)		(((h) & 0x1F80) >> 7)
-#define SHORT_WEIGHT(h)		((int) ((h) & 0x3F) - (int) ((h) & 0x40))
-
-typedef struct NumericSum
-{
-	int64		count;			/* of values in "sum" */
-	int128		sum;
-	int			scale;			/* most decimals that one of them shows */
-	bool		has_other;
-	Datum		other;			/* core's state of all other values */
-} NumericSum;
-
 /* The value as an integer; false if it is not of a moderate size. */
 static inline bool
 to_units(Datum datum, int128 *units, int *scale)
 {
 	static const int128 powers[] = {
-		1, BASE, (int128) BASE * BASE, (int128) BASE * BASE * BASE,
-		(int128) BASE * BASE * BASE * BASE, (int128) BASE * BASE * BASE * BASE * BASE,
-		(int128) BASE * BASE * BASE * BASE * BASE * BASE
+		1, INT64CONST(10000), INT64CONST(100000000), INT64CONST(1000000000000),
+		INT64CONST(10000000000000000), (int128) INT64CONST(10000000000000000) * 10000,
+		(int128) INT64CONST(10000000000000000) * 100000000
 	};
 	const struct varlena *value = (const struct varlena *) DatumGetPointer(datum);
 	const char *p = VARDATA_ANY(value);
@@ -74,25 +57,25 @@ to_units(Datum datum, int128 *units, int *scale)
 		return false;
 	memcpy(&header, p, sizeof(header));
 	ndigits = (int) (VARSIZE_ANY_EXHDR(value) - sizeof(header)) / (int) sizeof(digit);
-	power = SHORT_WEIGHT(header) - (ndigits - 1) + UNIT_DIGITS;	/* of the last digit */
-	*scale = SHORT_SCALE(header);
-	if ((header & FORM_MASK) != SHORT_FORM || ndigits > WORD_DIGITS || *scale > UNIT_SCALE ||
-		(ndigits > 0 && (power < 0 || SHORT_WEIGHT(header) > WEIGHT_MAX)))
+	power = LEDGER_NUMERIC_WEIGHT(header) - (ndigits - 1) + UNIT_DIGITS;	/* of the last digit */
+	*scale = LEDGER_NUMERIC_SCALE(header);
+	if ((header & LEDGER_NUMERIC_FORM) != LEDGER_NUMERIC_SHORT || ndigits > WORD_DIGITS || *scale > UNIT_SCALE ||
+		(ndigits > 0 && (power < 0 || LEDGER_NUMERIC_WEIGHT(header) > WEIGHT_MAX)))
 		return false;
 	for (int i = 0; i < ndigits; i++)
 	{
 		memcpy(&digit, p + sizeof(header) + i * sizeof(digit), sizeof(digit));
-		word = word * BASE + digit;
+		word = word * LEDGER_NUMERIC_BASE + digit;
 	}
 	*units = ndigits > 0 ? word * powers[power] : 0;
-	if (header & SHORT_NEGATIVE)
+	if (header & LEDGER_NUMERIC_NEGATIVE)
 		*units = -*units;
 	return true;
 }
 
 /* Have core add a value to the group's state. */
 static void
-advance_other(LedgerAggregateState *state, LedgerAggregateCall *call, NumericSum *own, Datum value)
+advance_other(LedgerAggregateState *state, LedgerAggregateCall *call, LedgerNumericSum *own, Datum value)
 {
 	MemoryContext oldcontext = MemoryContextSwitchTo(state->callcontext->ecxt_per_tuple_memory);
 	bool		isnull = !own->has_other;
@@ -103,16 +86,16 @@ advance_other(LedgerAggregateState *state, LedgerAggregateCall *call, NumericSum
 	ResetExprContext(state->callcontext);
 }
 
-static void
-advance(LedgerAggregateState *state, LedgerAggregateCall *call, LedgerGroup **groups,
-		const uint16 *rows, int n)
+void
+ledger_numeric_advance(LedgerAggregateState *state, LedgerAggregateCall *call,
+					   LedgerGroup **groups, const uint16 *rows, int n)
 {
 	const LedgerAggregateInput *in = &state->inputs[call->args[0]];
 
 	for (int i = 0; i < n; i++)
 	{
 		int			row = rows[i];
-		NumericSum *own = (NumericSum *) ((char *) groups[row] + call->offset);
+		LedgerNumericSum *own = (LedgerNumericSum *) ((char *) groups[row] + call->offset);
 		int128		units;
 		int			scale;
 
@@ -131,7 +114,7 @@ advance(LedgerAggregateState *state, LedgerAggregateCall *call, LedgerGroup **gr
 
 /* The sum as a numeric. */
 static Datum
-sum_numeric(const NumericSum *own)
+sum_numeric(const LedgerNumericSum *own)
 {
 	const uint64 unit = UINT64CONST(10000000000000000);
 	uint128		rest = own->sum < 0 ? -(uint128) own->sum : (uint128) own->sum;
@@ -153,10 +136,11 @@ sum_numeric(const NumericSum *own)
  * sum, and as many zeros as make up the number of values.  It goes with the row
  * that is made of it.
  */
-static Datum
-value(LedgerAggregateState *state, LedgerAggregateCall *call, char *place, bool *isnull)
+Datum
+ledger_numeric_value(LedgerAggregateState *state, LedgerAggregateCall *call, char *place,
+					 bool *isnull)
 {
-	NumericSum *own = (NumericSum *) place;
+	LedgerNumericSum *own = (LedgerNumericSum *) place;
 	ExprContext *lasting = state->aggstate->curaggcontext;
 	Datum		result;
 	Datum		zero;
@@ -174,7 +158,5 @@ value(LedgerAggregateState *state, LedgerAggregateCall *call, char *place, bool 
 	state->aggstate->curaggcontext = lasting;
 	return result;
 }
-
-const LedgerKernel ledger_numeric_kernel = {sizeof(NumericSum), advance, value, F_NUMERIC_AVG_COMBINE};
 
 #endif							/* HAVE_INT128 */

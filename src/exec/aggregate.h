@@ -185,9 +185,6 @@ extern LedgerAnswerKind ledger_answer_of(Oid aggregate, Oid transfn);
 extern bool ledger_kernel_answer(LedgerAggregateCall *call, char *own, int64 nrows,
 								 bool exact, const LedgerZone *zone, bool apply);
 extern const LedgerKernel ledger_call_kernel;
-#ifdef HAVE_INT128
-extern const LedgerKernel ledger_numeric_kernel;
-#endif
 extern void ledger_call_init(LedgerAggregateState *state, LedgerAggregateCall *call,
 							 Aggref *aggref, AggSplit split);
 extern Datum ledger_call_advance(LedgerAggregateCall *call, Datum transition, bool *isnull,
@@ -198,6 +195,26 @@ extern Datum ledger_call_repeat(LedgerAggregateCall *call, Datum transition, boo
 								Datum value, int64 count);
 extern Datum ledger_call_result(LedgerAggregateState *state, LedgerAggregateCall *call,
 								char *own, bool *isnull);
+
+/* ---- agg_numeric.c: sum, avg of numeric ---- */
+
+#ifdef HAVE_INT128
+
+typedef struct LedgerNumericSum
+{
+	int64		count;			/* of values in "sum" */
+	int128		sum;			/* in units of 10^-16 */
+	int			scale;			/* most decimals that one of them shows */
+	bool		has_other;
+	Datum		other;			/* core's state of all other values */
+} LedgerNumericSum;
+
+extern void ledger_numeric_advance(LedgerAggregateState *state, LedgerAggregateCall *call,
+								   LedgerGroup **groups, const uint16 *rows, int n);
+extern Datum ledger_numeric_value(LedgerAggregateState *state, LedgerAggregateCall *call,
+								  char *place, bool *isnull);
+
+#endif							/* HAVE_INT128 */
 
 /* ---- agg_group.c: groups ---- */
 

@@ -155,14 +155,10 @@ find_single(LedgerFilter *filter, LedgerChunk *chunk, uint32 nvalues, const bool
 {
 	const LedgerString *value = &filter->constants.strings[0];
 
-	memset(filter->known, FAILS, nvalues);
 	filter->has_single = ledger_chunk_find_code(chunk, value->data, value->len, &filter->single);
-	if (!filter->has_single)
-		return false;
-	filter->known[filter->single] = PASSES;
-	if (nvalues >= RARE_VALUES)
+	if (filter->has_single && nvalues >= RARE_VALUES)
 		exclude_vectors(filter, chunk, wanted, nrows);
-	return true;
+	return filter->has_single;
 }
 
 /* Is a row surely not NULL if it has a code? */
@@ -180,6 +176,7 @@ prepare_input(LedgerFilter *filter, LedgerSegmentReader *reader, Relation rel,
 	int			nrows = rows_left(filter, wanted, ledger_reader_root(reader)->nrows);
 	LedgerPath *path;
 	uint32		nvalues;
+	bool		single;
 	bool		some = true;
 
 	if (nrows == 0 || filter->constants.never || filter->constants.fails)
@@ -193,13 +190,15 @@ prepare_input(LedgerFilter *filter, LedgerSegmentReader *reader, Relation rel,
 	if (filter->kind == LEDGER_FILTER_NULL && path != NULL)
 		return;					/* shapes tell that at once */
 
-	filter->known = MemoryContextAllocZero(context, Max(nvalues, 1));
+	single = is_single(filter) && nvalues > 1;
+	if (!single)
+		filter->known = MemoryContextAllocZero(context, Max(nvalues, 1));
 	if (filter->kind == LEDGER_FILTER_NULL)
 	{
 		if (codes_are_values(&filter->input, path))
 			memset(filter->known, filter->negate ? PASSES : FAILS, nvalues);
 	}
-	else if (is_single(filter) && nvalues > 1)
+	else if (single)
 		some = find_single(filter, ledger_input_chunk(&filter->input, reader, rel), nvalues, wanted,
 						   ledger_reader_root(reader)->nrows);
 	else if (filter->cannot_fail)

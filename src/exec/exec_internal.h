@@ -373,13 +373,6 @@ typedef struct LedgerScanCounts
 	int64		decompressed;	/* bytes */
 } LedgerScanCounts;
 
-/* What a node decompresses while it runs, without those that run within it. */
-typedef struct LedgerMeter
-{
-	uint64		before;
-	uint64		within;			/* others' part */
-} LedgerMeter;
-
 /*
  * Asked of rows of one vector that filters do not exclude together: is what
  * the node wants of them known without a look at them?
@@ -424,6 +417,7 @@ extern int	ledger_filtered_skip(LedgerFilteredScan *fs, LedgerSegmentReader *rea
 extern bool ledger_filtered_passes_all(const LedgerFilteredScan *fs, int vector);
 extern void ledger_filtered_end(LedgerFilteredScan *fs);
 extern void ledger_filtered_rescan(LedgerFilteredScan *fs);
+extern void ledger_filtered_restart(LedgerFilteredScan *fs);
 extern Size ledger_filtered_estimate_dsm(LedgerFilteredScan *fs,
 										 struct ParallelContext *pcxt);
 extern void ledger_filtered_initialize_dsm(LedgerFilteredScan *fs,
@@ -431,8 +425,8 @@ extern void ledger_filtered_initialize_dsm(LedgerFilteredScan *fs,
 extern void ledger_filtered_reinitialize_dsm(LedgerFilteredScan *fs, void *coordinate);
 extern void ledger_filtered_attach(LedgerFilteredScan *fs, void *coordinate);
 extern void ledger_filtered_shutdown(LedgerFilteredScan *fs);
-extern void ledger_meter_begin(LedgerMeter *meter);
-extern void ledger_meter_end(LedgerFilteredScan *fs, const LedgerMeter *meter);
+extern TupleTableSlot *ledger_filtered_exec(LedgerFilteredScan *fs, CustomScanState *css,
+											TupleTableSlot *(*next) (CustomScanState *css));
 extern LedgerScanCounts *ledger_filtered_counts(LedgerFilteredScan *fs);
 extern void ledger_filtered_sum_counts(LedgerFilteredScan *fs, LedgerScanCounts *sum);
 

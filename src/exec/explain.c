@@ -147,9 +147,7 @@ ledger_scan_explain(CustomScanState *css, List *ancestors, ExplainState *es)
 	if (es->analyze)
 		ledger_filtered_sum_counts(&state->fs, &counts);
 	if (state->fs.nfilters > 0 && es->analyze)
-	{
 		ExplainPropertyInteger("Rows Removed by Pushed Filter", NULL, counts.removed, es);
-	}
 	explain_columns(state, es);
 	if (state->fs.nfilters > 0 && es->analyze)
 	{

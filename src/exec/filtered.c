@@ -72,20 +72,25 @@ ledger_filtered_counts(LedgerFilteredScan *fs)
 /* Bytes decompressed of which a node has been told. */
 static uint64 metered = 0;
 
-void
-ledger_meter_begin(LedgerMeter *meter)
+/*
+ * Have a node's "next" run, and count what it decompresses, if that is to be told;
+ * without what other nodes do that run within it.
+ */
+TupleTableSlot *
+ledger_filtered_exec(LedgerFilteredScan *fs, CustomScanState *css,
+					 TupleTableSlot *(*next) (CustomScanState *css))
 {
-	meter->before = ledger_bytes_decompressed;
-	meter->within = metered;
-}
+	uint64		before = ledger_bytes_decompressed;
+	uint64		told = metered;
+	uint64		all;
+	TupleTableSlot *slot = next(css);
 
-void
-ledger_meter_end(LedgerFilteredScan *fs, const LedgerMeter *meter)
-{
-	uint64		all = ledger_bytes_decompressed - meter->before;
-
-	ledger_filtered_counts(fs)->decompressed += all - (metered - meter->within);
-	metered = meter->within + all;
+	if (css->ss.ps.instrument == NULL)
+		return slot;
+	all = ledger_bytes_decompressed - before;
+	ledger_filtered_counts(fs)->decompressed += all - (metered - told);
+	metered = told + all;
+	return slot;
 }
 
 static void
@@ -394,8 +399,15 @@ ledger_filtered_end(LedgerFilteredScan *fs)
 void
 ledger_filtered_rescan(LedgerFilteredScan *fs)
 {
-	ExecClearTuple(fs->slot);
 	fs->constants_set = false;
+	ledger_filtered_restart(fs);
+}
+
+/* Begin anew within an execution: what filters compare with stays as it is. */
+void
+ledger_filtered_restart(LedgerFilteredScan *fs)
+{
+	ExecClearTuple(fs->slot);
 	if (fs->scan != NULL)
 		table_rescan(&fs->scan->base, NULL);
 }

@@ -428,7 +428,7 @@ match_input(LedgerFilter *filter, const LedgerFilterRows *source, uint16 *rows, 
 		value = ledger_input_of_slot(input, source->slot, false, &isnull, &unknown);
 		return match_same(filter, source, value, isnull, unknown, rows, n);
 	}
-	if (filter->known != NULL)
+	if (filter->known != NULL || filter->has_single)
 		return ledger_filter_match_codes(filter, source, rows, n);
 	if (ledger_input_is_single(input, source->batch->reader, source->batch->rel, false,
 							   &value, &isnull, &unknown))

@@ -390,16 +390,7 @@ next_row(CustomScanState *css)
 static TupleTableSlot *
 exec_scan(CustomScanState *css)
 {
-	LedgerScanState *state = (LedgerScanState *) css;
-	TupleTableSlot *slot;
-	LedgerMeter meter;
-
-	if (css->ss.ps.instrument == NULL)
-		return next_row(css);
-	ledger_meter_begin(&meter);
-	slot = next_row(css);
-	ledger_meter_end(&state->fs, &meter);
-	return slot;
+	return ledger_filtered_exec(&((LedgerScanState *) css)->fs, css, next_row);
 }
 
 /* ---- End, rescan ---- */

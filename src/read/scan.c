@@ -178,34 +178,38 @@ read_map(LedgerScan *scan)
 }
 
 /*
- * Read the entries of sealed slots from "slot" on, and judge them.  A scan that
- * skips most of what it comes to spends its time with that.  An entry may be out
- * of date when the scan comes to its slot, as one may be that is at hand while
- * the slot's rows are returned; who follows it notices.
+ * Read and judge the slot's entry, and those of sealed slots that follow it.  A
+ * scan that skips most of what it comes to spends its time with that.  An entry
+ * may be out of date when the scan comes to its slot, as one may be that is at
+ * hand while the slot's rows are returned; who follows it notices.
  */
 static void
-read_ahead(LedgerScan *scan, LedgerSlotNumber slot)
+read_entries(LedgerScan *scan, LedgerSlotNumber slot, int count)
 {
 	Relation	rel = scan->base.rs_rd;
-	LedgerSlotEntry entries[AHEAD_MAX];
-	int			count = Min(AHEAD_MAX, scan->nslots - slot);
-	int			n;
+	LedgerSlotEntry entries[1 + AHEAD_MAX];
+	int			n = ledger_read_entries(rel, slot, count, entries);
 
 	scan->nahead = 0;
-	if (scan->ahead == NULL)
+	scan->ahead_slot = slot + 1;
+	if (n > 0 && entries[0].state != LEDGER_SLOT_FREE)
+		scan->entry = entries[0];
+	else
+		memset(&scan->entry, 0, sizeof(scan->entry));
+	ledger_judge_slot(rel, slot, &scan->entry, scan->rule, scan->base.rs_snapshot,
+					  &scan->verdict);
+	if (n > 1 && scan->ahead == NULL)
 		scan->ahead = MemoryContextAlloc(scan->context, AHEAD_MAX * sizeof(LedgerAhead));
-	n = ledger_read_entries(rel, slot, count, entries);
-	for (int i = 0; i < n; i++)
+	for (int i = 1; i < n; i++)
 	{
-		LedgerAhead *ahead = &scan->ahead[i];
+		LedgerAhead *ahead = &scan->ahead[i - 1];
 
 		if (entries[i].state != LEDGER_SLOT_SEALED && entries[i].state != LEDGER_SLOT_BULK_WRITTEN)
 			break;
 		ahead->entry = entries[i];
 		ledger_judge_slot(rel, slot + i, &ahead->entry, scan->rule, scan->base.rs_snapshot,
 						  &ahead->verdict);
-		scan->ahead_slot = slot;
-		scan->nahead = i + 1;
+		scan->nahead = i;
 	}
 }
 
@@ -222,37 +226,21 @@ find_ahead(LedgerScan *scan, LedgerSlotNumber slot)
 	return true;
 }
 
-/* Does the scan skip rows, and may it take entries for what they were a while ago? */
-static inline bool
-reads_ahead(const LedgerScan *scan, LedgerSlotNumber slot)
-{
-	return scan->skip != NULL && IsMVCCSnapshot(scan->base.rs_snapshot) && slot < scan->nslots;
-}
-
-/* Come to a slot. */
+/*
+ * Come to a slot.  Who skips rows, and may take entries for what they were a while
+ * ago, reads ahead.
+ */
 static void
 enter_slot(LedgerScan *scan, LedgerSlotNumber slot)
 {
-	Relation	rel = scan->base.rs_rd;
+	int			count = 1;
 
 	scan->slot = LEDGER_NO_SLOT;
 	scan->map_valid = false;
-	if (reads_ahead(scan, slot))
-	{
-		bool		found = find_ahead(scan, slot);
-
-		if (!found)
-			read_ahead(scan, slot);
-		if (found || find_ahead(scan, slot))
-		{
-			scan->slot = slot;
-			return;
-		}
-	}
-	if (!ledger_read_entry(rel, slot, &scan->entry))
-		memset(&scan->entry, 0, sizeof(scan->entry));
-	ledger_judge_slot(rel, slot, &scan->entry, scan->rule, scan->base.rs_snapshot,
-					  &scan->verdict);
+	if (scan->skip != NULL && slot < scan->nslots && IsMVCCSnapshot(scan->base.rs_snapshot))
+		count += Min(AHEAD_MAX, scan->nslots - slot - 1);
+	if (!find_ahead(scan, slot))
+		read_entries(scan, slot, count);
 	scan->slot = slot;
 }
 
