@@ -488,7 +488,10 @@ divide(LedgerOrder *order, LedgerFilteredScan *fs, const Unit *unit)
 
 /* ---- Start ---- */
 
-/* A segment whose slots are looked at one after the other. */
+/*
+ * Slots of a segment that are looked at one after the other, with none between
+ * them that has a unit of its own.
+ */
 typedef struct Pending
 {
 	uint64		segment;		/* 0: none */
@@ -549,6 +552,7 @@ start(LedgerOrder *order, LedgerFilteredScan *fs)
 		{
 			case LEDGER_SLOT_TAIL:
 			case LEDGER_SLOT_CLOSED:
+				finish_pending(order, &pending);	/* it may go on behind */
 				add_unit(order, unknown_place(), low, low + LEDGER_SLOT_ROWS - 1,
 						 false, true, true);
 				break;
