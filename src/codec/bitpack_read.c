@@ -319,6 +319,20 @@ read_coded(const LedgerIntegers *ints, int count, uint64 *numbers)
 	decode_coded(ints, count, false, numbers);
 }
 
+/*
+ * The numbers of an open vector as uint16; false if it does not keep them as
+ * symbols, or one might be "limit" or more.
+ */
+bool
+ledger_integers_symbols(const LedgerIntegers *ints, uint32 limit, uint16 *symbols)
+{
+	if (ints->nsymbols == 0 || ints->order != 0 || ints->base != 0 || ints->scale != 1 ||
+		(uint32) ints->nsymbols > limit)
+		return false;
+	decode_coded(ints, ints->n, true, symbols);
+	return true;
+}
+
 /* The symbols of all numbers, as they are kept; NULL if they are not. */
 static const uint16 *
 keep_symbols(const LedgerIntegers *ints)

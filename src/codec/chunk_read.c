@@ -713,6 +713,13 @@ ledger_chunk_encoding(const LedgerChunk *chunk)
 	pg_unreachable();
 }
 
+uint32
+ledger_chunk_nulls(const LedgerChunk *chunk, int vector)
+{
+	Assert(vector >= 0 && vector < chunk->nvectors);
+	return chunk->vectors[vector].nulls;
+}
+
 void
 ledger_chunk_zone(const LedgerChunk *chunk, int vector, LedgerZone *zone)
 {

@@ -436,6 +436,7 @@ typedef struct LedgerZone
 	Datum		max;
 } LedgerZone;
 
+extern uint32 ledger_chunk_nulls(const LedgerChunk *chunk, int vector);
 extern void ledger_chunk_zone(const LedgerChunk *chunk, int vector, LedgerZone *zone);
 
 /*
@@ -458,6 +459,12 @@ extern uint64 ledger_zone_number(const char *data, Size len, Size skip);
 
 extern void ledger_chunk_text_zone(const LedgerChunk *chunk, int vector,
 								   LedgerTextZone *zone);
+
+/*
+ * Least and greatest number of each vector's values, or NULL; *zone is given their
+ * common prefix.  Of a vector of NULLs, no number lies between the two.
+ */
+extern const uint64 *ledger_chunk_text_numbers(const LedgerChunk *chunk, LedgerTextZone *zone);
 extern bool ledger_text_zone_may_contain(const LedgerTextZone *zone, const char *data,
 										 Size len);
 

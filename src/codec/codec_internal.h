@@ -244,6 +244,7 @@ extern Size ledger_integers_size(const uint64 *values, int n);
 extern void ledger_integers_write(const uint64 *values, int n, StringInfo out);
 extern const uint8 *ledger_integers_open(LedgerIntegers *ints, int n,
 										 const uint8 *p, const uint8 *end);
+extern bool ledger_integers_symbols(const LedgerIntegers *ints, uint32 limit, uint16 *symbols);
 extern void ledger_integers_read(const LedgerIntegers *ints, int first, int count,
 								 uint64 *values);
 

@@ -26,6 +26,7 @@
 #include "codec/codec_internal.h"
 #include "port/pg_bitutils.h"
 #include "miscadmin.h"
+#include "utils/memutils.h"
 
 /* Stored bytes of a block of packed entries, raw bytes of one of others. */
 #define PACKED_BLOCK		8192
@@ -85,6 +86,11 @@ struct LedgerDict
 	uint64	   *offsets;
 	uint8	  **data;			/* raw bytes of each block read so far */
 	uint32	  **starts;			/* and, without template, of each entry */
+
+	/* for who looks for entries again: codes by hash, plus 1; 0: none */
+	int			asked;			/* times that an entry was looked for */
+	uint32	   *index;			/* NULL: there is none */
+	uint32		index_mask;
 };
 
 /* Sum of the sizes of the codes, packed vector by vector. */
@@ -603,16 +609,103 @@ ledger_dict_matches(LedgerChunk *chunk, const LedgerIntegers *ints, int first, i
 	return true;
 }
 
+/* Fewer entries are looked through as fast. */
+#define INDEX_MIN		256
+
+/* The bytes that an entry has in its block. */
+static inline LedgerBytes
+stored_entry(const LedgerDict *dict, uint32 code)
+{
+	uint32		i = find_block(dict, code);
+	uint32		entry = code - dict->first[i];
+	LedgerBytes bytes;
+
+	if (dict->templated)
+	{
+		bytes.len = LEDGER_TEMPLATE_STRIDE(&dict->tmpl);
+		bytes.data = (char *) dict->data[i] + entry * bytes.len;
+	}
+	else
+	{
+		bytes.len = dict->starts[i][entry + 1] - dict->starts[i][entry];
+		bytes.data = (char *) dict->data[i] + dict->starts[i][entry];
+	}
+	return bytes;
+}
+
+static void
+fill_index(LedgerDict *dict, uint32 *index, uint32 mask)
+{
+	uint64		steps = 0;
+
+	for (uint32 code = 0; code < dict->nentries; code++)
+	{
+		uint32		place = hash_value(stored_entry(dict, code)) & mask;
+
+		for (; index[place] != 0; place = (place + 1) & mask)
+			steps++;
+		index[place] = code + 1;
+		if (steps > STEPS_MAX * ((uint64) code + 1024))
+			return;				/* the hashes are no good */
+	}
+	dict->index = index;
+	dict->index_mask = mask;
+}
+
+/*
+ * Who looks for an entry a second time will do so again, and is given an index.
+ */
+static void
+consider_index(LedgerChunk *chunk, LedgerDict *dict)
+{
+	uint32		size = INDEX_MIN;
+
+	if (++dict->asked != 2 || dict->nentries < INDEX_MIN ||
+		MemoryContextMemAllocated(chunk->context, false) > LEDGER_KEPT_MAX)
+		return;
+	for (uint32 i = 0; i < dict->nblocks; i++)
+		if (dict->data[i] == NULL)
+			load_block(chunk, i);
+	while (size < 2 * dict->nentries)
+		size *= 2;
+	fill_index(dict, MemoryContextAllocZero(chunk->context, size * sizeof(uint32)), size - 1);
+}
+
+static bool
+find_in_index(const LedgerDict *dict, LedgerBytes stored, uint32 *code)
+{
+	uint32		place = hash_value(stored) & dict->index_mask;
+
+	for (; dict->index[place] != 0; place = (place + 1) & dict->index_mask)
+	{
+		*code = dict->index[place] - 1;
+		if (ledger_bytes_equal(stored_entry(dict, *code), stored))
+			return true;
+	}
+	return false;
+}
+
 /* The first entry of a block of packed ones that is "packed", or -1. */
 static int
 find_packed(const LedgerDict *dict, uint32 i, const uint8 *packed)
 {
 	int			stride = LEDGER_TEMPLATE_STRIDE(&dict->tmpl);
 	const uint8 *entry = dict->data[i];
+	uint64		wanted;
+	uint64		word;
 
+	if (stride < (int) sizeof(word))
+	{
+		for (uint32 k = 0; k < dict->blocks[i].nentries; k++, entry += stride)
+			if (memcmp(entry, packed, stride) == 0)
+				return (int) k;
+		return -1;
+	}
+	memcpy(&wanted, packed, sizeof(wanted));
 	for (uint32 k = 0; k < dict->blocks[i].nentries; k++, entry += stride)
 	{
-		if (entry[0] == packed[0] && memcmp(entry, packed, stride) == 0)
+		memcpy(&word, entry, sizeof(word));
+		if (word == wanted && memcmp(entry, packed, stride) == 0)
 			return (int) k;
 	}
 	return -1;
@@ -636,6 +729,7 @@ bool
 ledger_dict_find(LedgerChunk *chunk, const char *data, Size len, uint32 *code)
 {
 	LedgerDict *dict = chunk->dict;
+	LedgerBytes stored = {data, len};
 	uint8		packed[LEDGER_TEMPLATE_MAX];
 	char		unpacked[LEDGER_TEMPLATE_MAX];
 
@@ -648,7 +742,12 @@ ledger_dict_find(LedgerChunk *chunk, const char *data, Size len, uint32 *code)
 		ledger_template_unpack(&dict->tmpl, packed, unpacked);
 		if (memcmp(data, unpacked, len) != 0)
 			return false;
+		stored.data = (char *) packed;
+		stored.len = LEDGER_TEMPLATE_STRIDE(&dict->tmpl);
 	}
+	consider_index(chunk, dict);
+	if (dict->index != NULL)
+		return find_in_index(dict, stored, code);
 	for (uint32 i = 0; i < dict->nblocks; i++)
 	{
 		int			entry;

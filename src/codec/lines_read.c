@@ -43,6 +43,8 @@ struct LedgerLinesReader
 	uint8	   *numbers;
 	LedgerLineSet set;
 	LineColumn *columns;
+	uint16	   *uses;			/* columns of each template's variables, */
+	uint32	   *uses_start;		/* and where they start, and the last ends */
 
 	/* lines counted by template, every other one apart; all zeros between calls */
 	uint16	   *counts[2];
@@ -201,6 +203,27 @@ load_entries(LedgerChunk *chunk, LedgerLinesReader *r, int c, const uint8 *p, co
 	return p + column->nentries * ledger_line_stride(kind, r->set.columns[c].parameter);
 }
 
+/* Put together which columns each template takes a value of. */
+static void
+list_uses(LedgerChunk *chunk, LedgerLinesReader *r)
+{
+	uint32		n = 0;
+
+	for (uint32 t = 0; t < r->ntemplates; t++)
+		n += r->set.templates[t].nparts;
+	r->uses = MemoryContextAlloc(chunk->context, sizeof(uint16) * (n + 1));
+	r->uses_start = MemoryContextAlloc(chunk->context, sizeof(uint32) * (r->ntemplates + 1));
+	n = 0;
+	for (uint32 t = 0; t < r->ntemplates; t++)
+	{
+		r->uses_start[t] = n;
+		for (const LedgerLinePart *part = r->set.templates[t].parts; part->kind != 0; part++)
+			if (part->column >= 0)
+				r->uses[n++] = part->column;
+	}
+	r->uses_start[r->ntemplates] = n;
+}
+
 /* Read what all vectors share. */
 static void
 load(LedgerChunk *chunk, LedgerLinesReader *r)
@@ -234,6 +257,7 @@ load(LedgerChunk *chunk, LedgerLinesReader *r)
 	}
 	if (p != end || text != r->raw_length || description != r->columns_end)
 		ledger_corrupt(chunk, "dictionaries of log lines are malformed");
+	list_uses(chunk, r);
 	for (int i = 0; i < 2; i++)
 		r->counts[i] = MemoryContextAllocZero(chunk->context, sizeof(uint16) * r->ntemplates);
 	r->seen = MemoryContextAlloc(chunk->context, sizeof(uint16) * (2 * r->ntemplates + 1));
@@ -270,13 +294,12 @@ add_values(LedgerLinesReader *r, int *values)
 	{
 		uint16		template = r->seen[i];
 		int			n = r->counts[0][template] + r->counts[1][template];
-		const LedgerLinePart *part;
+		uint32		end = r->uses_start[template + 1];
 
 		if (n == 0)
 			continue;			/* it has been seen twice */
-		for (part = r->set.templates[template].parts; part->kind != 0; part++)
-			if (part->column >= 0)
-				values[part->column] += n;
+		for (uint32 u = r->uses_start[template]; u < end; u++)
+			values[r->uses[u]] += n;
 		r->counts[0][template] = r->counts[1][template] = 0;
 	}
 	r->nseen = 0;
@@ -341,29 +364,40 @@ read_texts(LedgerChunk *chunk, LedgerLinesReader *r, const uint8 *p, const uint8
 		ledger_corrupt(chunk, "texts of log lines do not decompress");
 }
 
-/* The lines' templates, and how many values each column has. */
+/* Read the lines' templates; returns what follows. */
 static const uint8 *
-open_rows(LedgerChunk *chunk, LedgerLinesReader *r, const uint8 *p, const uint8 *end, int n)
+read_rows(LedgerChunk *chunk, LedgerLinesReader *r, const uint8 *p, const uint8 *end, int n)
 {
 	uint64		numbers[LEDGER_VECTOR_ROWS];
 	LedgerIntegers ints;
-	int		   *values;
 
 	if (r->ntemplates == 1)
-		memset(numbers, 0, n * sizeof(uint64));
-	else
 	{
-		p = ledger_integers_open(&ints, n, p, end);
-		if (p == NULL)
-			ledger_corrupt(chunk, "templates of log lines are malformed");
-		ledger_integers_read(&ints, 0, n, numbers);
+		memset(r->rows, 0, n * sizeof(uint16));
+		return p;
 	}
+	p = ledger_integers_open(&ints, n, p, end);
+	if (p == NULL)
+		ledger_corrupt(chunk, "templates of log lines are malformed");
+	if (ledger_integers_symbols(&ints, r->ntemplates, r->rows))
+		return p;
+	ledger_integers_read(&ints, 0, n, numbers);
 	for (int i = 0; i < n; i++)
 	{
 		if (numbers[i] >= r->ntemplates)
 			ledger_corrupt(chunk, "log line has an unknown template");
 		r->rows[i] = (uint16) numbers[i];
 	}
+	return p;
+}
+
+/* The lines' templates, and how many values each column has. */
+static const uint8 *
+open_rows(LedgerChunk *chunk, LedgerLinesReader *r, const uint8 *p, const uint8 *end, int n)
+{
+	int		   *values;
+
+	p = read_rows(chunk, r, p, end, n);
 	r->passed = 0;
 	memset(r->passed_values, 0, sizeof(int) * r->set.ncolumns);
 	values = palloc0(sizeof(int) * Max(r->set.ncolumns, 1));

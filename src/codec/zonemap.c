@@ -306,6 +306,18 @@ ledger_chunk_text_zone(const LedgerChunk *chunk, int vector, LedgerTextZone *zon
 	zone->max = chunk->text_zones[2 * vector + 1];
 }
 
+const uint64 *
+ledger_chunk_text_numbers(const LedgerChunk *chunk, LedgerTextZone *zone)
+{
+	memset(zone, 0, sizeof(*zone));
+	if (chunk->text_zones != NULL)
+	{
+		zone->prefix = chunk->zone_prefix.data;
+		zone->prefix_length = (int) chunk->zone_prefix.len;
+	}
+	return chunk->text_zones;
+}
+
 /* Can these bytes be a value of the zone's vector? */
 bool
 ledger_text_zone_may_contain(const LedgerTextZone *zone, const char *data, Size len)

@@ -393,7 +393,7 @@ find_size(RelOptInfo *rel, Relation relation, LedgerSize *size)
 
 	size->relid = RelationGetRelid(relation);
 	size->segments = 0;
-	if (RelationGetNumberOfBlocks(relation) > 0 && ledger_read_meta(relation, &meta))
+	if (rel->pages > 0 && ledger_read_meta(relation, &meta))
 	{
 		size->segments = meta.totals.segments;
 		sealed = meta.totals.entries;

@@ -134,25 +134,40 @@ judge_zones(LedgerFilter *filter, const LedgerJudgedChunk *chunk)
 /* ---- Bytes ---- */
 
 /*
- * Where bytes are beside a zone's values: below all (-1), above all (1), or
- * nobody knows (0).  Where eight bytes differ, what they are cut from differs
- * in the same sense.
+ * Where a string is beside a chunk's values, as far as their common prefix tells:
+ * below all (-1), above all (1), or among them, with a number to be compared.
  */
-static int
-place_of(const LedgerTextZone *zone, const LedgerString *string)
+typedef struct TextPlace
+{
+	int			order;
+	uint64		number;
+} TextPlace;
+
+static TextPlace
+place_in_chunk(const LedgerTextZone *zone, const LedgerString *string)
 {
 	Size		prefix = zone->prefix_length;
-	uint64		number;
-	int			order = memcmp(string->data, zone->prefix, Min(string->len, prefix));
+	TextPlace	place = {memcmp(string->data, zone->prefix, Min(string->len, prefix))};
 
-	if (order != 0)
-		return order < 0 ? -1 : 1;
-	if (string->len < prefix)
+	if (place.order == 0 && string->len < prefix)
+		place.order = -1;
+	else if (place.order == 0)
+		place.number = ledger_zone_number(string->data, string->len, prefix);
+	return place;
+}
+
+/*
+ * The same beside a zone's values; 0 if nobody knows.  Where eight bytes differ,
+ * what they are cut from differs in the same sense.
+ */
+static inline int
+place_in_zone(const LedgerTextZone *zone, TextPlace place)
+{
+	if (place.order != 0)
+		return place.order < 0 ? -1 : 1;
+	if (place.number < zone->min)
 		return -1;
-	number = ledger_zone_number(string->data, string->len, prefix);
-	if (number < zone->min)
-		return -1;
-	return number > zone->max ? 1 : 0;
+	return place.number > zone->max ? 1 : 0;
 }
 
 /* Can a value of the zone begin with the filter's prefix? */
@@ -177,11 +192,8 @@ may_begin(const LedgerTextZone *zone, const LedgerConstants *constants)
 }
 
 static LedgerTruth
-judge_string(const LedgerFilter *filter, const LedgerTextZone *zone, Datum constant)
+judge_place(const LedgerFilter *filter, int place)
 {
-	LedgerString string = ledger_string_of(&filter->input, constant);
-	int			place = place_of(zone, &string);
-
 	if (place == 0)
 		return LEDGER_TRUTH_SOME;
 	switch (filter->strategy)
@@ -206,38 +218,70 @@ judge_string(const LedgerFilter *filter, const LedgerTextZone *zone, Datum const
 }
 
 static LedgerTruth
-judge_text_zone(const LedgerFilter *filter, const LedgerTextZone *zone)
+judge_text_zone(const LedgerFilter *filter, const LedgerTextZone *zone, const TextPlace *places)
 {
 	const LedgerConstants *constants = &filter->constants;
 	LedgerTruth truth = LEDGER_TRUTH_NONE;
 
 	if (constants->prefix != NULL)
 		return may_begin(zone, constants) ? LEDGER_TRUTH_SOME : LEDGER_TRUTH_NONE;
-	if (filter->strategy == LEDGER_STRATEGY_NONE || constants->n > ELEMENTS_MAX)
-		return LEDGER_TRUTH_SOME;
 	for (int i = 0; i < constants->n && truth == LEDGER_TRUTH_NONE; i++)
-		truth = judge_string(filter, zone, constants->values[i]);
+		truth = judge_place(filter, place_in_zone(zone, places[i]));
 	return truth;
 }
 
+/* Equality with one string, as in most look-ups: a loop over numbers. */
 static void
+judge_text_equality(LedgerFilter *filter, TextPlace place, const uint64 *numbers, int nvectors)
+{
+	for (int v = 0; v < nvectors; v++)
+		filter->truth[v] = place.order != 0 || place.number < numbers[2 * v] ||
+			place.number > numbers[2 * v + 1] ? LEDGER_TRUTH_NONE : LEDGER_TRUTH_SOME;
+}
+
+/* False if there are no zones, or they tell nothing. */
+static bool
 judge_text_zones(LedgerFilter *filter, const LedgerJudgedChunk *chunk)
 {
+	const LedgerConstants *constants = &filter->constants;
+	TextPlace	places[ELEMENTS_MAX];
+	LedgerTextZone zone;
+	const uint64 *numbers = ledger_chunk_text_numbers(chunk->chunk, &zone);
+
+	if (numbers == NULL)
+		return false;
+	if (constants->prefix == NULL)
+	{
+		if (filter->strategy == LEDGER_STRATEGY_NONE || constants->n > ELEMENTS_MAX)
+			return false;
+		for (int i = 0; i < constants->n; i++)
+		{
+			LedgerString string = ledger_string_of(&filter->input, constants->values[i]);
+
+			places[i] = place_in_chunk(&zone, &string);
+		}
+		if (filter->strategy == BTEqualStrategyNumber && constants->n == 1)
+		{
+			judge_text_equality(filter, places[0], numbers, chunk->nvectors);
+			return true;
+		}
+	}
 	for (int v = 0; v < chunk->nvectors; v++)
 	{
-		LedgerTextZone text;
-		LedgerZone	zone;
 		LedgerTruth truth;
 
-		ledger_chunk_text_zone(chunk->chunk, v, &text);
-		if (!text.valid)
+		ledger_chunk_text_zone(chunk->chunk, v, &zone);
+		if (!zone.valid)
+		{
+			filter->truth[v] = LEDGER_TRUTH_NONE;	/* there are NULLs only */
 			continue;
-		ledger_chunk_zone(chunk->chunk, v, &zone);
-		truth = judge_text_zone(filter, &text);
-		if (truth == LEDGER_TRUTH_ALL && zone.nulls > 0)
+		}
+		truth = judge_text_zone(filter, &zone, places);
+		if (truth == LEDGER_TRUTH_ALL && ledger_chunk_nulls(chunk->chunk, v) > 0)
 			truth = LEDGER_TRUTH_SOME;
 		filter->truth[v] = truth;
 	}
+	return true;
 }
 
 /* ---- NULLs ---- */
@@ -247,12 +291,11 @@ judge_nulls(LedgerFilter *filter, const LedgerJudgedChunk *chunk)
 {
 	for (int v = 0; v < chunk->nvectors; v++)
 	{
-		LedgerZone	zone;
+		uint32		nulls = ledger_chunk_nulls(chunk->chunk, v);
 
-		ledger_chunk_zone(chunk->chunk, v, &zone);
-		if (zone.nulls == 0)
+		if (nulls == 0)
 			filter->truth[v] = filter->negate ? LEDGER_TRUTH_ALL : LEDGER_TRUTH_NONE;
-		else if (zone.nulls == (uint32) vector_rows(chunk, v))
+		else if (nulls == (uint32) vector_rows(chunk, v))
 			filter->truth[v] = filter->negate ? LEDGER_TRUTH_NONE : LEDGER_TRUTH_ALL;
 	}
 }
@@ -263,10 +306,9 @@ judge_empty_vectors(LedgerFilter *filter, const LedgerJudgedChunk *chunk)
 {
 	for (int v = 0; v < chunk->nvectors; v++)
 	{
-		LedgerZone	zone;
+		uint32		nulls = ledger_chunk_nulls(chunk->chunk, v);
 
-		ledger_chunk_zone(chunk->chunk, v, &zone);
-		if (zone.nulls == (uint32) vector_rows(chunk, v))
+		if (nulls > 0 && nulls == (uint32) vector_rows(chunk, v))
 			filter->truth[v] = LEDGER_TRUTH_NONE;
 	}
 }
@@ -390,11 +432,11 @@ ledger_filter_judge_chunk(LedgerFilter *filter, const LedgerJudgedChunk *chunk)
 		judge_nulls(filter, chunk);
 		return;
 	}
-	judge_empty_vectors(filter, chunk);
-	if (is_text_zone_of(filter, chunk->typid))
-		judge_text_zones(filter, chunk);
-	else if (chunk->typid == filter->input.typid && is_ordered(filter) &&
-			 (filter->strategy != LEDGER_STRATEGY_NONE || filter->kind == LEDGER_FILTER_BOOL))
+	if (!is_text_zone_of(filter, chunk->typid) || !judge_text_zones(filter, chunk))
+		judge_empty_vectors(filter, chunk);
+	if (!is_text_zone_of(filter, chunk->typid) && chunk->typid == filter->input.typid &&
+		is_ordered(filter) &&
+		(filter->strategy != LEDGER_STRATEGY_NONE || filter->kind == LEDGER_FILTER_BOOL))
 		judge_zones(filter, chunk);
 	if (filter->kind != LEDGER_FILTER_BOOL && any_vector_left(filter, chunk->nvectors))
 	{
