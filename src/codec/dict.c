@@ -659,6 +659,7 @@ static void
 consider_index(LedgerChunk *chunk, LedgerDict *dict)
 {
 	uint32		size = INDEX_MIN;
+	uint32	   *index;
 
 	if (++dict->asked != 2 || dict->nentries < INDEX_MIN ||
 		MemoryContextMemAllocated(chunk->context, false) > LEDGER_KEPT_MAX)
@@ -668,7 +669,10 @@ consider_index(LedgerChunk *chunk, LedgerDict *dict)
 			load_block(chunk, i);
 	while (size < 2 * dict->nentries)
 		size *= 2;
-	fill_index(dict, MemoryContextAllocZero(chunk->context, size * sizeof(uint32)), size - 1);
+	index = MemoryContextAllocZero(chunk->context, size * sizeof(uint32));
+	fill_index(dict, index, size - 1);
+	if (dict->index == NULL)
+		pfree(index);
 }
 
 static bool

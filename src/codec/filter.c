@@ -311,6 +311,9 @@ ledger_filter_make(LedgerEncoder *enc, const LedgerSummary *summary, bool answer
 	if (n <= DISTINCT_MIN)
 		return 0;
 	nblocks = ledger_filter_blocks(n);
+	/* a sub-column can have more distinct values than a filter may have blocks for */
+	if (nblocks > LEDGER_FILTER_BLOCKS_MAX)
+		return 0;
 	*filter = palloc0(nblocks * LEDGER_FILTER_BLOCK);
 	for (int i = 0; i < n; i++)
 		ledger_filter_add(*filter, nblocks, hashes[i]);

@@ -131,7 +131,7 @@ ledger_shred_open(LedgerChunk *chunk, const uint8 *p, const uint8 *end, uint64 p
 	memcpy(&shred->crc, p + 8, sizeof(uint32));
 	if (shred->stored_length > preamble || shred->stored_length > shred->raw_length ||
 		shred->raw_length > LEDGER_SHRED_CATALOG ||
-		shred->raw_length > (uint64) shred->stored_length * 256)
+		!ledger_ratio_good(chunk, shred->stored_length, shred->raw_length))
 		ledger_corrupt(chunk, "catalog of shredded documents has a bad length");
 	read_catalog(chunk, shred, preamble);
 

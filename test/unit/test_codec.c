@@ -824,6 +824,97 @@ check_incompressible(LedgerEffort effort)
 	free(values);
 }
 
+/* A sub-column may have more values, and distinct ones, than a segment has rows. */
+static void
+check_many_distinct(void)
+{
+	enum
+	{
+		ROWS = 1700000
+	};
+	Datum	   *values = malloc(ROWS * sizeof(Datum));
+	bool	   *isnull = calloc(ROWS, sizeof(bool));
+	LedgerColumnInput input = {{INT8OID, InvalidOid, sizeof(int64), true, 'd'}, ROWS, values, isnull, NULL};
+	ShimBuffer	buffer = {0};
+	LedgerSink	sink = shim_sink(&buffer);
+
+	for (int i = 0; i < ROWS; i++)
+		values[i] = (Datum) ((uint64) i * UINT64CONST(0x9E3779B97F4A7C15) >> 16);
+	ledger_chunk_encode(&input, 0, LEDGER_EFFORT_QUICK, &sink);
+	shim_free_all();
+	if (setjmp(shim_corrupt_jump) == 0)
+	{
+		LedgerSource source = shim_source(&buffer);
+		LedgerChunk *chunk = ledger_chunk_open(&source, buffer.len, &input.type, ROWS, NULL);
+		int			last = ROWS - ROWS % LEDGER_VECTOR_ROWS;
+
+		report(range_same(chunk, &input, 0, last, ROWS - last), "many distinct", "last vector");
+		report(filter_right(chunk, &input), "many distinct", "filter");
+	}
+	else
+		report(false, "many distinct", shim_corrupt_detail);
+	shim_free_all();
+	free(buffer.data);
+	free(isnull);
+	free(values);
+}
+
+/* A catalog whose keys repeat each other: zstd makes much less of it than LZ4 can. */
+static void
+check_repeating_catalog(LedgerCompression compression)
+{
+	enum
+	{
+		ROWS = 640,
+		KINDS = 80,
+		KEY = 8000
+	};
+	LedgerEncodeOptions options = {LEDGER_EFFORT_THOROUGH, compression};
+	Datum	   *values = malloc(ROWS * sizeof(Datum));
+	bool	   *isnull = calloc(ROWS, sizeof(bool));
+	LedgerColumnInput input = {{JSONBOID, InvalidOid, -1, false, 'i'}, ROWS, values, isnull, NULL};
+	ShimBuffer	buffer = {0};
+	LedgerSink	sink = shim_sink(&buffer);
+	char	   *text = malloc(KEY + 100);
+	char	   *made = malloc(8 * (KEY + 100) + 64);
+
+	for (int i = 0; i < ROWS; i++)
+	{
+		Size		len;
+		char	   *value;
+
+		memset(text, 'k', KEY + 2);
+		text[0] = '{';
+		text[1] = '"';
+		snprintf(text + KEY + 2, 98, "\":%d,\"n%d\":1}", RANDOM_BELOW(1000000), i % KINDS);
+		len = json_make(text, made);
+		value = malloc(len + VARHDRSZ);
+		SET_VARSIZE(value, len + VARHDRSZ);
+		memcpy(VARDATA(value), made, len);
+		values[i] = PointerGetDatum(value);
+	}
+	ledger_chunk_encode_with(&input, 0, &options, &sink);
+	shim_free_all();
+	if (setjmp(shim_corrupt_jump) == 0)
+	{
+		LedgerSource source = shim_source(&buffer);
+		LedgerChunk *chunk = ledger_chunk_open(&source, buffer.len, &input.type, ROWS, NULL);
+
+		report(strcmp(ledger_chunk_encoding(chunk), "shredded") == 0, "catalog", "encoding");
+		report(all_vectors_same(chunk, &input, 0), "catalog", "vectors");
+	}
+	else
+		report(false, "catalog", shim_corrupt_detail);
+	shim_free_all();
+	for (int i = 0; i < ROWS; i++)
+		free(DatumGetPointer(values[i]));
+	free(buffer.data);
+	free(isnull);
+	free(values);
+	free(text);
+	free(made);
+}
+
 /*
  * Runs whose values are runs, and so on, are no vector, however deep: nobody may
  * follow them down to the end of the stack.
@@ -868,6 +959,9 @@ test_documents(void)
 	check_huge_value(LEDGER_EFFORT_THOROUGH, 600);
 	check_incompressible(LEDGER_EFFORT_QUICK);
 	check_incompressible(LEDGER_EFFORT_THOROUGH);
+	check_many_distinct();
+	check_repeating_catalog(LEDGER_COMPRESSION_LZ4);
+	check_repeating_catalog(LEDGER_COMPRESSION_ZSTD);
 	check_encodings(DOCUMENT_ENCODINGS);
 }
 
