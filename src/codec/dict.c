@@ -609,8 +609,9 @@ ledger_dict_matches(LedgerChunk *chunk, const LedgerIntegers *ints, int first, i
 	return true;
 }
 
-/* Fewer entries are looked through as fast. */
+/* Fewer entries are looked through as fast; an index of more is too large to keep. */
 #define INDEX_MIN		256
+#define INDEX_MAX		(128 * 1024)
 
 /* The bytes that an entry has in its block. */
 static inline LedgerBytes
@@ -661,7 +662,7 @@ consider_index(LedgerChunk *chunk, LedgerDict *dict)
 	uint32		size = INDEX_MIN;
 	uint32	   *index;
 
-	if (++dict->asked != 2 || dict->nentries < INDEX_MIN ||
+	if (++dict->asked != 2 || dict->nentries < INDEX_MIN || dict->nentries > INDEX_MAX ||
 		MemoryContextMemAllocated(chunk->context, false) > LEDGER_KEPT_MAX)
 		return;
 	for (uint32 i = 0; i < dict->nblocks; i++)

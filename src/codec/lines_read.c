@@ -522,6 +522,7 @@ start_cursors(LedgerChunk *chunk, int first, int count)
 	LedgerLinesReader *r = chunk->lines;
 	Size		size = MAXALIGN(sizeof(Cursor) * Max(r->set.ncolumns, 1));
 	uint16		columns[LEDGER_LINES_COLUMNS];
+	uint16		needs[LEDGER_LINES_COLUMNS];
 	int			ncolumns;
 	int			total = 0;
 	Cursor	   *cursors;
@@ -530,23 +531,25 @@ start_cursors(LedgerChunk *chunk, int first, int count)
 	pass_lines(r, first);
 	ncolumns = list_columns(r, first, count, columns);
 	for (int i = 0; i < ncolumns; i++)
-		total += has_numbers(r, columns[i]) ? r->needs[columns[i]] : 0;
+	{
+		needs[i] = r->needs[columns[i]];
+		r->needs[columns[i]] = 0;
+		total += has_numbers(r, columns[i]) ? needs[i] : 0;
+	}
 	cursors = palloc(size + sizeof(uint64) * total);
 	numbers = (uint64 *) ((char *) cursors + size);
 	for (int i = 0; i < ncolumns; i++)
 	{
 		int			c = columns[i];
 		Cursor	   *cursor = &cursors[c];
-		int			n = r->needs[c];
 
-		r->needs[c] = 0;
 		cursor->next = cursor->first = r->passed_values[c];
 		cursor->numbers = NULL;
 		if (!has_numbers(r, c))
 			continue;
 		cursor->numbers = numbers;
-		numbers += n;
-		ledger_integers_read(&r->columns[c].ints, cursor->first, n, cursor->numbers);
+		numbers += needs[i];
+		ledger_integers_read(&r->columns[c].ints, cursor->first, needs[i], cursor->numbers);
 	}
 	return cursors;
 }
