@@ -21,8 +21,6 @@
 #include "postgres.h"
 
 #include <limits.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "lib/ilist.h"
 #include "read/read_internal.h"
@@ -32,10 +30,6 @@
 #include "utils/memutils.h"
 
 #define DEFAULT_CACHE_KB	(32 * 1024)
-
-/* What a session takes at first: less at a time than malloc would map. */
-#define FIRST_PIECE		(120 * 1024)
-#define FIRST_PIECES	12
 
 typedef struct CacheEntry
 {
@@ -104,53 +98,6 @@ ledger_cache_age(void)
 	return invalidations;
 }
 
-/*
- * A session's first look-up takes memory from the system, page by page with a
- * trap for each: up to 20 microseconds in a virtual machine, a third of all it
- * took.  So the first pages are asked for at once.  They are in contexts that
- * malloc puts on the heap, as others are; one that stays behind them keeps malloc
- * from giving them back when they are deleted.
- */
-static void
-take_first_pages(void)
-{
-#ifdef MADV_POPULATE_WRITE
-	MemoryContext pieces[FIRST_PIECES];
-	uintptr_t	page = sysconf(_SC_PAGESIZE);
-
-	for (int i = 0; i < FIRST_PIECES; i++)
-	{
-		uintptr_t	start;
-
-		pieces[i] = AllocSetContextCreate(cache_context, "ledger first pages", FIRST_PIECE,
-										  FIRST_PIECE, FIRST_PIECE);
-		start = (uintptr_t) pieces[i] / page * page;
-		/* it is no matter if this fails */
-		(void) madvise((void *) start, (uintptr_t) pieces[i] + FIRST_PIECE - start,
-					   MADV_POPULATE_WRITE);
-	}
-	for (Size size = ALLOCSET_SMALL_INITSIZE; size <= FIRST_PIECE; size *= 2)
-	{
-		MemoryContext last = AllocSetContextCreate(cache_context, "ledger last page", size, size, size);
-
-		if ((uintptr_t) last > (uintptr_t) pieces[FIRST_PIECES - 1])
-			break;
-		MemoryContextDelete(last);	/* there was room for it before them */
-	}
-	for (int i = 0; i < FIRST_PIECES; i++)
-		MemoryContextDelete(pieces[i]);
-#endif
-}
-
-/* The session's first reader is about to be opened. */
-static void
-begin_cache(void)
-{
-	cache_context = AllocSetContextCreate(CacheMemoryContext, "ledger decode cache",
-										  ALLOCSET_SMALL_SIZES);
-	take_first_pages();
-}
-
 /* What is kept under the key becomes the caller's, in "parent"; or NULL. */
 void *
 ledger_cache_take(const LedgerCacheKey *key, MemoryContext parent)
@@ -158,8 +105,6 @@ ledger_cache_take(const LedgerCacheKey *key, MemoryContext parent)
 	CacheEntry *entry = cache == NULL ? NULL : hash_search(cache, key, HASH_FIND, NULL);
 	void	   *item;
 
-	if (cache_context == NULL)
-		begin_cache();
 	if (entry == NULL)
 		return NULL;
 	item = entry->item;
@@ -176,6 +121,9 @@ create_cache(void)
 		.entrysize = sizeof(CacheEntry)
 	};
 
+	if (cache_context == NULL)
+		cache_context = AllocSetContextCreate(CacheMemoryContext, "ledger decode cache",
+											  ALLOCSET_SMALL_SIZES);
 	ctl.hcxt = cache_context;
 	cache = hash_create("ledger decode cache", 64, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 }
