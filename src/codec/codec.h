@@ -462,7 +462,7 @@ extern void ledger_chunk_text_zone(const LedgerChunk *chunk, int vector,
 
 /*
  * Least and greatest number of each vector's values, or NULL; *zone is given their
- * common prefix.  Of a vector of NULLs, no number lies between the two.
+ * common prefix.  Of a vector of NULLs, the least is above the greatest.
  */
 extern const uint64 *ledger_chunk_text_numbers(const LedgerChunk *chunk, LedgerTextZone *zone);
 extern bool ledger_text_zone_may_contain(const LedgerTextZone *zone, const char *data,

@@ -500,6 +500,26 @@ find_block(const LedgerDict *dict, uint32 code)
 	return low;
 }
 
+/* The bytes that an entry has in its block i, which has been read. */
+static inline LedgerBytes
+stored_entry(const LedgerDict *dict, uint32 i, uint32 code)
+{
+	uint32		entry = code - dict->first[i];
+	LedgerBytes bytes;
+
+	if (dict->templated)
+	{
+		bytes.len = LEDGER_TEMPLATE_STRIDE(&dict->tmpl);
+		bytes.data = (char *) dict->data[i] + entry * bytes.len;
+	}
+	else
+	{
+		bytes.len = dict->starts[i][entry + 1] - dict->starts[i][entry];
+		bytes.data = (char *) dict->data[i] + dict->starts[i][entry];
+	}
+	return bytes;
+}
+
 /*
  * The bytes of an entry: where they are, or, for packed ones, in the room,
  * which has LEDGER_TEMPLATE_MAX bytes.
@@ -510,27 +530,18 @@ get_entry(LedgerChunk *chunk, uint64 code, char *room)
 	LedgerDict *dict = chunk->dict;
 	LedgerBytes bytes;
 	uint32		i;
-	uint32		entry;
 
 	if (code >= dict->nentries)
 		ledger_corrupt(chunk, "code is not in the dictionary");
 	i = find_block(dict, code);
-	entry = code - dict->first[i];
 	if (dict->data[i] == NULL)
 		load_block(chunk, i);
+	bytes = stored_entry(dict, i, code);
 	if (dict->templated)
 	{
+		ledger_template_unpack(&dict->tmpl, (const uint8 *) bytes.data, room);
 		bytes.data = room;
 		bytes.len = dict->tmpl.len;
-		ledger_template_unpack(&dict->tmpl,
-							   dict->data[i] + entry * LEDGER_TEMPLATE_STRIDE(&dict->tmpl), room);
-	}
-	else
-	{
-		const uint32 *starts = dict->starts[i];
-
-		bytes.data = (char *) dict->data[i] + starts[entry];
-		bytes.len = starts[entry + 1] - starts[entry];
 	}
 	return bytes;
 }
@@ -613,27 +624,6 @@ ledger_dict_matches(LedgerChunk *chunk, const LedgerIntegers *ints, int first, i
 #define INDEX_MIN		256
 #define INDEX_MAX		(128 * 1024)
 
-/* The bytes that an entry has in its block. */
-static inline LedgerBytes
-stored_entry(const LedgerDict *dict, uint32 code)
-{
-	uint32		i = find_block(dict, code);
-	uint32		entry = code - dict->first[i];
-	LedgerBytes bytes;
-
-	if (dict->templated)
-	{
-		bytes.len = LEDGER_TEMPLATE_STRIDE(&dict->tmpl);
-		bytes.data = (char *) dict->data[i] + entry * bytes.len;
-	}
-	else
-	{
-		bytes.len = dict->starts[i][entry + 1] - dict->starts[i][entry];
-		bytes.data = (char *) dict->data[i] + dict->starts[i][entry];
-	}
-	return bytes;
-}
-
 static void
 fill_index(LedgerDict *dict, uint32 *index, uint32 mask)
 {
@@ -641,7 +631,7 @@ fill_index(LedgerDict *dict, uint32 *index, uint32 mask)
 
 	for (uint32 code = 0; code < dict->nentries; code++)
 	{
-		uint32		place = hash_value(stored_entry(dict, code)) & mask;
+		uint32		place = hash_value(stored_entry(dict, find_block(dict, code), code)) & mask;
 
 		for (; index[place] != 0; place = (place + 1) & mask)
 			steps++;
@@ -684,7 +674,7 @@ find_in_index(const LedgerDict *dict, LedgerBytes stored, uint32 *code)
 	for (; dict->index[place] != 0; place = (place + 1) & dict->index_mask)
 	{
 		*code = dict->index[place] - 1;
-		if (ledger_bytes_equal(stored_entry(dict, *code), stored))
+		if (ledger_bytes_equal(stored_entry(dict, find_block(dict, *code), *code), stored))
 			return true;
 	}
 	return false;
@@ -696,21 +686,10 @@ find_packed(const LedgerDict *dict, uint32 i, const uint8 *packed)
 {
 	int			stride = LEDGER_TEMPLATE_STRIDE(&dict->tmpl);
 	const uint8 *entry = dict->data[i];
-	uint64		wanted;
-	uint64		word;
 
-	if (stride < (int) sizeof(word))
-	{
-		for (uint32 k = 0; k < dict->blocks[i].nentries; k++, entry += stride)
-			if (memcmp(entry, packed, stride) == 0)
-				return (int) k;
-		return -1;
-	}
-	memcpy(&wanted, packed, sizeof(wanted));
 	for (uint32 k = 0; k < dict->blocks[i].nentries; k++, entry += stride)
 	{
-		memcpy(&word, entry, sizeof(word));
-		if (word == wanted && memcmp(entry, packed, stride) == 0)
+		if (entry[0] == packed[0] && memcmp(entry, packed, stride) == 0)
 			return (int) k;
 	}
 	return -1;

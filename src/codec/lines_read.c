@@ -55,7 +55,6 @@ struct LedgerLinesReader
 	uint16	   *rows;			/* the lines' templates */
 	int			passed;			/* lines whose values ... */
 	int		   *passed_values;	/* have been counted, by column */
-	int		   *needs;			/* all zeros between calls */
 	char	   *vector_texts;
 	uint32		vector_size;	/* allocated */
 };
@@ -263,7 +262,6 @@ load(LedgerChunk *chunk, LedgerLinesReader *r)
 		r->counts[i] = MemoryContextAllocZero(chunk->context, sizeof(uint16) * r->ntemplates);
 	r->seen = MemoryContextAlloc(chunk->context, sizeof(uint16) * (2 * r->ntemplates + 1));
 	r->passed_values = MemoryContextAlloc(chunk->context, sizeof(int) * Max(r->set.ncolumns, 1));
-	r->needs = MemoryContextAllocZero(chunk->context, sizeof(int) * Max(r->set.ncolumns, 1));
 	r->loaded = true;
 }
 
@@ -464,13 +462,14 @@ typedef struct Cursor
 	uint64	   *numbers;		/* or its code; NULL: not decoded */
 } Cursor;
 
-/* Of so few lines, the columns are listed line by line. */
-#define FEW_LINES		16
-
-/* Have "passed" count all lines before one.  Mostly that begins where the last call ended. */
-static void
-pass_lines(LedgerLinesReader *r, int first)
+/* Go to the values of line "first"; and decode those of the lines from there. */
+static Cursor *
+start_cursors(LedgerChunk *chunk, int first, int count)
 {
+	LedgerLinesReader *r = chunk->lines;
+	Cursor	   *cursors = palloc0(sizeof(Cursor) * Max(r->set.ncolumns, 1));
+	int		   *ends = palloc(sizeof(int) * Max(r->set.ncolumns, 1));
+
 	if (first < r->passed)
 	{
 		r->passed = 0;
@@ -479,79 +478,36 @@ pass_lines(LedgerLinesReader *r, int first)
 	count_lines(r, r->passed, first - r->passed);
 	add_values(r, r->passed_values);
 	r->passed = first;
-}
-
-/* List the columns that lines take values of; "needs" has how many.  Returns how many columns. */
-static int
-list_columns(LedgerLinesReader *r, int first, int count, uint16 *columns)
-{
-	int			n = 0;
-
-	if (count <= FEW_LINES)
-	{
-		for (int i = first; i < first + count; i++)
-			for (uint32 u = r->uses_start[r->rows[i]]; u < r->uses_start[r->rows[i] + 1]; u++)
-				if (r->needs[r->uses[u]]++ == 0)
-					columns[n++] = r->uses[u];
-		return n;
-	}
-	count_lines(r, first, count);
-	add_values(r, r->needs);
+	memcpy(ends, r->passed_values, sizeof(int) * r->set.ncolumns);
 	for (int c = 0; c < r->set.ncolumns; c++)
-		if (r->needs[c] > 0)
-			columns[n++] = c;
-	return n;
-}
-
-static inline bool
-has_numbers(const LedgerLinesReader *r, int c)
-{
-	int			how = r->columns[c].how;
-
-	return how == LEDGER_LINES_DICT ||
-		(how != LEDGER_LINES_CONSTANT && ledger_line_is_number(r->set.columns[c].kind));
-}
-
-/*
- * Go to the values of line "first", and decode those of the lines from there; in
- * one piece of memory, which is returned.  Only columns of the lines have a cursor.
- */
-static Cursor *
-start_cursors(LedgerChunk *chunk, int first, int count)
-{
-	LedgerLinesReader *r = chunk->lines;
-	Size		size = MAXALIGN(sizeof(Cursor) * Max(r->set.ncolumns, 1));
-	uint16		columns[LEDGER_LINES_COLUMNS];
-	uint16		needs[LEDGER_LINES_COLUMNS];
-	int			ncolumns;
-	int			total = 0;
-	Cursor	   *cursors;
-	uint64	   *numbers;
-
-	pass_lines(r, first);
-	ncolumns = list_columns(r, first, count, columns);
-	for (int i = 0; i < ncolumns; i++)
+		cursors[c].next = ends[c];
+	count_lines(r, first, count);
+	add_values(r, ends);
+	for (int c = 0; c < r->set.ncolumns; c++)
 	{
-		needs[i] = r->needs[columns[i]];
-		r->needs[columns[i]] = 0;
-		total += has_numbers(r, columns[i]) ? needs[i] : 0;
-	}
-	cursors = palloc(size + sizeof(uint64) * total);
-	numbers = (uint64 *) ((char *) cursors + size);
-	for (int i = 0; i < ncolumns; i++)
-	{
-		int			c = columns[i];
+		const LineColumn *column = &r->columns[c];
 		Cursor	   *cursor = &cursors[c];
+		int			n = ends[c] - cursor->next;
 
-		cursor->next = cursor->first = r->passed_values[c];
-		cursor->numbers = NULL;
-		if (!has_numbers(r, c))
+		cursor->first = cursor->next;
+		if (n == 0 || column->how == LEDGER_LINES_CONSTANT ||
+			!(column->how == LEDGER_LINES_DICT ||
+			  ledger_line_is_number(r->set.columns[c].kind)))
 			continue;
-		cursor->numbers = numbers;
-		numbers += needs[i];
-		ledger_integers_read(&r->columns[c].ints, cursor->first, needs[i], cursor->numbers);
+		cursor->numbers = palloc(sizeof(uint64) * n);
+		ledger_integers_read(&column->ints, cursor->first, n, cursor->numbers);
 	}
+	pfree(ends);
 	return cursors;
+}
+
+static void
+end_cursors(LedgerChunk *chunk, Cursor *cursors)
+{
+	for (int c = 0; c < chunk->lines->set.ncolumns; c++)
+		if (cursors[c].numbers)
+			pfree(cursors[c].numbers);
+	pfree(cursors);
 }
 
 /* Append the next value of a column to the line. */
@@ -661,7 +617,7 @@ ledger_lines_decode(LedgerChunk *chunk, int first, int count, Datum *values)
 			   line.data, line.len);
 	}
 	pfree(line.data);
-	pfree(cursors);
+	end_cursors(chunk, cursors);
 }
 
 /* Would ledger_lines_decode give these values?  Value i is values[rows[i]]. */
@@ -686,7 +642,7 @@ ledger_lines_matches(LedgerChunk *chunk, int first, int count, const int *rows,
 		same = ledger_bytes_equal(value, built);
 	}
 	pfree(line.data);
-	pfree(cursors);
+	end_cursors(chunk, cursors);
 	return same;
 }
 

@@ -290,22 +290,6 @@ ledger_zones_answer(const uint64 *zones, int nvectors, bool is_signed)
 	return least < greatest && sum / nvectors < (double) (greatest - least) / 8;
 }
 
-void
-ledger_chunk_text_zone(const LedgerChunk *chunk, int vector, LedgerTextZone *zone)
-{
-	int			rows = Min(chunk->nrows - vector * LEDGER_VECTOR_ROWS, LEDGER_VECTOR_ROWS);
-
-	Assert(vector >= 0 && vector < chunk->nvectors);
-	memset(zone, 0, sizeof(*zone));
-	if (chunk->text_zones == NULL || chunk->vectors[vector].nulls >= (uint32) rows)
-		return;
-	zone->valid = true;
-	zone->prefix = chunk->zone_prefix.data;
-	zone->prefix_length = (int) chunk->zone_prefix.len;
-	zone->min = chunk->text_zones[2 * vector];
-	zone->max = chunk->text_zones[2 * vector + 1];
-}
-
 const uint64 *
 ledger_chunk_text_numbers(const LedgerChunk *chunk, LedgerTextZone *zone)
 {
@@ -316,6 +300,19 @@ ledger_chunk_text_numbers(const LedgerChunk *chunk, LedgerTextZone *zone)
 		zone->prefix_length = (int) chunk->zone_prefix.len;
 	}
 	return chunk->text_zones;
+}
+
+void
+ledger_chunk_text_zone(const LedgerChunk *chunk, int vector, LedgerTextZone *zone)
+{
+	int			rows = Min(chunk->nrows - vector * LEDGER_VECTOR_ROWS, LEDGER_VECTOR_ROWS);
+	const uint64 *numbers = ledger_chunk_text_numbers(chunk, zone);
+
+	if (numbers == NULL || ledger_chunk_nulls(chunk, vector) >= (uint32) rows)
+		return;
+	zone->valid = true;
+	zone->min = numbers[2 * vector];
+	zone->max = numbers[2 * vector + 1];
 }
 
 /* Can these bytes be a value of the zone's vector? */

@@ -394,7 +394,6 @@ typedef struct LedgerFilteredScan
 	LedgerScan *scan;			/* NULL until the first row is asked for */
 	bool		again;			/* segments that are come to are counted already */
 	LedgerSegmentReader *judged;	/* the filters' truths are of this one, */
-	int64	   *barren;			/* no row of it passes: the count of its vectors; or NULL */
 	MemoryContext judged_context;	/* and what they know of its codes is here */
 	bool		leave_doubt;	/* rows in doubt are the node's business */
 	LedgerDoubt doubt;			/* of the batch at hand */

@@ -157,14 +157,6 @@ prepare_codes(LedgerFilteredScan *fs, LedgerSegmentReader *reader, int nvectors)
 	return false;
 }
 
-/* Which count a vector that a filter excludes adds to. */
-static int64 *
-count_of(LedgerScanCounts *counts, const LedgerFilter *filter)
-{
-	return filter->by_codes ? &counts->vectors_by_codes :
-		filter->by_bloom ? &counts->vectors_by_bloom : &counts->vectors_by_zone;
-}
-
 /* Come to a segment. */
 static void
 judge_segment(LedgerFilteredScan *fs, LedgerSegmentReader *reader)
@@ -191,7 +183,6 @@ judge_segment(LedgerFilteredScan *fs, LedgerSegmentReader *reader)
 		excluded = by_codes = prepare_codes(fs, reader, nvectors);
 	MemoryContextSwitchTo(oldcontext);
 	fs->judged = ledger_reader_share(reader);
-	fs->barren = excluded && fs->nfilters == 1 ? count_of(counts, fs->filters[0]) : NULL;
 	if (fs->again)
 		return;
 	if (!excluded)
@@ -214,11 +205,6 @@ skip_rows(void *arg, LedgerSegmentReader *reader, int position, int count)
 
 	if (fs->judged != reader)
 		judge_segment(fs, reader);
-	if (fs->barren != NULL && count > 0)
-	{
-		*fs->barren += (position + count - 1) / LEDGER_VECTOR_ROWS - position / LEDGER_VECTOR_ROWS + 1;
-		return count;
-	}
 	while (next < position + count)
 	{
 		int			vector = next / LEDGER_VECTOR_ROWS;
@@ -230,8 +216,12 @@ skip_rows(void *arg, LedgerSegmentReader *reader, int position, int count)
 			if (fs->answer == NULL || !fs->answer(fs->answer_arg, reader, next, end - next))
 				break;
 		}
+		else if (filter->by_codes)
+			counts->vectors_by_codes++;
+		else if (filter->by_bloom)
+			counts->vectors_by_bloom++;
 		else
-			(*count_of(counts, filter))++;
+			counts->vectors_by_zone++;
 		next = end;
 	}
 	return next - position;

@@ -623,15 +623,11 @@ static bool
 has_no_nulls(const LedgerFilterInput *input, LedgerBatch *batch)
 {
 	LedgerChunk *chunk;
-	LedgerZone	zone;
 
 	if (input->kind != LEDGER_INPUT_COLUMN)
 		return false;
 	chunk = ledger_input_chunk(input, batch->reader, batch->rel);
-	if (chunk == NULL)
-		return false;
-	ledger_chunk_zone(chunk, batch->position / LEDGER_VECTOR_ROWS, &zone);
-	return zone.nulls == 0;
+	return chunk != NULL && ledger_chunk_nulls(chunk, batch->position / LEDGER_VECTOR_ROWS) == 0;
 }
 
 /*

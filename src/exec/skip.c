@@ -230,15 +230,6 @@ judge_text_zone(const LedgerFilter *filter, const LedgerTextZone *zone, const Te
 	return truth;
 }
 
-/* Equality with one string, as in most look-ups: a loop over numbers. */
-static void
-judge_text_equality(LedgerFilter *filter, TextPlace place, const uint64 *numbers, int nvectors)
-{
-	for (int v = 0; v < nvectors; v++)
-		filter->truth[v] = place.order != 0 || place.number < numbers[2 * v] ||
-			place.number > numbers[2 * v + 1] ? LEDGER_TRUTH_NONE : LEDGER_TRUTH_SOME;
-}
-
 /* False if there are no zones, or they tell nothing. */
 static bool
 judge_text_zones(LedgerFilter *filter, const LedgerJudgedChunk *chunk)
@@ -260,23 +251,15 @@ judge_text_zones(LedgerFilter *filter, const LedgerJudgedChunk *chunk)
 
 			places[i] = place_in_chunk(&zone, &string);
 		}
-		if (filter->strategy == BTEqualStrategyNumber && constants->n == 1)
-		{
-			judge_text_equality(filter, places[0], numbers, chunk->nvectors);
-			return true;
-		}
 	}
 	for (int v = 0; v < chunk->nvectors; v++)
 	{
-		LedgerTruth truth;
+		LedgerTruth truth = LEDGER_TRUTH_NONE;
 
-		ledger_chunk_text_zone(chunk->chunk, v, &zone);
-		if (!zone.valid)
-		{
-			filter->truth[v] = LEDGER_TRUTH_NONE;	/* there are NULLs only */
-			continue;
-		}
-		truth = judge_text_zone(filter, &zone, places);
+		zone.min = numbers[2 * v];
+		zone.max = numbers[2 * v + 1];
+		if (zone.min <= zone.max)	/* there are not NULLs only */
+			truth = judge_text_zone(filter, &zone, places);
 		if (truth == LEDGER_TRUTH_ALL && ledger_chunk_nulls(chunk->chunk, v) > 0)
 			truth = LEDGER_TRUTH_SOME;
 		filter->truth[v] = truth;
