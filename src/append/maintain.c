@@ -30,6 +30,7 @@
 #include "postmaster/interrupt.h"
 #include "read/read.h"
 #include "storage/lmgr.h"
+#include "storage/lock.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -45,10 +46,17 @@
 /* A tail of fewer rows is not sealed for its age alone. */
 #define SEAL_ROWS_MIN		1000
 
-/* A step waits for a lock for so long; and tries one that it must not wait for. */
+/* A step waits for a lock for so long, if nobody who matters is in the way. */
 #define STEP_LOCK_TIMEOUT	"1s"
-#define LOCK_ATTEMPTS		20
+
+/*
+ * A lock that appenders and readers would have to wait behind is tried that
+ * often; after the first few times, they may have to for so long.
+ */
+#define LOCK_ATTEMPTS		100
+#define POLITE_ATTEMPTS		4
 #define LOCK_RETRY_MS		5
+#define QUEUE_TIMEOUT		"100ms"
 
 /* In one run, that share of a ledger's partitions is dropped, or that many. */
 #define DROP_SHARE			10
@@ -82,6 +90,7 @@ typedef struct Branch
 	LedgerBranchKey key;
 	List	   *leaves;			/* Leafs, ascending in time */
 	List	   *expired;		/* those to drop in this run */
+	bool		busy;			/* nothing can be dropped in this run */
 } Branch;
 
 typedef struct Work
@@ -215,17 +224,62 @@ refuse_lock(Oid relid)
 }
 
 /*
- * Take a lock without ever waiting for it, as others would have to queue up
- * behind us.
+ * Of those who are in the way of a lock, keep the ones who have been from the
+ * start: at first, all.  Returns whether there is any.
+ */
+static bool
+some_persist(const LOCKTAG *tag, LOCKMODE mode, VirtualTransactionId **persistent)
+{
+	VirtualTransactionId *now = GetLockConflicts(tag, mode, NULL);
+	int			kept = 0;
+
+	if (*persistent == NULL)
+		*persistent = now;
+	else
+	{
+		VirtualTransactionId *then = *persistent;
+
+		for (int i = 0; VirtualTransactionIdIsValid(then[i]); i++)
+			for (int j = 0; VirtualTransactionIdIsValid(now[j]); j++)
+				if (VirtualTransactionIdEquals(then[i], now[j]))
+				{
+					then[kept++] = then[i];
+					break;
+				}
+		SetInvalidVirtualTransactionId(then[kept]);
+		pfree(now);
+	}
+	return VirtualTransactionIdIsValid((*persistent)[0]);
+}
+
+/*
+ * Take a lock that others have to queue up behind while we wait for it.  So we
+ * try, until all who were in the way at first are gone.  If there are others
+ * then, their transactions are short but overlap all the time, and we may wait
+ * for the ones there are.  Who keeps it for longer is not waited for.
  */
 static void
-lock_at_once(Oid relid, LOCKMODE mode)
+lock_soon(Oid relid, LOCKMODE mode)
 {
+	LOCKTAG		tag;
+	VirtualTransactionId *persistent = NULL;
+
+	SET_LOCKTAG_RELATION(tag, MyDatabaseId, relid);
 	for (int i = 0; i < LOCK_ATTEMPTS; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (ConditionalLockRelationOid(relid, mode))
 			return;
+		if (!some_persist(&tag, mode, &persistent) && i >= POLITE_ATTEMPTS)
+		{
+			int			nesting = NewGUCNestLevel();
+
+			(void) set_config_option("lock_timeout", QUEUE_TIMEOUT, PGC_USERSET, PGC_S_SESSION,
+									 GUC_ACTION_SAVE, true, 0, false);
+			LockRelationOid(relid, mode);
+			AtEOXact_GUC(false, nesting);
+			return;
+		}
 		pg_usleep(LOCK_RETRY_MS * 1000L);
 	}
 	refuse_lock(relid);
@@ -517,7 +571,7 @@ truncate_leaf(Work *work)
 	BlockNumber nblocks = 0;
 	Relation	rel;
 
-	lock_at_once(leaf->relid, AccessExclusiveLock);
+	lock_soon(leaf->relid, AccessExclusiveLock);
 	if (!is_still(work->branch, leaf))
 		return false;
 	rel = relation_open(leaf->relid, NoLock);
@@ -535,7 +589,7 @@ truncate_leaf(Work *work)
 
 /*
  * Drop an expired leaf.  That needs its parent for a moment; who has a lock on
- * that, to read other partitions, say, is not waited for.
+ * that for long, to read other partitions, say, is not waited for.
  */
 static bool
 drop_leaf(Work *work)
@@ -543,7 +597,9 @@ drop_leaf(Work *work)
 	Leaf	   *leaf = work->leaf;
 	char	   *name;
 
-	lock_at_once(work->branch->relid, AccessExclusiveLock);
+	work->branch->busy = true;
+	lock_soon(work->branch->relid, AccessExclusiveLock);
+	work->branch->busy = false;
 	if (!ConditionalLockRelationOid(leaf->relid, AccessExclusiveLock))
 		refuse_lock(leaf->relid);
 	if (!is_still(work->branch, leaf))
@@ -661,7 +717,7 @@ maintain_branch(Work *work)
 		work->leaf = lfirst(lc);
 		if (!work->leaf->empty)
 			(void) try_step(work, work->leaf->name, "truncating", truncate_leaf);
-		if (work->may_drop > 0)
+		if (work->may_drop > 0 && !branch->busy)
 		{
 			work->may_drop--;
 			(void) try_step(work, work->leaf->name, "dropping", drop_leaf);

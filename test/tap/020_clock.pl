@@ -159,6 +159,24 @@ is((split /\|/, compare($kept->($begun), 'SELECT kind, ts, id FROM tree'))[1], '
 is(sql('SELECT count(*) FILTER (WHERE k), count(*) FILTER (WHERE NOT k) FROM (SELECT upper(range) > now() - interval \'10 days\' AS k FROM ledger.partitions WHERE ledger = \'tree\'::regclass) p') =~ /^\d+\|0$/, 1, 'the partitions, too');
 cmp_ok(leaves('tree_http'), '<', leaves('tree_event'), 'each by its own retention');
 $report->quit;
+
+# Appenders whose transactions overlap all the time do not keep a partition from being dropped.
+sql(q(
+	CREATE TABLE busy (ts timestamptz NOT NULL, id int) PARTITION BY RANGE (ts);
+	SET ledger.maintenance = off;
+	SELECT ledger.manage('busy', '1 day', 0);
+	SELECT ledger.append('busy', array_agg(ROW(now() - g * interval '1 day', g))) FROM generate_series(0, 5) g;
+	SELECT ledger.manage('busy', '1 day', retention => '2 days')));
+my $leaves = leaves('busy');
+$load = load_start($node, 6, append => [ 1, "BEGIN;\nSELECT ledger.append('busy', ROW(now(), 0));\n\\sleep 20 ms\nEND;\n" ]);
+$node->poll_query_until('postgres', q(SELECT count(*) > 12 FROM busy));
+my $tries = 0;
+maintain() while leaves('busy') == $leaves && $tries++ < 5;
+cmp_ok(leaves('busy'), '<', $leaves, 'partitions are dropped under appenders who never pause');
+ok($load->{run}->pumpable, 'who are still at it');
+$said = load_stop($load);
+unlike($said, qr/ERROR|FATAL|aborted/, 'and have no error') or diag($said);
+is($failed, '', 'nor has maintenance');
 $node->stop;
 no_crash_ok($node);
 done_testing();
