@@ -292,6 +292,27 @@ SELECT sum((file_of(('l' || i)::regclass)).dictionary_blocks) >= 40 AS dictionar
 SELECT count(*), count(DISTINCT l1.t || l2.t || l3.t || l9.t || l17.t || l33.t || l4.t || l5.t || l6.t || l7.t) FROM l1 JOIN l2 USING (n) JOIN l3 USING (n) JOIN l9 USING (n) JOIN l17 USING (n) JOIN l33 USING (n)
 	JOIN l4 USING (n) JOIN l5 USING (n) JOIN l6 USING (n) JOIN l7 USING (n) WHERE n BETWEEN 300 AND 350;
 
+-- A past leaf's last rows bring no dictionary, as its maintenance would drop it
+-- again: the first one that later rows get has number 1.
+CREATE TABLE p (ts timestamptz NOT NULL, n int, t text) PARTITION BY RANGE (ts);
+CREATE TABLE l PARTITION OF p FOR VALUES FROM ('2020-01-01') TO ('2020-01-02') USING ledger;
+SELECT ledger.manage('p', '1 day', premake => 0, seal_after => '0');
+CREATE FUNCTION past(low int, high int) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	FOR n IN low .. high LOOP
+		INSERT INTO l VALUES ('2020-01-01 12:00', n, noise(0, 200)::text || n || noise(n, 400)::text);
+	END LOOP;
+END $$;
+SELECT past(1, 200);
+SELECT pg_sleep(1.1);
+CALL ledger.maintain('p');
+SELECT entries, tail_entries FROM ledger.stats('l');
+SELECT past(201, 900);
+CHECKPOINT;
+SELECT max(get_byte(page, 8172) + 256 * get_byte(page, 8173)) AS newest
+FROM (SELECT pg_read_binary_file(pg_relation_filepath('l'), b * 8192, 8192) AS page FROM generate_series(0, pg_relation_size('l') / 8192 - 1) b) x
+WHERE get_byte(page, 8171) = 5;
+
 RESET search_path;
 SET client_min_messages = error;
 DROP SCHEMA packed CASCADE;

@@ -261,7 +261,7 @@ seal_step(Oid relid, bool first, int64 *sealed)
 
 	GetUserIdAndSecContext(&user, &context);
 	SetUserIdAndSecContext(rel->rd_rel->relowner, context | SECURITY_RESTRICTED_OPERATION);
-	rows = ledger_seal_part(rel, first);
+	rows = ledger_seal_part(rel, first, LEDGER_SEAL_ALL);
 	SetUserIdAndSecContext(user, context);
 
 	relation_close(rel, ShareUpdateExclusiveLock);

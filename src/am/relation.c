@@ -186,7 +186,7 @@ ledger_relation_copy_for_cluster(Relation from, Relation to, Relation index, boo
 	ledger_bulk_flush(from);
 	ledger_close_open_runs(from, 0);
 	ledger_settle_bulk(from);
-	while (ledger_seal_some(from, false) >= 0)
+	while (ledger_seal_some(from, LEDGER_SEAL_LAST) >= 0)
 		CHECK_FOR_INTERRUPTS();
 	refuse_missing_values(from);
 	ledger_shrink(from);

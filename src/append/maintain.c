@@ -648,7 +648,7 @@ seal_leaf(Work *work)
 
 	if (rel == NULL)
 		return false;
-	rows = ledger_seal_part(rel, work->first);
+	rows = ledger_seal_part(rel, work->first, work->leaf->past ? LEDGER_SEAL_LAST : LEDGER_SEAL_ALL);
 	close_leaf(rel, &before);
 	if (rows > 0)
 		ledger_note_activity(work->ledger, ledger_qualified_name(work->leaf->relid), "sealed",

@@ -133,7 +133,7 @@ ledger_find_holder(Relation rel)
  * caller has ShareUpdateExclusiveLock, and acts as the owner.
  */
 int64
-ledger_seal_part(Relation rel, bool first)
+ledger_seal_part(Relation rel, bool first, LedgerSealing what)
 {
 	LedgerMetaData meta;
 
@@ -150,5 +150,5 @@ ledger_seal_part(Relation rel, bool first)
 		ledger_close_open_runs(rel, 0);
 		ledger_settle_bulk(rel);
 	}
-	return ledger_seal_some(rel, false);
+	return ledger_seal_some(rel, what);
 }

@@ -640,13 +640,22 @@ write_safely(SealState *state, uint64 segment, uint32 *nblocks)
 	return work.root;
 }
 
+/* Whether slots have been allotted since the ones just sealed. */
+static bool
+others_follow(const SealState *state)
+{
+	LedgerMetaData meta;
+
+	return ledger_read_meta(state->rel, &meta) &&
+		meta.next_slot > state->slots[state->nslots - 1].slot + 1;
+}
+
 /*
- * Seal closed runs into one segment; if "only_full", only if there are enough
- * of them to fill it.  Returns the number of entries sealed, or -1 if there was
- * nothing to seal.
+ * Seal closed runs into one segment.  Returns the number of entries sealed, or
+ * -1 if there was nothing to seal.
  */
 int64
-ledger_seal_some(Relation rel, bool only_full)
+ledger_seal_some(Relation rel, LedgerSealing what)
 {
 	SealState	state = {0};
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "ledger seal",
@@ -665,7 +674,7 @@ ledger_seal_some(Relation rel, bool only_full)
 	state.rel = rel;
 	full = collect_runs(&state);
 	MemoryContextSwitchTo(context);
-	if (state.nslots > 0 && only_full && !full)
+	if (state.nslots > 0 && what == LEDGER_SEAL_FULL && !full)
 		state.nfreed = 0;
 	else if (state.nslots > 0)
 	{
@@ -681,7 +690,7 @@ ledger_seal_some(Relation rel, bool only_full)
 			result += state.entries[i].live;
 	}
 	free_blocks(&state, 0);
-	if (result > 0)
+	if (result > 0 && (what != LEDGER_SEAL_LAST || others_follow(&state)))
 		ledger_learn_from_rows(rel, state.rows.tuples, state.rows.nrows);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);

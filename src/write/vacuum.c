@@ -551,7 +551,7 @@ seal_all(VacuumState *state)
 
 	if (MyBackendType == B_AUTOVAC_WORKER && ledger_has_sealer(state->rel))
 		return;
-	while ((rows = ledger_seal_some(state->rel, false)) >= 0)
+	while ((rows = ledger_seal_some(state->rel, LEDGER_SEAL_LAST)) >= 0)
 	{
 		CHECK_FOR_INTERRUPTS();
 		state->sealed_rows += rows;

@@ -211,7 +211,7 @@ seal_step(Oid relid, long *rest)
 				if (ledger_read_meta(rel, &meta))
 				{
 					ledger_pace_begin(rel, meta.closed_slots);
-					result = ledger_seal_some(rel, true);
+					result = ledger_seal_some(rel, LEDGER_SEAL_FULL);
 					*rest = ledger_pace_end();
 				}
 				if (result < 0 &&

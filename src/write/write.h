@@ -129,7 +129,14 @@ ledger_is_decoded(Relation rel)
 
 /* ---- seal.c ---- */
 
-extern int64 ledger_seal_some(Relation rel, bool only_full);
+typedef enum LedgerSealing
+{
+	LEDGER_SEAL_FULL,			/* only what fills a segment */
+	LEDGER_SEAL_ALL,
+	LEDGER_SEAL_LAST			/* and what dictionaries nobody needs then go */
+} LedgerSealing;
+
+extern int64 ledger_seal_some(Relation rel, LedgerSealing what);
 extern void ledger_close_open_runs(Relation rel, uint32 behind);
 
 extern ErrorData *ledger_try_work(void (*work) (void *arg), void *arg);
@@ -169,7 +176,7 @@ typedef struct LedgerTail
 
 extern void ledger_look_at_tail(Relation rel, LedgerTail *tail);
 extern TransactionId ledger_find_holder(Relation rel);
-extern int64 ledger_seal_part(Relation rel, bool first);
+extern int64 ledger_seal_part(Relation rel, bool first, LedgerSealing what);
 
 /* ---- move.c ---- */
 
