@@ -222,6 +222,13 @@ extern void ledger_chunk_codes(LedgerChunk *chunk, int first, int count, uint32 
 extern bool ledger_chunk_find_code(LedgerChunk *chunk, const char *data, Size len, uint32 *code);
 
 /*
+ * Shorten a list, which ascends, of rows of a vector to those that have the
+ * code, which is that of a value found; they are counted from row "start".
+ */
+extern int	ledger_chunk_match_code(LedgerChunk *chunk, int start, uint32 code,
+									uint16 *rows, int n);
+
+/*
  * May a row of the vector have the code, which is that of a value found?  The
  * vector's codes are unpacked when this is first asked, and never again.
  */

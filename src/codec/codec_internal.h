@@ -495,12 +495,15 @@ typedef struct LedgerChunkFilter
 #define LEDGER_KEPT_MAX		(4 * 1024 * 1024)	/* bytes of the chunk's context */
 #define LEDGER_KEPT_NULL	PG_UINT16_MAX
 
-/* Between which codes a vector's are. */
-typedef struct LedgerCodeBounds
+/* Which vectors have codes of a group of such as follow each other: a bit each. */
+#define LEDGER_CODE_GROUPS	1024
+
+typedef struct LedgerCodeVectors
 {
-	uint32		least;
-	uint32		end;			/* greatest plus 1; 0: it is not known */
-} LedgerCodeBounds;
+	uint64		known;			/* vectors whose codes have been looked at */
+	int			shift;			/* a code without so many bits is its group */
+	uint64		having[LEDGER_CODE_GROUPS];
+} LedgerCodeVectors;
 
 struct LedgerChunk
 {
@@ -529,8 +532,8 @@ struct LedgerChunk
 	LedgerLz4Reader *lz4;
 	LedgerLinesReader *lines;
 	struct LedgerShredReader *shred;
-	LedgerCodeBounds *code_bounds;	/* by vector, or NULL: codes.c */
-	uint16	  **kept_codes;		/* likewise */
+	LedgerCodeVectors *code_vectors;	/* or NULL: codes.c */
+	uint16	  **kept_codes;		/* by vector, or NULL: likewise */
 	uint64		codes_asked;	/* vectors whose codes were asked for: a bit each */
 	uint16	  **kept_symbols;	/* likewise, of entropy codes: chunk_read.c */
 	uint64		symbols_asked;

@@ -12,6 +12,9 @@
 #include "codec/path.h"
 #include "utils/memutils.h"
 
+/* Codes that are compared before any is looked at again. */
+#define MATCHED_AT_ONCE	64
+
 /* ---- of a chunk ---- */
 
 bool
@@ -79,43 +82,54 @@ read_codes(LedgerChunk *chunk, int first, int count, uint32 *codes)
 	}
 }
 
-/* Find a vector's bounds; is the code among its own? */
-static bool
-measure_codes(LedgerChunk *chunk, int v, uint32 code)
+static void
+create_code_vectors(LedgerChunk *chunk)
 {
-	LedgerCodeBounds *bounds = &chunk->code_bounds[v];
+	LedgerCodeVectors *vectors = MemoryContextAllocZero(chunk->context, sizeof(LedgerCodeVectors));
+
+	while (ledger_dict_entries(chunk->dict) >> vectors->shift >= LEDGER_CODE_GROUPS)
+		vectors->shift++;
+	chunk->code_vectors = vectors;
+}
+
+/* Note which groups a vector's codes are of; is the code among them? */
+static bool
+note_codes(LedgerChunk *chunk, int v, uint32 code)
+{
+	LedgerCodeVectors *vectors = chunk->code_vectors;
+	uint64		bit = UINT64CONST(1) << v;
 	int			first = v * LEDGER_VECTOR_ROWS;
 	int			count = Min(chunk->nrows - first, LEDGER_VECTOR_ROWS);
 	uint32		codes[LEDGER_VECTOR_ROWS];
-	uint32		least = LEDGER_CODE_NULL;
-	uint32		end = 1;
 	bool		found = false;
 
 	read_codes(chunk, first, count, codes);
 	for (int i = 0; i < count; i++)
 	{
-		least = Min(least, codes[i]);
-		end = Max(end, codes[i] + 1);	/* NULL's comes to 0 */
+		if (codes[i] == LEDGER_CODE_NULL)
+			continue;
+		vectors->having[codes[i] >> vectors->shift] |= bit;
 		found |= codes[i] == code;
 	}
-	bounds->least = least;
-	bounds->end = end;
+	vectors->known |= bit;
 	return found;
 }
 
 bool
 ledger_chunk_may_have_code(LedgerChunk *chunk, int vector, uint32 code)
 {
-	const LedgerCodeBounds *bounds;
+	const LedgerCodeVectors *vectors;
+	uint64		bit = UINT64CONST(1) << (vector % LEDGER_KEPT_VECTORS);
 
 	Assert(chunk->encoding == LEDGER_ENC_DICTIONARY);
-	if (chunk->code_bounds == NULL)
-		chunk->code_bounds = MemoryContextAllocZero(chunk->context,
-													chunk->nvectors * sizeof(LedgerCodeBounds));
-	bounds = &chunk->code_bounds[vector];
-	if (bounds->end == 0)
-		return measure_codes(chunk, vector, code);
-	return code >= bounds->least && code < bounds->end;
+	if (chunk->nvectors > LEDGER_KEPT_VECTORS)
+		return true;
+	if (chunk->code_vectors == NULL)
+		create_code_vectors(chunk);
+	vectors = chunk->code_vectors;
+	if ((vectors->known & bit) == 0)
+		return note_codes(chunk, vector, code);
+	return (vectors->having[code >> vectors->shift] & bit) != 0;
 }
 
 /*
@@ -155,14 +169,10 @@ keep_codes(LedgerChunk *chunk, int v)
 	return kept;
 }
 
-void
-ledger_chunk_codes(LedgerChunk *chunk, int first, int count, uint32 *codes)
+/* Rows' codes, from what is kept of their vector, or NULL. */
+static void
+get_codes(LedgerChunk *chunk, const uint16 *kept, int first, int count, uint32 *codes)
 {
-	const uint16 *kept;
-
-	if (count == 0)
-		return;
-	kept = keep_codes(chunk, first / LEDGER_VECTOR_ROWS);
 	if (kept == NULL)
 	{
 		read_codes(chunk, first, count, codes);
@@ -171,6 +181,57 @@ ledger_chunk_codes(LedgerChunk *chunk, int first, int count, uint32 *codes)
 	kept += first % LEDGER_VECTOR_ROWS;
 	for (int i = 0; i < count; i++)
 		codes[i] = kept[i] == LEDGER_KEPT_NULL ? LEDGER_CODE_NULL : kept[i];
+}
+
+void
+ledger_chunk_codes(LedgerChunk *chunk, int first, int count, uint32 *codes)
+{
+	if (count > 0)
+		get_codes(chunk, keep_codes(chunk, first / LEDGER_VECTOR_ROWS), first, count, codes);
+}
+
+/* Numbers, counted from "first", of those codes that are "code". */
+static int
+list_matches(const uint16 *codes, int count, uint16 code, int first, uint16 *rows)
+{
+	int			n = 0;
+
+	for (int i = 0; i < count; i += MATCHED_AT_ONCE)
+	{
+		int			end = Min(i + MATCHED_AT_ONCE, count);
+		uint16		found = 0;		/* as wide as codes, so that compilers use vectors */
+
+		/* mostly there is none, which a loop without branches tells at once */
+		for (int k = i; k < end; k++)
+			found += codes[k] == code;
+		for (int k = i; found > 0 && k < end; k++)
+			if (codes[k] == code)
+				rows[n++] = first + k;
+	}
+	return n;
+}
+
+int
+ledger_chunk_match_code(LedgerChunk *chunk, int start, uint32 code, uint16 *rows, int n)
+{
+	uint32		codes[LEDGER_VECTOR_ROWS];
+	int			first = rows[0];
+	int			count = rows[n - 1] - first + 1;
+	const uint16 *kept = keep_codes(chunk, (start + first) / LEDGER_VECTOR_ROWS);
+	int			matched = 0;
+
+	if (kept != NULL && n == count)
+		return list_matches(kept + (start + first) % LEDGER_VECTOR_ROWS, count, (uint16) code,
+							first, rows);
+	get_codes(chunk, kept, start + first, count, codes);
+	for (int i = 0; i < n; i++)
+	{
+		uint16		row = rows[i];
+
+		rows[matched] = row;
+		matched += codes[row - first] == code;
+	}
+	return matched;
 }
 
 /* ---- of a path ---- */

@@ -39,6 +39,9 @@
 /* Entries of a block: even empty ones take two bytes each. */
 #define BLOCK_ENTRIES_MAX	8192
 
+/* Room for a decoded entry, on average */
+#define ENTRY_GUESS			64
+
 /* After this many values, give up if nearly all of them were new. */
 #define EARLY_LOOK			8192
 
@@ -89,7 +92,7 @@ struct LedgerDict
 
 	/* for who looks for entries again: codes by hash, plus 1; 0: none */
 	int			asked;			/* times that an entry was looked for */
-	uint32	   *index;			/* NULL: there is none */
+	uint16	   *index;			/* NULL: there is none */
 	uint32		index_mask;
 };
 
@@ -571,6 +574,7 @@ ledger_dict_decode(LedgerChunk *chunk, const LedgerIntegers *ints, int first, in
 	uint64		codes[LEDGER_VECTOR_ROWS];
 	Datum		seen[LEDGER_VECTOR_ROWS];
 	LedgerArena arena = {NULL, 0};
+	Size		hint = (Size) count * ENTRY_GUESS;
 	uint64		least = PG_UINT64_MAX;
 	uint64		greatest = 0;
 
@@ -588,7 +592,7 @@ ledger_dict_decode(LedgerChunk *chunk, const LedgerIntegers *ints, int first, in
 	if (count == 0 || greatest - least >= lengthof(seen))
 	{
 		for (int i = 0; i < count; i++)
-			values[i] = decode_entry(chunk, codes[i], &arena, LEDGER_ARENA_PIECE);
+			values[i] = decode_entry(chunk, codes[i], &arena, hint);
 		return;
 	}
 	memset(seen, 0, sizeof(Datum) * (greatest - least + 1));
@@ -597,7 +601,7 @@ ledger_dict_decode(LedgerChunk *chunk, const LedgerIntegers *ints, int first, in
 		Datum	   *known = &seen[codes[i] - least];
 
 		if (*known == (Datum) 0)
-			*known = decode_entry(chunk, codes[i], &arena, LEDGER_ARENA_PIECE);
+			*known = decode_entry(chunk, codes[i], &arena, hint);
 		values[i] = *known;
 	}
 }
@@ -622,10 +626,10 @@ ledger_dict_matches(LedgerChunk *chunk, const LedgerIntegers *ints, int first, i
 
 /* Fewer entries are looked through as fast; an index of more is too large to keep. */
 #define INDEX_MIN		256
-#define INDEX_MAX		(128 * 1024)
+#define INDEX_MAX		(PG_UINT16_MAX - 1)
 
 static void
-fill_index(LedgerDict *dict, uint32 *index, uint32 mask)
+fill_index(LedgerDict *dict, uint16 *index, uint32 mask)
 {
 	uint64		steps = 0;
 
@@ -635,7 +639,7 @@ fill_index(LedgerDict *dict, uint32 *index, uint32 mask)
 
 		for (; index[place] != 0; place = (place + 1) & mask)
 			steps++;
-		index[place] = code + 1;
+		index[place] = (uint16) (code + 1);
 		if (steps > STEPS_MAX * ((uint64) code + 1024))
 			return;				/* the hashes are no good */
 	}
@@ -650,7 +654,7 @@ static void
 consider_index(LedgerChunk *chunk, LedgerDict *dict)
 {
 	uint32		size = INDEX_MIN;
-	uint32	   *index;
+	uint16	   *index;
 
 	if (++dict->asked != 2 || dict->nentries < INDEX_MIN || dict->nentries > INDEX_MAX ||
 		MemoryContextMemAllocated(chunk->context, false) > LEDGER_KEPT_MAX)
@@ -658,9 +662,9 @@ consider_index(LedgerChunk *chunk, LedgerDict *dict)
 	for (uint32 i = 0; i < dict->nblocks; i++)
 		if (dict->data[i] == NULL)
 			load_block(chunk, i);
-	while (size < 2 * dict->nentries)
+	while (size < dict->nentries + dict->nentries / 3)
 		size *= 2;
-	index = MemoryContextAllocZero(chunk->context, size * sizeof(uint32));
+	index = MemoryContextAllocZero(chunk->context, size * sizeof(uint16));
 	fill_index(dict, index, size - 1);
 	if (dict->index == NULL)
 		pfree(index);
@@ -761,5 +765,5 @@ ledger_dict_values(LedgerChunk *chunk, uint32 first, uint32 count, Datum *values
 	LedgerArena arena = {NULL, 0};
 
 	for (uint32 i = 0; i < count; i++)
-		values[i] = decode_entry(chunk, first + i, &arena, count > 1 ? LEDGER_ARENA_PIECE : 0);
+		values[i] = decode_entry(chunk, first + i, &arena, count > 1 ? count * ENTRY_GUESS : 0);
 }

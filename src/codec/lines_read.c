@@ -11,6 +11,9 @@
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
+/* Room for a line, on average */
+#define LINE_GUESS	128
+
 typedef struct LineColumn
 {
 	uint8		how;			/* LEDGER_LINES_... */
@@ -606,7 +609,7 @@ ledger_lines_decode(LedgerChunk *chunk, int first, int count, Datum *values)
 	LedgerLinesReader *r = chunk->lines;
 	Cursor	   *cursors = start_cursors(chunk, first, count);
 	LedgerArena arena = {NULL, 0};
-	Size		hint = count > 1 ? LEDGER_ARENA_PIECE : 0;
+	Size		hint = count > 1 ? (Size) count * LINE_GUESS : 0;
 	StringInfoData line;
 
 	initStringInfo(&line);

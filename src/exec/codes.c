@@ -132,7 +132,8 @@ any_passes(LedgerFilter *filter, LedgerSegmentReader *reader, Relation rel, uint
 
 /*
  * Leave out vectors that have no row with the code.  Codes count values as they
- * first appear, so that a value which recurs for a while is in few vectors.
+ * first appear, so that a value which recurs for a while is in few vectors, and
+ * those that have one of its neighbours are few, too.
  */
 static void
 exclude_vectors(LedgerFilter *filter, LedgerChunk *chunk, const bool *wanted, int nrows)
@@ -260,30 +261,6 @@ ledger_merge_rows(uint16 *rows, int n, const uint16 *others, int nothers)
 	return total;
 }
 
-/* The rows that have a code; "codes" are those of rows[0] and all up to the last. */
-static int
-match_single(uint32 single, const uint32 *codes, uint16 *rows, int n)
-{
-	int			first = rows[0];
-	int			count = rows[n - 1] - first + 1;
-	bool		any = false;
-	int			kept = 0;
-
-	/* mostly there is none, which a loop without branches tells at once */
-	for (int i = 0; i < count; i++)
-		any |= codes[i] == single;
-	if (!any)
-		return 0;
-	for (int i = 0; i < n; i++)
-	{
-		uint16		row = rows[i];
-
-		rows[kept] = row;
-		kept += codes[row - first] == single;
-	}
-	return kept;
-}
-
 /* Shorten a list of a batch's rows; as ledger_filter_match does. */
 int
 ledger_filter_match_codes(LedgerFilter *filter, const LedgerFilterRows *source,
@@ -295,9 +272,11 @@ ledger_filter_match_codes(LedgerFilter *filter, const LedgerFilterRows *source,
 	int			nothers = 0;
 	int			kept = 0;
 
-	ledger_input_codes(&filter->input, source->batch, first, rows[n - 1] - first + 1, codes);
 	if (filter->has_single)
-		return match_single(filter->single, codes, rows, n);
+		return ledger_chunk_match_code(ledger_input_chunk(&filter->input, source->batch->reader,
+														  source->batch->rel),
+									   source->batch->position, filter->single, rows, n);
+	ledger_input_codes(&filter->input, source->batch, first, rows[n - 1] - first + 1, codes);
 	for (int i = 0; i < n; i++)
 	{
 		uint16		row = rows[i];

@@ -391,20 +391,35 @@ keep_open(LedgerOrder *order, LedgerSegmentReader *reader)
 
 /*
  * Are the vectors' ranges so wide that nearly all will be open together?  Then
- * they are better read in the order in which they are stored.
+ * they are better read in the order in which they are stored.  If they begin in
+ * that order, or just the other way round, this is what happens anyhow: where
+ * most rows come in time and a few are late, vectors end in order, and who wants
+ * the last rows finds them in the last vectors.
  */
 static bool
 is_jumbled(const Bounds *all, const Bounds *vectors, int nvectors)
 {
 	double		range = (double) all->last.key - (double) all->first.key;
 	double		sum = 0;
+	int			ascents = 0;
+	int			descents = 0;
+	const Bounds *before = NULL;
 
 	if (!all->known || !all->values)
 		return true;
 	for (int v = 0; v < nvectors; v++)
-		if (vectors[v].values)
-			sum += (double) vectors[v].last.key - (double) vectors[v].first.key;
-	return sum > range * nvectors / 2;
+	{
+		if (!vectors[v].values)
+			continue;
+		sum += (double) vectors[v].last.key - (double) vectors[v].first.key;
+		if (before != NULL)
+		{
+			ascents += before->first.key < vectors[v].first.key;
+			descents += before->first.key > vectors[v].first.key;
+		}
+		before = &vectors[v];
+	}
+	return sum > range * nvectors / 2 && Max(ascents, descents) * 4 <= (ascents + descents) * 3;
 }
 
 static void

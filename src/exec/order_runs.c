@@ -33,6 +33,9 @@
 /* A sort is that many times as large as what it takes over from the last. */
 #define SORT_FACTOR		4
 
+/* A run of a smaller part of a batch's rows does without what it has decoded. */
+#define SPARSE_PART		16
+
 /* Columns of a sort, before those of the relation */
 #define SORT_KEY		0
 #define SORT_ROW		1
@@ -71,6 +74,13 @@ typedef struct Run
 	TupleTableSlot *slot;
 } Run;
 
+/* Rows of which a set's columns have been decoded, and how many were asked for */
+typedef struct Window
+{
+	int64		decoded;
+	int64		used;
+} Window;
+
 struct LedgerRuns
 {
 	LedgerScanState *state;
@@ -80,8 +90,8 @@ struct LedgerRuns
 	Run		   *current;		/* not in the heap; NULL: there is none */
 	bool		shown;			/* its next row has been returned */
 	Size		bytes;			/* of all but the sorted one */
-	int			first_window;
-	int			rest_window;
+	Window		first_window;
+	Window		rest_window;
 
 	TupleDesc	sort_desc;
 	TupleTableSlot *put_slot;
@@ -137,7 +147,6 @@ ledger_runs_create(LedgerScanState *state, const LedgerOrderKey *key)
 	runs->context = AllocSetContextCreate(CurrentMemoryContext, "ledger runs",
 										  ALLOCSET_DEFAULT_SIZES);
 	runs->heap = pairingheap_allocate(compare_runs, NULL);
-	runs->first_window = runs->rest_window = LEDGER_WINDOW_FIRST;
 	return runs;
 }
 
@@ -219,8 +228,11 @@ compare_rows(const void *a, const void *b)
 	return (int) *(const uint16 *) a - (int) *(const uint16 *) b;
 }
 
-/* Have a set's columns decoded for the run's next rows, up to "window" of them. */
-static void
+/*
+ * Have a set's columns decoded for the run's next rows, up to "window" of them;
+ * returns how many rows that were.
+ */
+static int
 decode(LedgerRuns *runs, Run *run, const LedgerColumnSet *set, uint8 mark, int window)
 {
 	LedgerBatch *batch = run->batch;
@@ -239,11 +251,12 @@ decode(LedgerRuns *runs, Run *run, const LedgerColumnSet *set, uint8 mark, int w
 		run->has[row] |= mark;
 	}
 	if (n == 0)
-		return;
+		return 0;
 	qsort(rows, n, sizeof(uint16), compare_rows);
 	for (int i = 0; i < set->ncolumns; i++)
 		if (set->columns[i] < ncolumns)
 			ledger_batch_column(batch, desc, set->columns[i], rows, n);
+	return n;
 }
 
 static void
@@ -266,8 +279,23 @@ fill(const Run *run, const LedgerColumnSet *set, int row, TupleDesc desc,
 	}
 }
 
+/*
+ * For how many rows of a run to decode.  To do it for many at once is quicker,
+ * but whoever takes rows from many runs by turns may stop before the next one of
+ * this run.  So not many more are decoded, in all, than have been asked for.
+ */
+static int
+next_window(const Window *window)
+{
+	int64		more = window->used * LEDGER_WINDOW_FACTOR - window->decoded;
+
+	if (window->decoded == 0)
+		return LEDGER_WINDOW_FIRST;
+	return (int) Max(Min(more, LEDGER_VECTOR_ROWS), 1);
+}
+
 static void
-fill_slot(LedgerRuns *runs, Run *run, const LedgerColumnSet *set, uint8 mark, int *window,
+fill_slot(LedgerRuns *runs, Run *run, const LedgerColumnSet *set, uint8 mark, Window *window,
 		  bool few)
 {
 	TupleTableSlot *slot = scan_slot(runs);
@@ -275,12 +303,9 @@ fill_slot(LedgerRuns *runs, Run *run, const LedgerColumnSet *set, uint8 mark, in
 
 	if (set->ncolumns == 0)
 		return;
+	window->used++;
 	if ((run->has[row] & mark) == 0)
-	{
-		decode(runs, run, set, mark, few ? 1 : *window);
-		if (!few)
-			*window = Min(*window * LEDGER_WINDOW_FACTOR, LEDGER_VECTOR_ROWS);
-	}
+		window->decoded += decode(runs, run, set, mark, few ? 1 : next_window(window));
 	fill(run, set, row, slot->tts_tupleDescriptor, slot->tts_values, slot->tts_isnull);
 }
 
@@ -379,7 +404,10 @@ run_of_vector(LedgerRuns *runs, bool nulls, bool values)
 	}
 	if (run->nitems > 0)
 	{
-		scan->batch = NULL;
+		if (run->nitems * SPARSE_PART < batch->nrows)
+			batch = ledger_batch_again(batch, scan->context);
+		else
+			scan->batch = NULL;
 		run->batch = batch;
 		run->has = MemoryContextAllocZero(runs->context, batch->nrows);
 		run->bytes += batch->context->mem_allocated + batch->nrows;
@@ -481,8 +509,8 @@ put_vector(LedgerRuns *runs, Run *run)
 	const LedgerColumnSet *first = &runs->state->first;
 	const LedgerColumnSet *rest = &runs->state->rest;
 
-	decode(runs, run, first, HAS_FIRST, run->nitems);
-	decode(runs, run, rest, HAS_REST, run->nitems);
+	(void) decode(runs, run, first, HAS_FIRST, run->nitems);
+	(void) decode(runs, run, rest, HAS_REST, run->nitems);
 	for (; run->next < run->nitems; run->next++)
 	{
 		const RunRow *item = &run->items[run->next];

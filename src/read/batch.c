@@ -82,6 +82,26 @@ ledger_batch_renew(LedgerBatch *batch, MemoryContext parent, Relation rel)
 	return batch;
 }
 
+/* A batch of the same rows of a segment, nothing decoded yet, in little memory. */
+LedgerBatch *
+ledger_batch_again(const LedgerBatch *batch, MemoryContext parent)
+{
+	LedgerBatch *result = MemoryContextAllocZero(parent, sizeof(LedgerBatch));
+
+	Assert(batch->reader != NULL);
+	result->context = AllocSetContextCreate(parent, "ledger batch", ALLOCSET_DEFAULT_SIZES);
+	result->refs = 1;
+	result->relid = batch->relid;
+	result->rel = batch->rel;
+	result->reader = ledger_reader_share(batch->reader);
+	result->first_row = batch->first_row;
+	result->nrows = batch->nrows;
+	result->position = batch->position;
+	result->xmin = batch->xmin;
+	result->has_cids = batch->has_cids;
+	return result;
+}
+
 void
 ledger_batch_release(LedgerBatch *batch)
 {

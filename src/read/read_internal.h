@@ -122,6 +122,7 @@ typedef struct LedgerBatch
 
 extern LedgerBatch *ledger_batch_renew(LedgerBatch *batch, MemoryContext parent,
 									   Relation rel);
+extern LedgerBatch *ledger_batch_again(const LedgerBatch *batch, MemoryContext parent);
 extern void ledger_batch_release(LedgerBatch *batch);
 extern void ledger_batch_leave(LedgerBatch *batch);
 extern void ledger_batch_set_segment(LedgerBatch *batch, LedgerSegmentReader *reader,

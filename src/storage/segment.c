@@ -18,6 +18,7 @@
 
 #include "access/xloginsert.h"
 #include "miscadmin.h"
+#include "pgstat.h"
 #include "storage/freespace.h"
 #include "storage/indexfsm.h"
 #include "storage/lmgr.h"
@@ -36,6 +37,9 @@
 
 /* With so few extents left, only fresh blocks from the end are taken. */
 #define SPARE_EXTENTS	(CANDIDATES + 20)
+
+/* Blocks of an open segment's data stream whose buffers are remembered. */
+#define RECENT_MAX	8192
 
 struct LedgerSegmentWriter
 {
@@ -530,6 +534,8 @@ ledger_segment_open(Relation rel, BlockNumber block, LedgerSlotNumber primary,
 	sum_extents(result->extents, result->root.nextents, result->extent_ends);
 	sum_extents(result->extents + result->root.nextents, result->root.nxmin_extents,
 				result->extent_ends + result->root.nextents);
+	result->nrecent = Min(result->root.data_bytes / LEDGER_PAGE_PAYLOAD + 1, RECENT_MAX);
+	result->recent = palloc0(result->nrecent * sizeof(Buffer));
 	return result;
 }
 
@@ -537,6 +543,7 @@ ledger_segment_open(Relation rel, BlockNumber block, LedgerSlotNumber primary,
 void
 ledger_segment_close(LedgerSegment *segment)
 {
+	pfree(segment->recent);
 	pfree(segment->extent_ends);
 	pfree(segment->extents);	/* with the slots */
 	pfree(segment);
@@ -566,6 +573,31 @@ stream_block(const LedgerSegment *segment, bool xmins, uint64 index)
 		(index - (low == first ? 0 : segment->extent_ends[low - 1]));
 }
 
+/*
+ * Read a stream's block.  Who looks things up reads a few bytes of it here and
+ * there, so that to find the buffer takes a good part of the time; mostly it is
+ * where it was.
+ */
+static Buffer
+read_stream_block(Relation rel, const LedgerSegment *segment, bool xmins, uint64 index)
+{
+	BlockNumber block = stream_block(segment, xmins, index);
+	Buffer	   *recent = !xmins && index < segment->nrecent ? &segment->recent[index] : NULL;
+	Buffer		buffer;
+
+	if (recent != NULL && BufferIsValid(*recent) &&
+		ReadRecentBuffer(LedgerFileOf(rel), MAIN_FORKNUM, block, *recent))
+	{
+		pgstat_count_buffer_read(rel);
+		pgstat_count_buffer_hit(rel);
+		return *recent;
+	}
+	buffer = ledger_read_block(rel, block);
+	if (recent != NULL)
+		*recent = buffer;
+	return buffer;
+}
+
 bool
 ledger_segment_read(Relation rel, const LedgerSegment *segment, bool xmins,
 					uint64 offset, size_t len, void *dst)
@@ -591,7 +623,7 @@ ledger_segment_read(Relation rel, const LedgerSegment *segment, bool xmins,
 			return true;
 		}
 		CHECK_FOR_INTERRUPTS();
-		buffer = ledger_read_block(rel, stream_block(segment, xmins, index));
+		buffer = read_stream_block(rel, segment, xmins, index);
 		page = BufferGetPage(buffer);
 		LockBuffer(buffer, BUFFER_LOCK_SHARE);
 		if (!ledger_tag_is(page, xmins ? LEDGER_BLOCK_XMIN : LEDGER_BLOCK_SEGMENT,

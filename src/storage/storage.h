@@ -477,6 +477,8 @@ typedef struct LedgerSegment
 	uint64	   *extent_ends;	/* running count of blocks, per stream */
 	LedgerSegmentSlot *slots;
 	const char *inline_data;	/* root.inline_bytes of the data stream */
+	Buffer	   *recent;			/* where the data stream's blocks were found last */
+	uint64		nrecent;
 } LedgerSegment;
 
 /*
