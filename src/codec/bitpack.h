@@ -62,12 +62,17 @@ StaticAssertDecl(LEDGER_VECTOR_ROWS <= 1 << PLACE_BITS, "places do not fit");
 
 /*
  * The entropy code is rANS: 32 bits of state, bytes in and out, frequencies
- * that add up to 1024.
+ * that add up to 1024.  Between the frequencies and the code are points, one
+ * for each stretch of numbers but the first, at which a reader can begin: the
+ * bytes of the code before it (2), and the state (4).
  */
 #define CODED_BITS		10
 #define CODED_TOTAL		(1 << CODED_BITS)
 #define CODED_SYMBOLS	512		/* at most */
 #define CODED_LOW		(1u << 23)	/* least state */
+#define CODED_STRETCH	256
+#define CODED_POINTS(n)	(((n) - 1) / CODED_STRETCH)
+#define CODED_POINT_SIZE	(sizeof(uint16) + sizeof(uint32))
 
 #ifdef WORDS_BIGENDIAN
 #define LITTLE_ENDIAN_64(x) pg_bswap64(x)

@@ -279,33 +279,64 @@ read_table(const LedgerIntegers *ints, CodedSymbol *slots)
 }
 
 /*
- * Decode numbers 0 .. count - 1, or their symbols.  Damage gives wrong numbers,
- * but no more: who reads numbers has to check what they stand for.
+ * Where to begin so as to come to a number: its stretch's first one is returned.
+ * "p" is where the points are.
+ */
+static int
+find_point(const LedgerIntegers *ints, int number, const uint8 **p, uint32 *state)
+{
+	const uint8 *points = *p;
+	const uint8 *end = ints->end;
+	Size		size = CODED_POINTS(ints->n - ints->order) * CODED_POINT_SIZE;
+	int			stretch = number / CODED_STRETCH;
+
+	*state = 0;
+	*p = (Size) (end - points) < size ? end : points + size;
+	if (stretch == 0 || *p == end)
+	{
+		for (int i = 0; i < 4 && *p < end; i++)
+			*state = *state << 8 | *(*p)++;
+		return 0;
+	}
+	else
+	{
+		const uint8 *point = points + (stretch - 1) * CODED_POINT_SIZE;
+		uint16		before;
+
+		memcpy(&before, point, sizeof(before));
+		memcpy(state, point + sizeof(before), sizeof(*state));
+		*p += Min((Size) before, (Size) (end - *p));
+		return stretch * CODED_STRETCH;
+	}
+}
+
+/*
+ * Decode numbers "first" to first + count - 1, or their symbols.  Damage gives
+ * wrong numbers, but no more: who reads numbers has to check what they stand for.
  */
 static inline void
-decode_coded(const LedgerIntegers *ints, int count, bool as_symbols, void *result)
+decode_coded(const LedgerIntegers *ints, int first, int count, bool as_symbols, void *result)
 {
 	CodedSymbol slots[CODED_TOTAL];
 	const uint8 *p = read_table(ints, slots);
 	const uint8 *end = ints->end;
 	uint16	   *symbols = result;
 	uint64	   *numbers = result;
-	uint32		state = 0;
+	uint32		state;
+	int			i;
 
 	if (p == NULL)
 	{
 		memset(result, 0, count * (as_symbols ? sizeof(uint16) : sizeof(uint64)));
 		return;
 	}
-	for (int i = 0; i < 4 && p < end; i++)
-		state = state << 8 | *p++;
-	for (int i = 0; i < count; i++)
+	for (i = find_point(ints, first, &p, &state) - first; i < count; i++)
 	{
 		const CodedSymbol *slot = &slots[state & (CODED_TOTAL - 1)];
 
-		if (as_symbols)
+		if (i >= 0 && as_symbols)
 			symbols[i] = slot->symbol;
-		else
+		else if (i >= 0)
 			numbers[i] = ints->base + ints->scale * slot->symbol;
 		state = slot->freq * (state >> CODED_BITS) + slot->offset;
 		while (state < CODED_LOW && p < end)
@@ -314,9 +345,9 @@ decode_coded(const LedgerIntegers *ints, int count, bool as_symbols, void *resul
 }
 
 static void
-read_coded(const LedgerIntegers *ints, int count, uint64 *numbers)
+read_coded(const LedgerIntegers *ints, int first, int count, uint64 *numbers)
 {
-	decode_coded(ints, count, false, numbers);
+	decode_coded(ints, first, count, false, numbers);
 }
 
 /*
@@ -329,7 +360,7 @@ ledger_integers_symbols(const LedgerIntegers *ints, uint32 limit, uint16 *symbol
 	if (ints->nsymbols == 0 || ints->order != 0 || ints->base != 0 || ints->scale != 1 ||
 		(uint32) ints->nsymbols > limit)
 		return false;
-	decode_coded(ints, ints->n, true, symbols);
+	decode_coded(ints, 0, ints->n, true, symbols);
 	return true;
 }
 
@@ -346,7 +377,7 @@ keep_symbols(const LedgerIntegers *ints)
 	{
 		uint16	   *symbols = MemoryContextAlloc(ints->keep_in, n * sizeof(uint16));
 
-		decode_coded(ints, n, true, symbols);
+		decode_coded(ints, 0, n, true, symbols);
 		*ints->kept = symbols;
 	}
 	return *ints->kept;
@@ -383,20 +414,14 @@ read_numbers(const LedgerIntegers *ints, int first, int count, uint64 *numbers)
 	if (ints->nsymbols > 0)
 	{
 		const uint16 *symbols = keep_symbols(ints);
-		uint64		all[LEDGER_VECTOR_ROWS];
 
 		if (symbols != NULL)
 		{
 			for (int i = 0; i < count; i++)
 				numbers[i] = ints->base + ints->scale * symbols[first + i];
 		}
-		else if (first == 0)
-			read_coded(ints, count, numbers);
 		else
-		{
-			read_coded(ints, first + count, all);
-			memcpy(numbers, all + first, count * sizeof(uint64));
-		}
+			read_coded(ints, first, count, numbers);
 		return;
 	}
 	unpack(ints, first, count, numbers);

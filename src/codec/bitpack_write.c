@@ -246,7 +246,8 @@ consider_coded(const uint64 *numbers, int n, Frame *frame)
 		if (counts[s] > 0)
 			bits += counts[s] * (CODED_BITS - log2f(freqs[s]));
 	}
-	size = head_size(frame) - 1 + 4 + (table + 7) / 8 + (Size) (bits / 8) + 5;
+	size = head_size(frame) - 1 + 4 + (table + 7) / 8 + CODED_POINTS(n) * CODED_POINT_SIZE +
+		(Size) (bits / 8) + 5;
 	if (size + size / CODED_GAIN < frame->size)
 	{
 		frame->coded = true;
@@ -466,6 +467,9 @@ write_codes(const uint64 *numbers, int n, const uint16 *freqs, int nsymbols, Str
 	uint8	   *p = room + sizeof(room);
 	uint16		starts[CODED_SYMBOLS];
 	uint32		state = CODED_LOW;
+	uint16		places[CODED_POINTS(LEDGER_VECTOR_ROWS)];	/* of points, from the end */
+	uint32		states[CODED_POINTS(LEDGER_VECTOR_ROWS)];
+	uint16		length;
 
 	for (int s = 0, sum = 0; s < nsymbols; s++)
 	{
@@ -483,13 +487,26 @@ write_codes(const uint64 *numbers, int n, const uint16 *freqs, int nsymbols, Str
 			state >>= 8;
 		}
 		state = ((state / freq) << CODED_BITS) + state % freq + starts[numbers[i]];
+		if (i > 0 && i % CODED_STRETCH == 0)
+		{
+			places[i / CODED_STRETCH - 1] = room + sizeof(room) - p;
+			states[i / CODED_STRETCH - 1] = state;
+		}
 	}
 	for (int i = 0; i < 4; i++)
 	{
 		*--p = (uint8) state;
 		state >>= 8;
 	}
-	appendBinaryStringInfo(out, (char *) p, room + sizeof(room) - p);
+	length = room + sizeof(room) - p;
+	for (int i = 0; i < CODED_POINTS(n); i++)
+	{
+		uint16		before = length - places[i];
+
+		appendBinaryStringInfo(out, (char *) &before, sizeof(before));
+		appendBinaryStringInfo(out, (char *) &states[i], sizeof(states[i]));
+	}
+	appendBinaryStringInfo(out, (char *) p, length);
 }
 
 /* Numbers here are less base and scale already. */

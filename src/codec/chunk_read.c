@@ -323,8 +323,9 @@ count_notnull(const uint8 *bitmap, int n)
 }
 
 /*
- * To read one number of an entropy code, all before it are read.  So who turns
- * to a vector for a second time has its symbols kept: see codes.c:keep_codes.
+ * To read one number of an entropy code, all before it in its stretch are read.
+ * So who turns to a vector again and again has its symbols kept; see also
+ * codes.c:keep_codes.
  */
 static void
 offer_to_keep(LedgerChunk *chunk, int v)
@@ -333,10 +334,13 @@ offer_to_keep(LedgerChunk *chunk, int v)
 
 	if (chunk->nvectors > LEDGER_KEPT_VECTORS)
 		return;
-	if ((chunk->symbols_asked & bit) == 0)
+	for (int i = 0; i < 2; i++)
 	{
-		chunk->symbols_asked |= bit;
-		return;
+		if ((chunk->symbols_asked[i] & bit) == 0)
+		{
+			chunk->symbols_asked[i] |= bit;
+			return;
+		}
 	}
 	if (chunk->kept_symbols == NULL)
 		chunk->kept_symbols = MemoryContextAllocZero(chunk->context,

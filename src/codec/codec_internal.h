@@ -536,7 +536,7 @@ struct LedgerChunk
 	uint16	  **kept_codes;		/* by vector, or NULL: likewise */
 	uint64		codes_asked;	/* vectors whose codes were asked for: a bit each */
 	uint16	  **kept_symbols;	/* likewise, of entropy codes: chunk_read.c */
-	uint64		symbols_asked;
+	uint64		symbols_asked[2];	/* vectors whose symbols were once, and twice */
 
 	/* the vector read last */
 	int			vector;			/* -1 if none */
