@@ -289,6 +289,7 @@ find_point(const LedgerIntegers *ints, int number, const uint8 **p, uint32 *stat
 	const uint8 *end = ints->end;
 	Size		size = CODED_POINTS(ints->n - ints->order) * CODED_POINT_SIZE;
 	int			stretch = number / CODED_STRETCH;
+	uint16		before;
 
 	*state = 0;
 	*p = (Size) (end - points) < size ? end : points + size;
@@ -298,16 +299,11 @@ find_point(const LedgerIntegers *ints, int number, const uint8 **p, uint32 *stat
 			*state = *state << 8 | *(*p)++;
 		return 0;
 	}
-	else
-	{
-		const uint8 *point = points + (stretch - 1) * CODED_POINT_SIZE;
-		uint16		before;
-
-		memcpy(&before, point, sizeof(before));
-		memcpy(state, point + sizeof(before), sizeof(*state));
-		*p += Min((Size) before, (Size) (end - *p));
-		return stretch * CODED_STRETCH;
-	}
+	points += (stretch - 1) * CODED_POINT_SIZE;
+	memcpy(&before, points, sizeof(before));
+	memcpy(state, points + sizeof(before), sizeof(*state));
+	*p += Min((Size) before, (Size) (end - *p));
+	return stretch * CODED_STRETCH;
 }
 
 /*

@@ -133,7 +133,7 @@ typedef enum LedgerSealing
 {
 	LEDGER_SEAL_FULL,			/* only what fills a segment */
 	LEDGER_SEAL_ALL,
-	LEDGER_SEAL_LAST			/* and what dictionaries nobody needs then go */
+	LEDGER_SEAL_LAST			/* all; the file is made smaller next */
 } LedgerSealing;
 
 extern int64 ledger_seal_some(Relation rel, LedgerSealing what);
