@@ -327,18 +327,37 @@ qual_of_row(LedgerScanState *state)
 	return state->css.ss.ps.qual != NULL ? state->css.ss.ps.qual : state->fs.doubted;
 }
 
+/* Does the row pass what filters could not tell of it, where no qual asks that? */
+static bool
+passes_doubt(LedgerScanState *state)
+{
+	ExprContext *econtext = state->css.ss.ps.ps_ExprContext;
+
+	if (!in_doubt(state) || state->css.ss.ps.qual != NULL)
+		return true;
+	econtext->ecxt_scantuple = state->css.ss.ss_ScanTupleSlot;
+	return ExecQual(state->fs.doubted, econtext);
+}
+
 /* For EvalPlanQual: the next row without the plan's qual. */
 static TupleTableSlot *
 access_row(ScanState *ss)
 {
 	LedgerScanState *state = (LedgerScanState *) ss;
 
-	if (!ledger_filtered_is_ready(&state->fs) || !advance(state))
+	if (!ledger_filtered_is_ready(&state->fs))
 		return ExecClearTuple(ss->ss_ScanTupleSlot);
-	if (state->order == NULL)
-		show_doubted(state);
-	complete(state);
-	return ss->ss_ScanTupleSlot;
+	while (advance(state))
+	{
+		if (state->order == NULL)
+			show_doubted(state);
+		if (passes_doubt(state))
+		{
+			complete(state);
+			return ss->ss_ScanTupleSlot;
+		}
+	}
+	return ExecClearTuple(ss->ss_ScanTupleSlot);
 }
 
 /* A row that EvalPlanQual puts in our place must pass our filters. */
