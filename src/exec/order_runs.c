@@ -415,6 +415,26 @@ run_of_vector(LedgerRuns *runs, bool nulls, bool values)
 	return run;
 }
 
+/*
+ * The row in the slot, whose values have been asked for.  If it was in overflow
+ * blocks that were overwritten since its page was read, it comes from a segment
+ * and has no tuple.
+ */
+static HeapTuple
+copy_row(TupleTableSlot *slot)
+{
+	LedgerTupleTableSlot *lslot = (LedgerTupleTableSlot *) slot;
+	HeapTupleData tuple = {lslot->len, slot->tts_tid, slot->tts_tableOid, lslot->header};
+	HeapTuple	copy;
+
+	if (lslot->header != NULL)
+		return heap_copytuple(&tuple);
+	copy = ExecCopySlotHeapTuple(slot);
+	HeapTupleHeaderSetXmin(copy->t_data, lslot->xmin);
+	HeapTupleHeaderSetCmin(copy->t_data, lslot->cid);
+	return copy;
+}
+
 /* Of a tail page's rows, which are copied: a batch takes more than a few of them. */
 static Run *
 run_of_page(LedgerRuns *runs, bool nulls, bool values)
@@ -439,11 +459,11 @@ run_of_page(LedgerRuns *runs, bool nulls, bool values)
 		place = ledger_place_of(runs->key, value, isnull);
 		if (isnull ? nulls : values)
 		{
-			HeapTupleData tuple = {lslot->len, slot->tts_tid, slot->tts_tableOid, lslot->header};
+			HeapTuple	tuple = copy_row(slot);
 
-			run->tuples[run->nitems] = heap_copytuple(&tuple);
+			run->tuples[run->nitems] = tuple;
 			run->rows[run->nitems] = lslot->rownum;
-			run->bytes += HEAPTUPLESIZE + tuple.t_len;
+			run->bytes += HEAPTUPLESIZE + tuple->t_len;
 			add_item(run, place, run->nitems);
 		}
 	}
