@@ -191,6 +191,7 @@ EXECUTE p(300, 'b');
 RESET plan_cache_mode;
 SELECT oracle.query('SELECT x, (SELECT count(*) FROM # WHERE id % 5 = 3 AND id <= x), (SELECT max(tz) FROM # WHERE id < x) FROM generate_series(0, 4000, 500) x');
 SELECT oracle.query('SELECT x, s.* FROM generate_series(0, 4000, 1300) x, LATERAL (SELECT t, count(*), sum(i4 % (x + 1)), count(*) FILTER (WHERE id < x) FROM # WHERE id BETWEEN x AND x + 700 GROUP BY t HAVING min(id) > x ORDER BY t) s');
+SELECT oracle.query('SELECT x, s.* FROM generate_series(0, 6) x, LATERAL (SELECT b, count(*) FILTER (WHERE j @> jsonb_build_object(''k'', x, ''s'', ''p'')), count(*) FILTER (WHERE j @> ''{"s": "q"}'' OR id = x) FROM # WHERE id > x GROUP BY b ORDER BY b) s');
 SELECT plan('SELECT x, s.* FROM generate_series(0, 4000, 1300) x, LATERAL (SELECT t, count(*), sum(i4 % (x + 1)) FROM l WHERE id BETWEEN x AND x + 700 GROUP BY t HAVING min(id) > x ORDER BY t) s');
 SELECT oracle.query('SELECT a.t, a.c, b.m FROM (SELECT t, count(*) c FROM # GROUP BY t) a JOIN (SELECT t, max(id) m FROM # WHERE b GROUP BY t) b USING (t) ORDER BY 1');
 SELECT oracle.query('WITH w AS MATERIALIZED (SELECT b, count(*) c FROM # GROUP BY b) SELECT x.b, y.c FROM w x, w y WHERE x.c >= y.c ORDER BY 1, 2');

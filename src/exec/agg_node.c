@@ -324,11 +324,10 @@ is_ready(LedgerAggregateState *state)
 	bool		had_constants = state->fs.constants_set;
 	bool		ready = ledger_filtered_is_ready(&state->fs);
 
+	/* FILTERs have no segment at hand then; what they had made of the constants is gone */
+	Assert(had_constants || state->segment == NULL);
 	if (!had_constants)
-	{
-		leave_segment(state);
 		set_constants(state);
-	}
 	return ready;
 }
 
