@@ -25,6 +25,13 @@
 /* Of the hash values that were too many, one part in so many is tried next. */
 #define PASS_FACTOR		4
 
+/*
+ * However much they take, so many groups are taken in a pass: where it is not
+ * that they are many but that their values are large, as those of string_agg, a
+ * pass with few of them has large ones, too, and there would be passes without end.
+ */
+#define PASS_GROUPS_MIN	256
+
 #define ALL_HASHES		((uint64) PG_UINT32_MAX + 1)
 
 static void begin_aggregate(CustomScanState *css, EState *estate, int eflags);
@@ -389,7 +396,8 @@ make_room(LedgerAggregateState *state, Size limit)
 	}
 	if (state->again)
 		return true;
-	if (groups && state->pass.high - state->pass.low > 1 && ledger_groups_count(state) > 1)
+	if (groups && state->pass.high - state->pass.low > 1 &&
+		ledger_groups_count(state) > PASS_GROUPS_MIN)
 		narrow_pass(state, &state->pass);
 	else if (ledger_distinct_too_many(state, limit) && state->values.high - state->values.low > 1)
 		narrow_pass(state, &state->values);
