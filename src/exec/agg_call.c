@@ -395,6 +395,7 @@ run_final(LedgerAggregateState *state, LedgerAggregateCall *call, Datum value, b
 	*isnull = true;
 	if (fcinfo->flinfo->fn_strict && any_null)
 		return (Datum) 0;
+	state->aggstate->pertrans = &call->trans;	/* of which final.transno is 0 */
 	state->aggstate->curperagg = &call->final;
 	value = FunctionCallInvoke(fcinfo);
 	state->aggstate->curperagg = NULL;
