@@ -401,6 +401,33 @@ SELECT count(*) FROM leap WHERE ts = timestamptz '2026-03-08 07:01+00';
 SET timezone = 'UTC';
 DROP TABLE leap_h, leap;
 
+-- arrays of many, of types that are compared by their functions: these are hashed
+CREATE TYPE hue AS ENUM ('c', 'b', 'a');
+CREATE TABLE many_h (id int, n numeric, f float8, g float4, bp char(4), h hue, i inet, j jsonb) USING heap;
+CREATE TABLE many (LIKE many_h) USING ledger;
+CREATE FUNCTION many_rows(start int, rows int) RETURNS SETOF many_h LANGUAGE sql AS $$
+	SELECT i, CASE WHEN i % 10 = 0 THEN 'NaN' WHEN i % 9 > 0 THEN round(i / 4.0, i % 5) END, CASE i % 8 WHEN 0 THEN 'NaN' WHEN 1 THEN '-0' ELSE i / 8.0 END, CASE i % 8 WHEN 0 THEN 'NaN' WHEN 1 THEN '-0' ELSE (i % 40) / 8.0 END,
+		chr(97 + i % 20) || repeat(' ', i % 2), ('{c,b,a}'::hue[])[1 + i % 3], '10.0.0.0'::inet + i % 300, jsonb_build_object('d', (i % 20) / 4.0)
+	FROM generate_series(start, start + rows - 1) i
+$$;
+INSERT INTO many_h SELECT * FROM many_rows(1, 3000);
+INSERT INTO many SELECT * FROM many_rows(1, 3000);
+SELECT ledger.seal('many') >= 0 AS sealed;
+INSERT INTO many_h SELECT * FROM many_rows(3001, 50);
+INSERT INTO many SELECT * FROM many_rows(3001, 50);
+DO $$
+DECLARE q text; v text; BEGIN
+	FOREACH q IN ARRAY ARRAY['n IN (1, 1.25, 2, 2.50, 3.000, 4, 5, 6, 7, 760, ''NaN'', NULL)', 'n = ANY (ARRAY(SELECT i / 4.0 FROM generate_series(1, 500) i))', 'n IN (1, 2)',
+		'f = ANY (''{0, 1, 1.25, NaN, 4, 5, 6, 7, 8, 9, 380.5}''::float8[])', 'f = ANY (''{0.125, 1.25}''::float4[])', 'g = ANY (''{0, 1, 1.25, NaN, 4, 5, 6, 7, 8, 9}''::float8[])',
+		'bp IN (''a'', ''b '', ''c  '', ''d'', ''e'', ''f'', ''g'', ''h'', ''i'', ''j'')', 'h = ANY (''{a,a,a,a,a,a,a,a,a,b}''::hue[])', 'i = ANY (ARRAY(SELECT ''10.0.0.7/32''::inet + k FROM generate_series(1, 20) k))',
+		'(j->>''d'')::numeric IN (1, 2, 3, 4, 1.25, 1.50, 1.75, 2.25, 0, 17)', 'j->''d'' = ANY (''{1,2.0,3,4,1.25,1.5,1.75,2.25,0,true}''::jsonb[])'] LOOP
+		v := oracle.query(format('SELECT count(*), sum(id) FROM # WHERE %s', q), 'many_h', 'many');
+		IF v NOT LIKE 'same%' THEN
+			RAISE WARNING '%: %', q, v;
+		END IF;
+	END LOOP;
+END $$;
+
 -- the right to execute an operator's function
 CREATE TYPE tone AS ENUM ('a', 'b');
 CREATE TABLE moods_h (m tone) USING heap;

@@ -11,13 +11,19 @@
 #include "access/stratnum.h"
 #include "catalog/pg_operator_d.h"
 #include "catalog/pg_type_d.h"
+#include "common/hashfn.h"
 #include "exec/exec_internal.h"
 #include "executor/executor.h"
 #include "mb/pg_wchar.h"
+#include "port/pg_bitutils.h"
 #include "regex/regex.h"
 #include "utils/array.h"
 #include "utils/datum.h"
+#include "utils/float.h"
 #include "utils/lsyscache.h"
+
+/* Fewer elements of an array are as well compared one by one; core has the same. */
+#define HASHED_MIN		9
 
 /* The bytes of a value, which may be compressed or have a short header. */
 LedgerString
@@ -61,6 +67,13 @@ ledger_integer_compare(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
+/* The server's order, with NaN above all. */
+int
+ledger_float_compare(const void *a, const void *b)
+{
+	return float8_cmp_internal(*(const double *) a, *(const double *) b);
+}
+
 /* A value of a type that METHOD_INTEGER is for. */
 int64
 ledger_integer_of(Oid type, Datum value)
@@ -76,6 +89,39 @@ ledger_integer_of(Oid type, Datum value)
 			return DatumGetObjectId(value);
 		default:
 			return DatumGetInt64(value);
+	}
+}
+
+/* By the hash function that goes with the operator; see LedgerConstants. */
+uint32
+ledger_filter_hash(LedgerFilter *filter, Datum value)
+{
+	filter->hash->args[0].value = value;
+	filter->hash->args[0].isnull = false;
+	filter->hash->isnull = false;
+	return murmurhash32(DatumGetUInt32(FunctionCallInvoke(filter->hash)));
+}
+
+/* An array's elements are mostly compared with one of them, then. */
+static void
+make_table(LedgerFilter *filter)
+{
+	LedgerConstants *constants = &filter->constants;
+	uint32		size;
+
+	if (filter->hash == NULL || constants->n < HASHED_MIN)
+		return;
+	size = pg_nextpower2_32((uint32) constants->n * 2);
+	constants->mask = size - 1;
+	constants->table = MemoryContextAllocExtended(CurrentMemoryContext, size * sizeof(uint32),
+												  MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	for (int i = 0; i < constants->n; i++)
+	{
+		uint32		place = ledger_filter_hash(filter, constants->values[i]) & constants->mask;
+
+		while (constants->table[place] != 0)
+			place = (place + 1) & constants->mask;
+		constants->table[place] = i + 1;
 	}
 }
 
@@ -99,6 +145,7 @@ convert(LedgerFilter *filter)
 			for (int i = 0; i < n; i++)
 				constants->floats[i] = filter->righttype == FLOAT4OID ?
 					DatumGetFloat4(constants->values[i]) : DatumGetFloat8(constants->values[i]);
+			qsort(constants->floats, n, sizeof(double), ledger_float_compare);
 			break;
 		case LEDGER_METHOD_BYTES:
 			constants->strings = palloc(Max(n, 1) * sizeof(LedgerString));
@@ -107,6 +154,7 @@ convert(LedgerFilter *filter)
 			qsort(constants->strings, n, sizeof(LedgerString), ledger_string_compare);
 			break;
 		case LEDGER_METHOD_CALL:
+			make_table(filter);
 			break;
 	}
 }

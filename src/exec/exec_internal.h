@@ -155,8 +155,10 @@ typedef struct LedgerConstants
 	int			n;				/* ANY: number of elements */
 	Datum	   *values;
 	int64	   *integers;		/* METHOD_INTEGER: sorted for ANY */
-	double	   *floats;			/* METHOD_FLOAT */
+	double	   *floats;			/* METHOD_FLOAT: likewise */
 	struct LedgerString *strings;	/* METHOD_BYTES: sorted for ANY */
+	uint32	   *table;			/* METHOD_CALL: numbers of many values, from 1, by hash; or NULL */
+	uint32		mask;
 	uint64	   *hashes;			/* for the chunk's filter; made on demand */
 	Oid			hashed_for;		/* type of the chunks that they are for */
 	const char *prefix;			/* LIKE: what values begin with, or NULL */
@@ -198,6 +200,7 @@ typedef struct LedgerFilter
 	/* executor */
 	ExprState  *state;			/* of the constant */
 	FunctionCallInfo call;		/* the operator's */
+	FunctionCallInfo hash;		/* for ANY by the operator's function, or NULL */
 	FunctionCallInfo less_equal;	/* for zone maps; of "=" only */
 	FunctionCallInfo greater_equal;
 	LedgerConstants constants;
@@ -225,7 +228,9 @@ extern void ledger_filter_set_constants(LedgerFilter *filter, ExprContext *econt
 extern bool ledger_pattern_is_good(const LedgerFilter *filter, Datum value);
 extern int64 ledger_integer_of(Oid type, Datum value);
 extern int	ledger_integer_compare(const void *a, const void *b);
+extern int	ledger_float_compare(const void *a, const void *b);
 extern int	ledger_string_compare(const void *a, const void *b);
+extern uint32 ledger_filter_hash(LedgerFilter *filter, Datum value);
 extern LedgerString ledger_string_of(const LedgerFilterInput *input, Datum value);
 
 /* ---- match.c: rows ---- */

@@ -447,6 +447,19 @@ make_call_of(LedgerFilter *filter, int strategy)
 	return OidIsValid(opno) ? make_call(filter, opno) : NULL;
 }
 
+/* A call of the function that hashes as an operator compares, if there is one. */
+static FunctionCallInfo
+make_hash_call(LedgerFilter *filter)
+{
+	RegProcedure left;
+	RegProcedure right;
+
+	if (!op_hashjoinable(filter->opno, filter->input.typid) ||
+		!get_op_hash_functions(filter->opno, &left, &right) || left != right)
+		return NULL;
+	return ledger_make_call(left, filter->collation, 1);
+}
+
 /* Get ready to run; the filter was made in a context that lasts. */
 void
 ledger_filter_begin(LedgerFilter *filter, PlanState *parent)
@@ -461,6 +474,8 @@ ledger_filter_begin(LedgerFilter *filter, PlanState *parent)
 	if (filter->is_token)
 		return;
 	filter->call = make_call(filter, filter->opno);
+	if (filter->kind == LEDGER_FILTER_ANY && filter->method == LEDGER_METHOD_CALL)
+		filter->hash = make_hash_call(filter);
 	if (filter->strategy == BTEqualStrategyNumber ||
 		filter->strategy == LEDGER_STRATEGY_NOT_EQUAL)
 	{

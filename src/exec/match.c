@@ -160,13 +160,16 @@ match_floats(LedgerFilter *filter, const Values *in, uint16 *rows, int n)
 		uint16		row = rows[i];
 		Datum		datum = in->values[row];
 		double		value;
-		bool		passes = false;
+		bool		passes;
 
 		if (in->isnull[row])
 			continue;
 		value = single ? (double) DatumGetFloat4(datum) : DatumGetFloat8(datum);
-		for (int k = 0; k < constants->n && !passes; k++)
-			passes = float_passes(filter->strategy, value, constants->floats[k]);
+		if (constants->n == 1)
+			passes = float_passes(filter->strategy, value, constants->floats[0]);
+		else
+			passes = bsearch(&value, constants->floats, constants->n, sizeof(double),
+							 ledger_float_compare) != NULL;
 		rows[kept] = row;
 		kept += passes;
 	}
@@ -223,6 +226,20 @@ ledger_operator_holds(FunctionCallInfo call, Datum left, Datum right)
 	return !call->isnull && DatumGetBool(result);
 }
 
+/* Does the operator hold for one of many constants? */
+static bool
+holds_for_any(LedgerFilter *filter, Datum value)
+{
+	const LedgerConstants *constants = &filter->constants;
+	uint32		place = ledger_filter_hash(filter, value) & constants->mask;
+
+	for (; constants->table[place] != 0; place = (place + 1) & constants->mask)
+		if (ledger_operator_holds(filter->call, value,
+								  constants->values[constants->table[place] - 1]))
+			return true;
+	return false;
+}
+
 static int
 match_by_call(LedgerFilter *filter, const Values *in, uint16 *rows, int n)
 {
@@ -236,7 +253,9 @@ match_by_call(LedgerFilter *filter, const Values *in, uint16 *rows, int n)
 
 		if (in->isnull[row])
 			continue;
-		for (int k = 0; k < constants->n && !passes; k++)
+		if (constants->table != NULL)
+			passes = holds_for_any(filter, in->values[row]);
+		for (int k = 0; constants->table == NULL && k < constants->n && !passes; k++)
 			passes = ledger_operator_holds(filter->call, in->values[row], constants->values[k]);
 		if (passes)
 			rows[kept++] = row;
