@@ -246,6 +246,19 @@ EXPLAIN (COSTS OFF) SELECT id FROM p ORDER BY id LIMIT 3;
 SELECT id FROM p ORDER BY id LIMIT 3;
 SELECT count(*), count(*) FILTER (WHERE ts < before) AS wrong FROM (SELECT ts, lag(ts) OVER () AS before FROM (SELECT ts FROM p ORDER BY ts OFFSET 0) x) x;
 
+-- From 18 on, NULLs from before a constraint may be left in peace.
+CREATE TABLE nulls (id int, v int) USING ledger;
+INSERT INTO nulls SELECT k, CASE WHEN k % 5 > 0 THEN k END FROM generate_series(1, 3000) k;
+SELECT ledger.seal('nulls') IS NOT NULL AS sealed;
+DO $$
+BEGIN
+	EXECUTE 'ALTER TABLE nulls ADD CONSTRAINT has_v NOT NULL v NOT VALID';
+EXCEPTION WHEN syntax_error THEN
+END $$;
+SET enable_sort = off;
+SELECT count(*), count(v) FROM (SELECT v FROM nulls ORDER BY v OFFSET 0) x;
+RESET enable_sort;
+
 -- Row locks, types that have changed, empty ones
 SELECT id FROM s ORDER BY id LIMIT 2 FOR SHARE;
 SELECT id FROM s ORDER BY id LIMIT 2 FOR UPDATE;

@@ -296,6 +296,14 @@ typedef struct LedgerVacuumCutoffs
 #define LedgerSetCustomSlotOps(css, ops)	((void) 0)
 #endif
 
+/* 18: NOT NULL may be a constraint that rows from before it need not meet */
+#if PG_VERSION_NUM >= 180000
+#define LedgerHasNoNulls(desc, i) \
+	(TupleDescCompactAttr(desc, i)->attnullability == ATTNULLABLE_VALID)
+#else
+#define LedgerHasNoNulls(desc, i)	(TupleDescAttr(desc, i)->attnotnull)
+#endif
+
 /* 18: what EXPLAIN's properties need is in headers of their own */
 #if PG_VERSION_NUM >= 180000
 #define LEDGER_EXPLAIN_APART

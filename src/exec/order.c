@@ -52,7 +52,7 @@ typedef struct Unit
 typedef struct LedgerOrder
 {
 	LedgerOrderKey key;
-	bool		not_null;		/* the column */
+	bool		not_null;		/* the column; so what zone maps count are gaps */
 	bool		started;
 	MemoryContext context;		/* of the units; reset for a rescan */
 	pairingheap *units;
@@ -693,12 +693,10 @@ ledger_order_begin(LedgerScanState *state)
 	CustomScan *plan = (CustomScan *) state->css.ss.ps.plan;
 	TupleDesc	desc = RelationGetDescr(state->css.ss.ss_currentRelation);
 	LedgerOrder *order = palloc0(sizeof(LedgerOrder));
-	Form_pg_attribute att;
 
 	order->key = ledger_order_key(plan);
-	att = TupleDescAttr(desc, order->key.attnum - 1);
-	order->key.typid = att->atttypid;
-	order->not_null = att->attnotnull;
+	order->key.typid = TupleDescAttr(desc, order->key.attnum - 1)->atttypid;
+	order->not_null = LedgerHasNoNulls(desc, order->key.attnum - 1);
 	order->context = AllocSetContextCreate(CurrentMemoryContext, "ledger order",
 										   ALLOCSET_DEFAULT_SIZES);
 	order->runs = ledger_runs_create(state, &order->key);
