@@ -164,6 +164,9 @@ ledger_groups_reset(LedgerAggregateState *state)
 
 	ReScanExprContext(state->aggcontext);
 	MemoryContextReset(groups->context);
+	/* a partial node may come here at each vector of a segment */
+	if (groups->map != NULL)
+		pfree(groups->map);
 	groups->map = NULL;
 	groups->mapped = false;
 	state->single = NULL;
