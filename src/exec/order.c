@@ -627,6 +627,7 @@ find_first(LedgerOrder *order, LedgerFilteredScan *fs)
 		LedgerPlace place;
 		bool		found = ledger_runs_first(order->runs, &place);
 
+		CHECK_FOR_INTERRUPTS();
 		if (!pairingheap_is_empty(order->units))
 		{
 			Unit	   *unit = pairingheap_container(Unit, node, pairingheap_first(order->units));
