@@ -259,6 +259,17 @@ SET enable_sort = off;
 SELECT count(*), count(v) FROM (SELECT v FROM nulls ORDER BY v OFFSET 0) x;
 RESET enable_sort;
 
+-- What is decoded of vectors whose rows come by turns counts towards work_mem.
+CREATE TABLE wide (n int, t text) USING ledger;
+INSERT INTO wide SELECT i % 1000 * 20 + i / 1000, repeat('wide', 500) || i FROM generate_series(0, 19999) i;
+SELECT ledger.seal('wide') IS NOT NULL AS sealed;
+SET enable_sort = off;
+SET max_parallel_workers_per_gather = 0;
+SELECT substring(line FROM 'Rows Sorted: (\d+)')::int > 0 AS sorted FROM explain('SELECT * FROM wide ORDER BY n') line WHERE line ~ 'Sorted';
+SELECT count(*), bool_and(n = k AND t = repeat('wide', 500) || k % 20 * 1000 + k / 20) AS right FROM (SELECT n, t, row_number() OVER () - 1 AS k FROM (SELECT * FROM wide ORDER BY n OFFSET 0) x) y;
+RESET max_parallel_workers_per_gather;
+RESET enable_sort;
+
 -- Row locks, types that have changed, empty ones
 SELECT id FROM s ORDER BY id LIMIT 2 FOR SHARE;
 SELECT id FROM s ORDER BY id LIMIT 2 FOR UPDATE;

@@ -11,19 +11,14 @@
 #include "access/stratnum.h"
 #include "catalog/pg_operator_d.h"
 #include "catalog/pg_type_d.h"
-#include "common/hashfn.h"
 #include "exec/exec_internal.h"
 #include "executor/executor.h"
 #include "mb/pg_wchar.h"
-#include "port/pg_bitutils.h"
 #include "regex/regex.h"
 #include "utils/array.h"
 #include "utils/datum.h"
 #include "utils/float.h"
 #include "utils/lsyscache.h"
-
-/* Fewer elements of an array are as well compared one by one; core has the same. */
-#define HASHED_MIN		9
 
 /* The bytes of a value, which may be compressed or have a short header. */
 LedgerString
@@ -92,39 +87,6 @@ ledger_integer_of(Oid type, Datum value)
 	}
 }
 
-/* By the hash function that goes with the operator; see LedgerConstants. */
-uint32
-ledger_filter_hash(LedgerFilter *filter, Datum value)
-{
-	filter->hash->args[0].value = value;
-	filter->hash->args[0].isnull = false;
-	filter->hash->isnull = false;
-	return murmurhash32(DatumGetUInt32(FunctionCallInvoke(filter->hash)));
-}
-
-/* An array's elements are mostly compared with one of them, then. */
-static void
-make_table(LedgerFilter *filter)
-{
-	LedgerConstants *constants = &filter->constants;
-	uint32		size;
-
-	if (filter->hash == NULL || constants->n < HASHED_MIN)
-		return;
-	size = pg_nextpower2_32((uint32) constants->n * 2);
-	constants->mask = size - 1;
-	constants->table = MemoryContextAllocExtended(CurrentMemoryContext, size * sizeof(uint32),
-												  MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
-	for (int i = 0; i < constants->n; i++)
-	{
-		uint32		place = ledger_filter_hash(filter, constants->values[i]) & constants->mask;
-
-		while (constants->table[place] != 0)
-			place = (place + 1) & constants->mask;
-		constants->table[place] = i + 1;
-	}
-}
-
 /* Have the values in the form that the method compares. */
 static void
 convert(LedgerFilter *filter)
@@ -154,7 +116,7 @@ convert(LedgerFilter *filter)
 			qsort(constants->strings, n, sizeof(LedgerString), ledger_string_compare);
 			break;
 		case LEDGER_METHOD_CALL:
-			make_table(filter);
+			ledger_filter_make_table(filter);
 			break;
 	}
 }

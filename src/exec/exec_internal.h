@@ -157,8 +157,7 @@ typedef struct LedgerConstants
 	int64	   *integers;		/* METHOD_INTEGER: sorted for ANY */
 	double	   *floats;			/* METHOD_FLOAT: likewise */
 	struct LedgerString *strings;	/* METHOD_BYTES: sorted for ANY */
-	uint32	   *table;			/* METHOD_CALL: numbers of many values, from 1, by hash; or NULL */
-	uint32		mask;
+	struct values_hash *table;	/* METHOD_CALL: of many values; or NULL */
 	uint64	   *hashes;			/* for the chunk's filter; made on demand */
 	Oid			hashed_for;		/* type of the chunks that they are for */
 	const char *prefix;			/* LIKE: what values begin with, or NULL */
@@ -230,7 +229,6 @@ extern int64 ledger_integer_of(Oid type, Datum value);
 extern int	ledger_integer_compare(const void *a, const void *b);
 extern int	ledger_float_compare(const void *a, const void *b);
 extern int	ledger_string_compare(const void *a, const void *b);
-extern uint32 ledger_filter_hash(LedgerFilter *filter, Datum value);
 extern LedgerString ledger_string_of(const LedgerFilterInput *input, Datum value);
 
 /* ---- match.c: rows ---- */
@@ -264,6 +262,7 @@ extern int	ledger_filter_match_read(LedgerFilter *filter, const LedgerFilterRows
 extern void ledger_doubt_row(LedgerDoubt *doubt, int row);
 extern bool ledger_filter_match_one(LedgerFilter *filter, Datum value, bool isnull);
 extern bool ledger_operator_holds(FunctionCallInfo call, Datum left, Datum right);
+extern void ledger_filter_make_table(LedgerFilter *filter);
 
 /* ---- skip.c: vectors ---- */
 

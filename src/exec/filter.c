@@ -14,6 +14,7 @@
 
 #include "access/htup_details.h"
 #include "access/stratnum.h"
+#include "access/transam.h"
 #include "catalog/pg_collation.h"
 #include "catalog/pg_database.h"
 #include "catalog/pg_operator_d.h"
@@ -447,7 +448,11 @@ make_call_of(LedgerFilter *filter, int strategy)
 	return OidIsValid(opno) ? make_call(filter, opno) : NULL;
 }
 
-/* A call of the function that hashes as an operator compares, if there is one. */
+/*
+ * A call of the function that hashes as an operator compares, if there is one.
+ * Where the operator may see values of rows that nobody sees, so must this: core's
+ * own hash whatever there is.
+ */
 static FunctionCallInfo
 make_hash_call(LedgerFilter *filter)
 {
@@ -455,7 +460,8 @@ make_hash_call(LedgerFilter *filter)
 	RegProcedure right;
 
 	if (!op_hashjoinable(filter->opno, filter->input.typid) ||
-		!get_op_hash_functions(filter->opno, &left, &right) || left != right)
+		!get_op_hash_functions(filter->opno, &left, &right) || left != right ||
+		(filter->cannot_fail && left >= FirstNormalObjectId && !get_func_leakproof(left)))
 		return NULL;
 	return ledger_make_call(left, filter->collation, 1);
 }

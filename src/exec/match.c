@@ -14,6 +14,7 @@
 #include "access/stratnum.h"
 #include "access/htup_details.h"
 #include "catalog/pg_type_d.h"
+#include "common/hashfn.h"
 #include "exec/exec_internal.h"
 #include "miscadmin.h"
 #include "utils/float.h"
@@ -226,18 +227,54 @@ ledger_operator_holds(FunctionCallInfo call, Datum left, Datum right)
 	return !call->isnull && DatumGetBool(result);
 }
 
-/* Does the operator hold for one of many constants? */
-static bool
-holds_for_any(LedgerFilter *filter, Datum value)
-{
-	const LedgerConstants *constants = &filter->constants;
-	uint32		place = ledger_filter_hash(filter, value) & constants->mask;
+/* Fewer elements of an array are as well compared one by one; core has the same. */
+#define HASHED_MIN		9
 
-	for (; constants->table[place] != 0; place = (place + 1) & constants->mask)
-		if (ledger_operator_holds(filter->call, value,
-								  constants->values[constants->table[place] - 1]))
-			return true;
-	return false;
+/* One of many constants; a value that equals one hashes as that does. */
+typedef struct HashedValue
+{
+	Datum		value;
+	uint32		hash;
+	char		status;
+} HashedValue;
+
+static uint32
+hash_of(LedgerFilter *filter, Datum value)
+{
+	filter->hash->args[0].value = value;
+	filter->hash->args[0].isnull = false;
+	filter->hash->isnull = false;
+	return murmurhash32(DatumGetUInt32(FunctionCallInvoke(filter->hash)));
+}
+
+#define SH_PREFIX values
+#define SH_ELEMENT_TYPE HashedValue
+#define SH_KEY_TYPE Datum
+#define SH_KEY value
+#define SH_HASH_KEY(tb, key) hash_of((tb)->private_data, key)
+#define SH_EQUAL(tb, a, b) ledger_operator_holds(((LedgerFilter *) (tb)->private_data)->call, b, a)
+#define SH_STORE_HASH
+#define SH_GET_HASH(tb, a) (a)->hash
+#define SH_SCOPE static inline
+#define SH_DECLARE
+#define SH_DEFINE
+#include "lib/simplehash.h"
+
+/* An array's elements are mostly compared with one of them, then. */
+void
+ledger_filter_make_table(LedgerFilter *filter)
+{
+	LedgerConstants *constants = &filter->constants;
+
+	if (filter->hash == NULL || constants->n < HASHED_MIN)
+		return;
+	constants->table = values_create(CurrentMemoryContext, constants->n, filter);
+	for (int i = 0; i < constants->n; i++)
+	{
+		bool		found;
+
+		values_insert(constants->table, constants->values[i], &found);
+	}
 }
 
 static int
@@ -254,7 +291,7 @@ match_by_call(LedgerFilter *filter, const Values *in, uint16 *rows, int n)
 		if (in->isnull[row])
 			continue;
 		if (constants->table != NULL)
-			passes = holds_for_any(filter, in->values[row]);
+			passes = values_lookup(constants->table, in->values[row]) != NULL;
 		for (int k = 0; constants->table == NULL && k < constants->n && !passes; k++)
 			passes = ledger_operator_holds(filter->call, in->values[row], constants->values[k]);
 		if (passes)

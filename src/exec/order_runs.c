@@ -305,7 +305,15 @@ fill_slot(LedgerRuns *runs, Run *run, const LedgerColumnSet *set, uint8 mark, Wi
 		return;
 	window->used++;
 	if ((run->has[row] & mark) == 0)
+	{
+		Size		before = run->batch->context->mem_allocated;
+		Size		grown;
+
 		window->decoded += decode(runs, run, set, mark, few ? 1 : next_window(window));
+		grown = run->batch->context->mem_allocated - before;
+		run->bytes += grown;
+		runs->bytes += grown;
+	}
 	fill(run, set, row, slot->tts_tupleDescriptor, slot->tts_values, slot->tts_isnull);
 }
 
@@ -681,6 +689,21 @@ spill(LedgerRuns *runs)
 }
 
 /*
+ * The run whose rows are being returned does not count, as it will be gone soon;
+ * what has been decoded of others, while it was their turn, does.
+ */
+static void
+spill_if_crowded(LedgerRuns *runs)
+{
+	Size		bytes = runs->bytes;
+
+	if (runs->current != NULL)
+		bytes -= runs->current->bytes;
+	if (runs->sort == NULL && bytes > (Size) work_mem * 1024)
+		spill(runs);
+}
+
+/*
  * Take over the batch that the scan has loaded: of its rows that pass the
  * filters, those with NULL in the column, or with a value, or both.
  */
@@ -705,8 +728,7 @@ ledger_runs_add(LedgerRuns *runs, bool nulls, bool values)
 		return;
 	}
 	pairingheap_add(runs->heap, &run->node);
-	if (runs->bytes > (Size) work_mem * 1024)
-		spill(runs);
+	spill_if_crowded(runs);
 }
 
 /* ---- The first row ---- */
@@ -730,7 +752,10 @@ bool
 ledger_runs_first(LedgerRuns *runs, LedgerPlace *place)
 {
 	if (runs->shown)
+	{
 		leave_shown(runs);
+		spill_if_crowded(runs);
+	}
 	if (!pairingheap_is_empty(runs->heap))
 	{
 		Run		   *other = pairingheap_container(Run, node, pairingheap_first(runs->heap));
