@@ -347,16 +347,17 @@ read_coded(const LedgerIntegers *ints, int first, int count, uint64 *numbers)
 }
 
 /*
- * The numbers of an open vector as uint16; false if it does not keep them as
- * symbols, or one might be "limit" or more.
+ * Numbers of an open vector as uint16; false if it does not keep them as symbols,
+ * or one might be "limit" or more.
  */
 bool
-ledger_integers_symbols(const LedgerIntegers *ints, uint32 limit, uint16 *symbols)
+ledger_integers_symbols(const LedgerIntegers *ints, uint32 limit, int first, int count,
+						uint16 *symbols)
 {
 	if (ints->nsymbols == 0 || ints->order != 0 || ints->base != 0 || ints->scale != 1 ||
 		(uint32) ints->nsymbols > limit)
 		return false;
-	decode_coded(ints, 0, ints->n, true, symbols);
+	decode_coded(ints, first, count, true, symbols);
 	return true;
 }
 

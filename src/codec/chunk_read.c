@@ -181,11 +181,10 @@ open_filter(LedgerChunk *chunk, LedgerChunkFilter *filter, const uint8 *p, uint6
 	uint64		size;
 
 	memcpy(&entry, p, sizeof(entry));
-	size = (uint64) entry.nblocks * LEDGER_FILTER_BLOCK;
+	size = LEDGER_FILTER_SIZE(entry.nblocks);
 	if (entry.nblocks == 0 || entry.nblocks > LEDGER_FILTER_BLOCKS_MAX || size > room)
 		ledger_corrupt(chunk, "filter has a bad length");
 	filter->nblocks = entry.nblocks;
-	filter->crc = entry.crc;
 	filter->offset = end - size;
 	return size;
 }
@@ -403,7 +402,7 @@ open_vector(LedgerChunk *chunk, int v)
 			p = end;
 			break;
 		case LEDGER_ENC_LINES:
-			ledger_lines_vector_open(chunk, p, end, n);
+			ledger_lines_vector_open(chunk, v, p, end, n);
 			p = end;
 			break;
 		case LEDGER_ENC_SHREDDED:

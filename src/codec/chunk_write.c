@@ -382,14 +382,19 @@ write_zone_prefix(LedgerEncoder *enc, uint64 *zones)
 	appendBinaryStringInfo(&enc->extra, (char *) &length, sizeof(length));
 }
 
-/* Write a filter's blocks. */
+/* Write a filter's blocks, piece by piece, so that who asks reads one piece. */
 static void
-write_blocks(LedgerEncoder *enc, uint32 *filter, LedgerFilterEntry *entry)
+write_blocks(LedgerEncoder *enc, uint32 *filter, uint32 nblocks)
 {
-	Size		size = (Size) entry->nblocks * LEDGER_FILTER_BLOCK;
+	for (uint32 first = 0; first < nblocks; first += LEDGER_FILTER_PIECE)
+	{
+		Size		size = Min(nblocks - first, LEDGER_FILTER_PIECE) * LEDGER_FILTER_BLOCK;
+		const uint32 *piece = filter + first * LEDGER_FILTER_WORDS;
+		pg_crc32c	crc = ledger_crc(piece, size);
 
-	entry->crc = ledger_crc(filter, size);
-	ledger_encoder_write(enc, filter, size);
+		ledger_encoder_write(enc, piece, size);
+		ledger_encoder_write(enc, &crc, sizeof(crc));
+	}
 	pfree(filter);
 }
 
@@ -405,7 +410,7 @@ write_filter(LedgerEncoder *enc, const uint64 *zones, int nvectors, bool texts,
 	entry->nblocks = ledger_filter_make(enc, &enc->summary, answered, &filter);
 	if (entry->nblocks == 0)
 		return false;
-	write_blocks(enc, filter, entry);
+	write_blocks(enc, filter, entry->nblocks);
 	return true;
 }
 
@@ -418,7 +423,7 @@ write_tokens(LedgerEncoder *enc, LedgerFilterEntry *entry, bool *words)
 	entry->nblocks = ledger_token_filter_make(enc, enc->written, &filter, words);
 	if (entry->nblocks == 0)
 		return false;
-	write_blocks(enc, filter, entry);
+	write_blocks(enc, filter, entry->nblocks);
 	return true;
 }
 

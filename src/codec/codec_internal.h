@@ -84,10 +84,16 @@ typedef struct LedgerChunkTrailer
 #define LEDGER_FILTER_BITS		10.5	/* a value */
 #define LEDGER_FILTER_BLOCKS_MAX	LEDGER_SEGMENT_ROWS
 
+/* A filter is stored, and read, in pieces of so many blocks with a CRC behind each. */
+#define LEDGER_FILTER_PIECE		64
+#define LEDGER_FILTER_PIECES(nblocks) \
+	(((nblocks) + LEDGER_FILTER_PIECE - 1) / LEDGER_FILTER_PIECE)
+#define LEDGER_FILTER_SIZE(nblocks) \
+	((uint64) (nblocks) * LEDGER_FILTER_BLOCK + LEDGER_FILTER_PIECES(nblocks) * sizeof(pg_crc32c))
+
 typedef struct LedgerFilterEntry
 {
 	uint32		nblocks;
-	pg_crc32c	crc;			/* of the filter */
 } LedgerFilterEntry;
 
 typedef struct LedgerVectorEntry
@@ -145,23 +151,7 @@ ledger_bytes_equal(LedgerBytes a, LedgerBytes b)
 	return a.len == b.len && memcmp(a.data, b.data, a.len) == 0;
 }
 
-/*
- * The fuzz test builds the codec without checksums, to see that no decoder
- * relies on them.
- */
-static inline pg_crc32c
-ledger_crc(const void *data, Size len)
-{
-	pg_crc32c	crc;
-
-#ifdef LEDGER_CODEC_NO_CRC
-	return 0;
-#endif
-	INIT_CRC32C(crc);
-	COMP_CRC32C(crc, data, len);
-	FIN_CRC32C(crc);
-	return crc;
-}
+extern pg_crc32c ledger_crc(const void *data, Size len);
 
 /*
  * Numbers of few bytes where they are small: seven bits a byte, low ones
@@ -244,7 +234,8 @@ extern Size ledger_integers_size(const uint64 *values, int n);
 extern void ledger_integers_write(const uint64 *values, int n, StringInfo out);
 extern const uint8 *ledger_integers_open(LedgerIntegers *ints, int n,
 										 const uint8 *p, const uint8 *end);
-extern bool ledger_integers_symbols(const LedgerIntegers *ints, uint32 limit, uint16 *symbols);
+extern bool ledger_integers_symbols(const LedgerIntegers *ints, uint32 limit, int first, int count,
+									uint16 *symbols);
 extern void ledger_integers_read(const LedgerIntegers *ints, int first, int count,
 								 uint64 *values);
 
@@ -472,7 +463,7 @@ typedef struct LedgerLinesReader LedgerLinesReader;
 
 extern LedgerLinesReader *ledger_lines_open(LedgerChunk *chunk, const uint8 *p,
 											const uint8 *end, uint64 preamble);
-extern void ledger_lines_vector_open(LedgerChunk *chunk, const uint8 *p, const uint8 *end,
+extern void ledger_lines_vector_open(LedgerChunk *chunk, int v, const uint8 *p, const uint8 *end,
 									 int n);
 extern void ledger_lines_decode(LedgerChunk *chunk, int first, int count, Datum *values);
 extern bool ledger_lines_matches(LedgerChunk *chunk, int first, int count, const int *rows,
@@ -482,9 +473,8 @@ extern bool ledger_lines_matches(LedgerChunk *chunk, int first, int count, const
 typedef struct LedgerChunkFilter
 {
 	uint32		nblocks;		/* 0: none */
-	pg_crc32c	crc;
 	uint64		offset;
-	uint32	   *words;			/* NULL until read */
+	uint32	  **pieces;			/* NULL until one is read, as is each */
 } LedgerChunkFilter;
 
 /*

@@ -329,23 +329,37 @@ ledger_chunk_has_filter(const LedgerChunk *chunk)
 	return chunk->filter.nblocks > 0;
 }
 
+/* Read, check and keep a piece of a filter. */
+static void
+load_piece(LedgerChunk *chunk, LedgerChunkFilter *filter, uint32 i)
+{
+	uint32		nblocks = Min(filter->nblocks - i * LEDGER_FILTER_PIECE, LEDGER_FILTER_PIECE);
+	Size		size = nblocks * LEDGER_FILTER_BLOCK;
+	uint32	   *piece;
+
+	if (filter->pieces == NULL)
+		filter->pieces = MemoryContextAllocZero(chunk->context,
+												LEDGER_FILTER_PIECES(filter->nblocks) * sizeof(uint32 *));
+	piece = MemoryContextAlloc(chunk->context, LEDGER_FILTER_SIZE(nblocks));
+	chunk->source.read(chunk->source.arg,
+					   filter->offset + i * LEDGER_FILTER_SIZE(LEDGER_FILTER_PIECE),
+					   LEDGER_FILTER_SIZE(nblocks), piece);
+	if (ledger_crc(piece, size) != piece[size / sizeof(uint32)])
+		ledger_corrupt(chunk, "filter has a wrong checksum");
+	filter->pieces[i] = piece;
+}
+
 /* Is the hash, which is not 0, in a filter, or seems to be? */
 bool
 ledger_filter_has(LedgerChunk *chunk, LedgerChunkFilter *filter, uint64 hash)
 {
+	uint32		number = block_of(hash, filter->nblocks);
+	uint32		piece = number / LEDGER_FILTER_PIECE;
 	const uint32 *block;
 
-	if (filter->words == NULL)
-	{
-		Size		size = (Size) filter->nblocks * LEDGER_FILTER_BLOCK;
-		uint32	   *words = MemoryContextAlloc(chunk->context, size);
-
-		chunk->source.read(chunk->source.arg, filter->offset, size, words);
-		if (ledger_crc(words, size) != filter->crc)
-			ledger_corrupt(chunk, "filter has a wrong checksum");
-		filter->words = words;
-	}
-	block = filter->words + block_of(hash, filter->nblocks) * WORDS;
+	if (filter->pieces == NULL || filter->pieces[piece] == NULL)
+		load_piece(chunk, filter, piece);
+	block = filter->pieces[piece] + number % LEDGER_FILTER_PIECE * WORDS;
 	for (int w = 0; w < WORDS; w++)
 		if (!(block[w] & bit_of(hash, w)))
 			return false;

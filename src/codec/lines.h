@@ -122,7 +122,7 @@ extern bool ledger_lines_parse(LedgerLineSet *set, const LedgerBytes *texts, int
 /* The decoder's (lines_read.c). */
 extern int	ledger_lines_templates(const LedgerLinesReader *r);
 extern const LedgerLineSet *ledger_lines_set(LedgerChunk *chunk);
-extern uint32 ledger_lines_template(const LedgerLinesReader *r, int i);
+extern const uint16 *ledger_lines_rows(LedgerChunk *chunk, int first, int count);
 
 /* How a column's values are stored: never renumber. */
 #define LEDGER_LINES_DIRECT		0

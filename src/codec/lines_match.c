@@ -170,6 +170,7 @@ void
 ledger_chunk_template_codes(LedgerChunk *chunk, int first, int count, uint32 *templates)
 {
 	int			rows[LEDGER_VECTOR_ROWS];
+	const uint16 *lines;
 	int			dense;
 	int			n;
 
@@ -180,6 +181,7 @@ ledger_chunk_template_codes(LedgerChunk *chunk, int first, int count, uint32 *te
 	if (n < count)
 		for (int i = 0; i < count; i++)
 			templates[i] = LEDGER_CODE_NULL;
+	lines = ledger_lines_rows(chunk, dense, n);
 	for (int i = 0; i < n; i++)
-		templates[rows[i]] = ledger_lines_template(chunk->lines, dense + i);
+		templates[rows[i]] = lines[i];
 }

@@ -54,8 +54,16 @@ struct LedgerLinesReader
 	uint16	   *seen;			/* templates whose counts are not zeros */
 	int			nseen;
 
+	/* of each vector that has been turned to twice, or NULL: see keep_values() */
+	uint16	  **kept;
+	uint64		asked;			/* vectors that have been turned to */
+
 	/* the current vector */
-	uint16	   *rows;			/* the lines' templates */
+	const uint16 *values;		/* what is kept of it, or NULL */
+	LedgerIntegers row_numbers;
+	uint16	   *rows;			/* the lines' templates, of lines ... */
+	int			rows_start;
+	int			rows_end;		/* have been read */
 	int			passed;			/* lines whose values ... */
 	int		   *passed_values;	/* have been counted, by column */
 	char	   *vector_texts;
@@ -367,57 +375,137 @@ read_texts(LedgerChunk *chunk, LedgerLinesReader *r, const uint8 *p, const uint8
 		ledger_corrupt(chunk, "texts of log lines do not decompress");
 }
 
-/* Read the lines' templates; returns what follows. */
-static const uint8 *
-read_rows(LedgerChunk *chunk, LedgerLinesReader *r, const uint8 *p, const uint8 *end, int n)
+/* Decode the templates of lines first to first + count - 1. */
+static void
+decode_rows(LedgerChunk *chunk, LedgerLinesReader *r, int first, int count)
 {
 	uint64		numbers[LEDGER_VECTOR_ROWS];
-	LedgerIntegers ints;
+	uint16	   *rows = r->rows + first;
 
 	if (r->ntemplates == 1)
 	{
-		memset(r->rows, 0, n * sizeof(uint16));
-		return p;
+		memset(rows, 0, count * sizeof(uint16));
+		return;
 	}
-	p = ledger_integers_open(&ints, n, p, end);
-	if (p == NULL)
-		ledger_corrupt(chunk, "templates of log lines are malformed");
-	if (ledger_integers_symbols(&ints, r->ntemplates, r->rows))
-		return p;
-	ledger_integers_read(&ints, 0, n, numbers);
-	for (int i = 0; i < n; i++)
+	if (ledger_integers_symbols(&r->row_numbers, r->ntemplates, first, count, rows))
+		return;
+	ledger_integers_read(&r->row_numbers, first, count, numbers);
+	for (int i = 0; i < count; i++)
 	{
 		if (numbers[i] >= r->ntemplates)
 			ledger_corrupt(chunk, "log line has an unknown template");
-		r->rows[i] = (uint16) numbers[i];
+		rows[i] = (uint16) numbers[i];
 	}
-	return p;
+}
+
+/* See to it that the templates of lines start to end - 1 are there. */
+static void
+need_rows(LedgerChunk *chunk, LedgerLinesReader *r, int start, int end)
+{
+	if (start < r->rows_start || start > r->rows_end)
+		r->rows_start = r->rows_end = start;
+	if (end > r->rows_end)
+	{
+		decode_rows(chunk, r, r->rows_end, end - r->rows_end);
+		r->rows_end = end;
+	}
+}
+
+/* Lines after which the values taken are kept, as many as between points of codes. */
+#define STRETCH		256
+#define STRETCHES(n) (((n) + STRETCH - 1) / STRETCH)
+
+/*
+ * Where a line's values are in their columns depends on the templates of all lines
+ * before it, and where columns end on those of all lines.  So of a vector that is
+ * turned to for the second time, it is kept how many values the lines up to each
+ * stretch's end take of each column.
+ */
+static uint16 *
+make_values(LedgerChunk *chunk, LedgerLinesReader *r, int v)
+{
+	uint64		bit = UINT64CONST(1) << (v % LEDGER_KEPT_VECTORS);
+	bool		again = (r->asked & bit) != 0;
+
+	r->asked |= bit;
+	if (!again || chunk->nvectors > LEDGER_KEPT_VECTORS ||
+		MemoryContextMemAllocated(chunk->context, false) > LEDGER_KEPT_MAX)
+		return NULL;
+	if (r->kept == NULL)
+		r->kept = MemoryContextAllocZero(chunk->context, chunk->nvectors * sizeof(uint16 *));
+	return MemoryContextAlloc(chunk->context,
+							  sizeof(uint16) * STRETCHES(LEDGER_VECTOR_ROWS) * Max(r->set.ncolumns, 1));
+}
+
+/* Put numbers of values in "kept"; false if one is too large. */
+static bool
+keep_values(const LedgerLinesReader *r, const int *values, uint16 *kept)
+{
+	for (int c = 0; c < r->set.ncolumns; c++)
+	{
+		if (values[c] > PG_UINT16_MAX)
+			return false;
+		kept[c] = (uint16) values[c];
+	}
+	return true;
+}
+
+/* Count how many values each column has in the vector of n lines. */
+static void
+count_values(LedgerChunk *chunk, LedgerLinesReader *r, int v, int n)
+{
+	uint16	   *kept = make_values(chunk, r, v);
+	int		   *values = palloc0(sizeof(int) * Max(r->set.ncolumns, 1));
+	bool		fits = true;
+
+	need_rows(chunk, r, 0, n);
+	for (int start = 0; start < n; start += STRETCH)
+	{
+		int			end = Min(start + STRETCH, n);
+
+		count_lines(r, start, end - start);
+		if (kept == NULL && end < n)
+			continue;
+		add_values(r, values);
+		if (kept)
+			fits &= keep_values(r, values, kept + start / STRETCH * r->set.ncolumns);
+	}
+	for (int c = 0; c < r->set.ncolumns; c++)
+		r->columns[c].n = values[c];
+	pfree(values);
+	if (kept && fits)
+		r->kept[v] = kept;
+	else if (kept)
+		pfree(kept);
 }
 
 /* The lines' templates, and how many values each column has. */
 static const uint8 *
-open_rows(LedgerChunk *chunk, LedgerLinesReader *r, const uint8 *p, const uint8 *end, int n)
+open_rows(LedgerChunk *chunk, LedgerLinesReader *r, int v, const uint8 *p, const uint8 *end, int n)
 {
-	int		   *values;
-
-	p = read_rows(chunk, r, p, end, n);
+	if (r->ntemplates > 1)
+		p = ledger_integers_open(&r->row_numbers, n, p, end);
+	if (p == NULL)
+		ledger_corrupt(chunk, "templates of log lines are malformed");
+	r->rows_start = r->rows_end = 0;
 	r->passed = 0;
 	memset(r->passed_values, 0, sizeof(int) * r->set.ncolumns);
-	values = palloc0(sizeof(int) * Max(r->set.ncolumns, 1));
-	count_lines(r, 0, n);
-	add_values(r, values);
+	r->values = r->kept ? r->kept[v] : NULL;
+	if (r->values == NULL)
+	{
+		count_values(chunk, r, v, n);
+		return p;
+	}
 	for (int c = 0; c < r->set.ncolumns; c++)
-		r->columns[c].n = values[c];
-	pfree(values);
+		r->columns[c].n = r->values[(STRETCHES(n) - 1) * r->set.ncolumns + c];
 	return p;
 }
 
 /*
- * Turn to the vector of n lines whose meta, but for the null bitmap, is p to
- * end.
+ * Turn to vector v, of n lines, whose meta, but for the null bitmap, is p to end.
  */
 void
-ledger_lines_vector_open(LedgerChunk *chunk, const uint8 *p, const uint8 *end, int n)
+ledger_lines_vector_open(LedgerChunk *chunk, int v, const uint8 *p, const uint8 *end, int n)
 {
 	LedgerLinesReader *r = chunk->lines;
 	bool		texts = false;
@@ -425,7 +513,7 @@ ledger_lines_vector_open(LedgerChunk *chunk, const uint8 *p, const uint8 *end, i
 
 	if (!r->loaded)
 		load(chunk, r);
-	p = open_rows(chunk, r, p, end, n);
+	p = open_rows(chunk, r, v, p, end, n);
 	for (int c = 0; c < r->set.ncolumns; c++)
 	{
 		LineColumn *column = &r->columns[c];
@@ -465,6 +553,19 @@ typedef struct Cursor
 	uint64	   *numbers;		/* or its code; NULL: not decoded */
 } Cursor;
 
+/* Begin to count at the last place before line "first" where values are known. */
+static void
+go_near(LedgerLinesReader *r, int first)
+{
+	int			stretch = r->values ? first / STRETCH : 0;
+
+	if (r->passed <= first && r->passed >= stretch * STRETCH)
+		return;
+	r->passed = stretch * STRETCH;
+	for (int c = 0; c < r->set.ncolumns; c++)
+		r->passed_values[c] = stretch == 0 ? 0 : r->values[(stretch - 1) * r->set.ncolumns + c];
+}
+
 /* Go to the values of line "first"; and decode those of the lines from there. */
 static Cursor *
 start_cursors(LedgerChunk *chunk, int first, int count)
@@ -473,11 +574,8 @@ start_cursors(LedgerChunk *chunk, int first, int count)
 	Cursor	   *cursors = palloc0(sizeof(Cursor) * Max(r->set.ncolumns, 1));
 	int		   *ends = palloc(sizeof(int) * Max(r->set.ncolumns, 1));
 
-	if (first < r->passed)
-	{
-		r->passed = 0;
-		memset(r->passed_values, 0, sizeof(int) * r->set.ncolumns);
-	}
+	go_near(r, first);
+	need_rows(chunk, r, r->passed, first + count);
 	count_lines(r, r->passed, first - r->passed);
 	add_values(r, r->passed_values);
 	r->passed = first;
@@ -492,6 +590,9 @@ start_cursors(LedgerChunk *chunk, int first, int count)
 		Cursor	   *cursor = &cursors[c];
 		int			n = ends[c] - cursor->next;
 
+		/* what was kept, and what was read now, must agree */
+		if (ends[c] > column->n)
+			ledger_corrupt(chunk, "log lines have more variables than there are");
 		cursor->first = cursor->next;
 		if (n == 0 || column->how == LEDGER_LINES_CONSTANT ||
 			!(column->how == LEDGER_LINES_DICT ||
@@ -665,9 +766,10 @@ ledger_lines_set(LedgerChunk *chunk)
 	return &chunk->lines->set;
 }
 
-/* The template of line i of the open vector. */
-uint32
-ledger_lines_template(const LedgerLinesReader *r, int i)
+/* The templates of lines of the open vector, from "first" on. */
+const uint16 *
+ledger_lines_rows(LedgerChunk *chunk, int first, int count)
 {
-	return r->rows[i];
+	need_rows(chunk, chunk->lines, first, first + count);
+	return chunk->lines->rows + first;
 }

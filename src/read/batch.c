@@ -91,6 +91,7 @@ ledger_batch_again(const LedgerBatch *batch, MemoryContext parent)
 	Assert(batch->reader != NULL);
 	result->context = AllocSetContextCreate(parent, "ledger batch", ALLOCSET_DEFAULT_SIZES);
 	result->refs = 1;
+	result->sparse = true;
 	result->relid = batch->relid;
 	result->rel = batch->rel;
 	result->reader = ledger_reader_share(batch->reader);
@@ -218,25 +219,71 @@ ledger_borrow_relation(Relation rel, Oid relid, bool *opened)
 #define GAP_ROWS			10
 #define GAP_ROW_BYTES		2048
 
+/* Where there is room for few rows, it is for a multiple of so many. */
+#define ROOM_ROWS			64
+
 static bool
 is_decoded(const LedgerBatchColumn *decoded, int first, int count)
 {
 	if (decoded->values == NULL)
 		return false;
-	return decoded->done == NULL || memchr(decoded->done + first, false, count) == NULL;
+	if (decoded->done == NULL)
+		return true;
+	return first >= decoded->start && first + count <= decoded->end &&
+		memchr(decoded->done + first, false, count) == NULL;
 }
 
-/* Make room for a column's values, none of which is decoded. */
+/*
+ * Move a column to larger arrays, for rows start to end - 1.  The old ones stay,
+ * as somebody may still read them.
+ */
 static void
-begin_column(const LedgerBatch *batch, LedgerBatchColumn *decoded)
+set_room(LedgerBatchColumn *decoded, int start, int end)
 {
-	int			n = batch->nrows;
+	LedgerBatchColumn old = *decoded;
+	int			n = end - start;
+	int			had = old.end - old.start;
 	char	   *room = palloc(n * (sizeof(Datum) + 2 * sizeof(bool)));
 
-	decoded->values = (Datum *) room;
-	decoded->isnull = (bool *) (room + n * sizeof(Datum));
+	decoded->values = (Datum *) room - start;
+	decoded->isnull = (bool *) (room + n * sizeof(Datum)) - start;
 	decoded->done = decoded->isnull + n;
-	memset(decoded->done, false, n);
+	decoded->start = start;
+	decoded->end = end;
+	memset(decoded->done + start, false, n);
+	if (old.values == NULL)
+		return;
+	memcpy(decoded->values + old.start, old.values + old.start, had * sizeof(Datum));
+	memcpy(decoded->isnull + old.start, old.isnull + old.start, had * sizeof(bool));
+	memcpy(decoded->done + old.start, old.done + old.start, had * sizeof(bool));
+}
+
+/*
+ * Make room for a column's values in rows first to first + count - 1.  A sparse
+ * batch has no more than it needs: an ordered scan has one for each vector that it
+ * takes a row or two of, and whole arrays for each of their columns are megabytes
+ * to be got from the system, and given back, for one answer.
+ */
+static void
+make_room(const LedgerBatch *batch, LedgerBatchColumn *decoded, int first, int count)
+{
+	int			start = first / ROOM_ROWS * ROOM_ROWS;
+	int			end = first + count;
+
+	if (decoded->values != NULL)
+	{
+		if (first >= decoded->start && end <= decoded->end)
+			return;
+		start = Min(start, decoded->start);
+		end = Max(end, decoded->end);
+	}
+	end = Min((end + ROOM_ROWS - 1) / ROOM_ROWS * ROOM_ROWS, batch->nrows);
+	if (!batch->sparse || 2 * (end - start) > batch->nrows)
+	{
+		start = 0;
+		end = batch->nrows;
+	}
+	set_room(decoded, start, end);
 }
 
 static void
@@ -263,8 +310,7 @@ decode_column(LedgerBatch *batch, Relation rel, int column, int first, int count
 		return;
 
 	check_stack_depth();
-	if (decoded->values == NULL)
-		begin_column(batch, decoded);
+	make_room(batch, decoded, first, count);
 	if (entry->length == 0)
 	{
 		memset(decoded->values + first, 0, count * sizeof(Datum));

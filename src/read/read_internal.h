@@ -92,6 +92,8 @@ typedef struct LedgerBatchColumn
 	Datum	   *values;			/* by row; NULL: nothing is decoded */
 	bool	   *isnull;
 	bool	   *done;			/* rows that are; NULL: all */
+	int			start;			/* the arrays have these rows only, */
+	int			end;			/* up to end - 1 */
 } LedgerBatchColumn;
 
 typedef struct LedgerBatch
@@ -99,6 +101,7 @@ typedef struct LedgerBatch
 	int			refs;
 	MemoryContext context;		/* of all that is below */
 	Size		kept;			/* bytes that the context keeps when it is reset */
+	bool		sparse;			/* few rows will be asked for */
 	Oid			relid;
 	Relation	rel;			/* NULL once its scan has left the batch */
 	LedgerRow	first_row;		/* row i of the batch has number first_row + i */
