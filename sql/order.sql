@@ -270,6 +270,44 @@ SELECT count(*), bool_and(n = k AND t = repeat('wide', 500) || k % 20 * 1000 + k
 RESET max_parallel_workers_per_gather;
 RESET enable_sort;
 
+-- A few rows here and there of vectors that each have some of all times: neighbours,
+-- rows far apart, more and more of them; log lines before and after what is kept.
+CREATE TABLE few_heap (n int, k int, ref text, line text, j jsonb);
+INSERT INTO few_heap
+SELECT i % 40 * 1000 + i / 40, i * i % 97, md5((i / 7)::text),
+	CASE i % 5 WHEN 0 THEN 'GET /a/' || i || ' took ' || i % 300 || ' ms' WHEN 1 THEN 'user ' || i % 50 || ' said ' || md5(i::text)
+		WHEN 2 THEN 'retry ' || i % 3 || ' of ' || i || ' and ' || i * 3 || ' after ' || i % 7 || ' s' WHEN 3 THEN 'done' ELSE NULL END,
+	jsonb_build_object('ref', md5((i / 7)::text), 'i', i, 's', CASE WHEN i % 3 > 0 THEN 'in ' || i % 11 || ' of ' || i END)
+FROM generate_series(0, 39999) i;
+CREATE TABLE few (LIKE few_heap) USING ledger;
+INSERT INTO few SELECT * FROM few_heap;
+SELECT ledger.seal('few') IS NOT NULL AS sealed;
+ANALYZE few;
+SELECT bool_or(encoding = 'lines') AS lines FROM ledger.chunks('few') WHERE column_name = 'line';
+SET enable_sort = off;
+EXPLAIN (COSTS OFF) SELECT * FROM few WHERE k = 4 ORDER BY n LIMIT 5;
+CREATE FUNCTION few_differ(OUT asked int, OUT differ int) LANGUAGE plpgsql AS $$
+DECLARE
+	query text;
+	a text;
+	b text;
+BEGIN
+	asked := 0;
+	differ := 0;
+	FOR key IN 0 .. 8 LOOP
+		FOREACH query IN ARRAY ARRAY['n LIMIT 1', 'n DESC LIMIT 3', 'n LIMIT 20', 'n DESC LIMIT 150', 'n'] LOOP
+			query := format('SELECT md5(string_agg(x::text, '' '')) FROM (SELECT * FROM %%s WHERE k IN (%s, %s) ORDER BY %s) x', key, key * key, query);
+			EXECUTE format(query, 'few') INTO a;
+			EXECUTE format(query, 'few_heap') INTO b;
+			asked := asked + 1;
+			differ := differ + (a IS DISTINCT FROM b)::int;
+		END LOOP;
+	END LOOP;
+END $$;
+SELECT * FROM few_differ();
+SELECT * FROM few_differ();
+RESET enable_sort;
+
 -- Row locks, types that have changed, empty ones
 SELECT id FROM s ORDER BY id LIMIT 2 FOR SHARE;
 SELECT id FROM s ORDER BY id LIMIT 2 FOR UPDATE;
