@@ -84,8 +84,11 @@ typedef struct LedgerChunkTrailer
 #define LEDGER_FILTER_BITS		10.5	/* a value */
 #define LEDGER_FILTER_BLOCKS_MAX	LEDGER_SEGMENT_ROWS
 
-/* A filter is stored, and read, in pieces of so many blocks with a CRC behind each. */
-#define LEDGER_FILTER_PIECE		64
+/*
+ * A filter is stored, and read, in pieces of so many blocks with a CRC behind each:
+ * just less than 2 kB, as memory comes in powers of two.
+ */
+#define LEDGER_FILTER_PIECE		63
 #define LEDGER_FILTER_PIECES(nblocks) \
 	(((nblocks) + LEDGER_FILTER_PIECE - 1) / LEDGER_FILTER_PIECE)
 #define LEDGER_FILTER_SIZE(nblocks) \

@@ -29,7 +29,7 @@
 #include "utils/inval.h"
 #include "utils/memutils.h"
 
-#define DEFAULT_CACHE_KB	(32 * 1024)
+#define DEFAULT_CACHE_KB	(48 * 1024)
 
 typedef struct CacheEntry
 {
