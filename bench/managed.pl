@@ -191,8 +191,9 @@ sub batches_section
 	# all processes of the server, workers too
 	report('  CPU us an entry, all of the server', { heap4 => $c{values}, ledger => $c{$best} },
 		[ 'of INSERT', ratio(@cpu{$best, 'values'}), '<=', 0.4 ]);
+	# more than is asked for: the work of the sealer, too, which waits for idle CPU
 	report('  the same, until all is sealed', { heap4 => $sc{values}, ledger => $sc{$best} },
-		[ 'of INSERT', ratio(@sealed_cpu{$best, 'values'}), '<=', 0.4 ]);
+		[ 'of INSERT', ratio(@sealed_cpu{$best, 'values'}) ]);
 	report('  CPU us an entry, of JSON', { heap4 => $c{populate}, ledger => $c{append_json} });
 
 	$s->run('DROP TABLE p_heap4, p_ledger');
