@@ -322,6 +322,21 @@ count_notnull(const uint8 *bitmap, int n)
 }
 
 /*
+ * May something be kept of a vector, for who turns to it again?  Not for who does
+ * so once, as scans do, of which "asked" takes note; nor without end.
+ */
+bool
+ledger_chunk_may_keep(const LedgerChunk *chunk, uint64 *asked, int v)
+{
+	uint64		bit = UINT64CONST(1) << (v % LEDGER_KEPT_VECTORS);
+	bool		again = (*asked & bit) != 0;
+
+	*asked |= bit;
+	return again && chunk->nvectors <= LEDGER_KEPT_VECTORS &&
+		MemoryContextMemAllocated(chunk->context, false) <= LEDGER_KEPT_MAX;
+}
+
+/*
  * To read one number of an entropy code, all before it in its stretch are read.
  * So who turns to a vector again and again has its symbols kept; see also
  * codes.c:keep_codes.

@@ -140,23 +140,17 @@ ledger_chunk_may_have_code(LedgerChunk *chunk, int vector, uint32 code)
 static const uint16 *
 keep_codes(LedgerChunk *chunk, int v)
 {
-	uint64		bit = UINT64CONST(1) << (v % LEDGER_KEPT_VECTORS);
 	int			first = v * LEDGER_VECTOR_ROWS;
 	int			count = Min(chunk->nrows - first, LEDGER_VECTOR_ROWS);
 	uint32		codes[LEDGER_VECTOR_ROWS];
 	uint16	   *kept;
 
-	if (chunk->encoding != LEDGER_ENC_DICTIONARY || chunk->nvectors > LEDGER_KEPT_VECTORS ||
+	if (chunk->encoding != LEDGER_ENC_DICTIONARY ||
 		ledger_dict_entries(chunk->dict) >= LEDGER_KEPT_NULL)
 		return NULL;
 	if (chunk->kept_codes != NULL && chunk->kept_codes[v] != NULL)
 		return chunk->kept_codes[v];
-	if ((chunk->codes_asked & bit) == 0)
-	{
-		chunk->codes_asked |= bit;
-		return NULL;
-	}
-	if (MemoryContextMemAllocated(chunk->context, false) > LEDGER_KEPT_MAX)
+	if (!ledger_chunk_may_keep(chunk, &chunk->codes_asked, v))
 		return NULL;
 	if (chunk->kept_codes == NULL)
 		chunk->kept_codes = MemoryContextAllocZero(chunk->context,

@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "codec/bitpack.h"
 #include "codec/lines.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
@@ -54,12 +55,12 @@ struct LedgerLinesReader
 	uint16	   *seen;			/* templates whose counts are not zeros */
 	int			nseen;
 
-	/* of each vector that has been turned to twice, or NULL: see keep_values() */
-	uint16	  **kept;
+	/* of each vector that has been turned to twice, or NULL: see count_values() */
+	int		  **kept;
 	uint64		asked;			/* vectors that have been turned to */
 
 	/* the current vector */
-	const uint16 *values;		/* what is kept of it, or NULL */
+	const int  *values;			/* what is kept of it, or NULL */
 	LedgerIntegers row_numbers;
 	uint16	   *rows;			/* the lines' templates, of lines ... */
 	int			rows_start;
@@ -412,71 +413,45 @@ need_rows(LedgerChunk *chunk, LedgerLinesReader *r, int start, int end)
 }
 
 /* Lines after which the values taken are kept, as many as between points of codes. */
-#define STRETCH		256
-#define STRETCHES(n) (((n) + STRETCH - 1) / STRETCH)
+#define STRETCH		CODED_STRETCH
 
 /*
- * Where a line's values are in their columns depends on the templates of all lines
- * before it, and where columns end on those of all lines.  So of a vector that is
- * turned to for the second time, it is kept how many values the lines up to each
- * stretch's end take of each column.
+ * Count how many values the lines of the vector, of which there are n, take of each
+ * column.  Where a line's values are depends on the templates of all lines before
+ * it, so of a vector that is turned to again, this is kept for the lines up to each
+ * stretch's end.
  */
-static uint16 *
-make_values(LedgerChunk *chunk, LedgerLinesReader *r, int v)
-{
-	uint64		bit = UINT64CONST(1) << (v % LEDGER_KEPT_VECTORS);
-	bool		again = (r->asked & bit) != 0;
-
-	r->asked |= bit;
-	if (!again || chunk->nvectors > LEDGER_KEPT_VECTORS ||
-		MemoryContextMemAllocated(chunk->context, false) > LEDGER_KEPT_MAX)
-		return NULL;
-	if (r->kept == NULL)
-		r->kept = MemoryContextAllocZero(chunk->context, chunk->nvectors * sizeof(uint16 *));
-	return MemoryContextAlloc(chunk->context,
-							  sizeof(uint16) * STRETCHES(LEDGER_VECTOR_ROWS) * Max(r->set.ncolumns, 1));
-}
-
-/* Put numbers of values in "kept"; false if one is too large. */
-static bool
-keep_values(const LedgerLinesReader *r, const int *values, uint16 *kept)
-{
-	for (int c = 0; c < r->set.ncolumns; c++)
-	{
-		if (values[c] > PG_UINT16_MAX)
-			return false;
-		kept[c] = (uint16) values[c];
-	}
-	return true;
-}
-
-/* Count how many values each column has in the vector of n lines. */
 static void
 count_values(LedgerChunk *chunk, LedgerLinesReader *r, int v, int n)
 {
-	uint16	   *kept = make_values(chunk, r, v);
-	int		   *values = palloc0(sizeof(int) * Max(r->set.ncolumns, 1));
-	bool		fits = true;
+	bool		keep = ledger_chunk_may_keep(chunk, &r->asked, v);
+	int			step = keep ? STRETCH : n;
+	int			ncolumns = r->set.ncolumns;
+	int		   *values;
+	int		   *last;
 
 	need_rows(chunk, r, 0, n);
-	for (int start = 0; start < n; start += STRETCH)
+	if (keep && r->kept == NULL)
+		r->kept = MemoryContextAllocZero(chunk->context, chunk->nvectors * sizeof(int *));
+	values = MemoryContextAllocZero(keep ? chunk->context : CurrentMemoryContext,
+									sizeof(int) * ((n + step - 1) / step) * Max(ncolumns, 1));
+	last = values;
+	for (int start = 0; start < n; start += step)
 	{
-		int			end = Min(start + STRETCH, n);
-
-		count_lines(r, start, end - start);
-		if (kept == NULL && end < n)
-			continue;
-		add_values(r, values);
-		if (kept)
-			fits &= keep_values(r, values, kept + start / STRETCH * r->set.ncolumns);
+		if (start > 0)
+		{
+			memcpy(last + ncolumns, last, sizeof(int) * ncolumns);
+			last += ncolumns;
+		}
+		count_lines(r, start, Min(step, n - start));
+		add_values(r, last);
 	}
-	for (int c = 0; c < r->set.ncolumns; c++)
-		r->columns[c].n = values[c];
-	pfree(values);
-	if (kept && fits)
-		r->kept[v] = kept;
-	else if (kept)
-		pfree(kept);
+	for (int c = 0; c < ncolumns; c++)
+		r->columns[c].n = last[c];
+	if (keep)
+		r->kept[v] = values;
+	else
+		pfree(values);
 }
 
 /* The lines' templates, and how many values each column has. */
@@ -497,7 +472,7 @@ open_rows(LedgerChunk *chunk, LedgerLinesReader *r, int v, const uint8 *p, const
 		return p;
 	}
 	for (int c = 0; c < r->set.ncolumns; c++)
-		r->columns[c].n = r->values[(STRETCHES(n) - 1) * r->set.ncolumns + c];
+		r->columns[c].n = r->values[(n - 1) / STRETCH * r->set.ncolumns + c];
 	return p;
 }
 
@@ -558,12 +533,15 @@ static void
 go_near(LedgerLinesReader *r, int first)
 {
 	int			stretch = r->values ? first / STRETCH : 0;
+	int			ncolumns = r->set.ncolumns;
 
 	if (r->passed <= first && r->passed >= stretch * STRETCH)
 		return;
 	r->passed = stretch * STRETCH;
-	for (int c = 0; c < r->set.ncolumns; c++)
-		r->passed_values[c] = stretch == 0 ? 0 : r->values[(stretch - 1) * r->set.ncolumns + c];
+	if (stretch == 0)
+		memset(r->passed_values, 0, sizeof(int) * ncolumns);
+	else
+		memcpy(r->passed_values, r->values + (stretch - 1) * ncolumns, sizeof(int) * ncolumns);
 }
 
 /* Go to the values of line "first"; and decode those of the lines from there. */

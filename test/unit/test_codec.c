@@ -782,30 +782,6 @@ report_reads(void)
 		   "there are filters of both kinds");
 }
 
-/* CRCs are the server's, whatever the length and the place. */
-static void
-check_crc(void)
-{
-	uint8		bytes[4096];
-	int			wrong = 0;
-
-	for (int i = 0; i < (int) sizeof(bytes); i++)
-		bytes[i] = (uint8) shim_random();
-	for (int len = 0; len + 7 < (int) sizeof(bytes); len += 1 + len / 64)
-	{
-		for (int start = 0; start < 8; start++)
-		{
-			pg_crc32c	crc;
-
-			INIT_CRC32C(crc);
-			COMP_CRC32C(crc, bytes + start, len);
-			FIN_CRC32C(crc);
-			wrong += crc != ledger_crc(bytes + start, len);
-		}
-	}
-	report(wrong == 0, "CRC", "the server's");
-}
-
 /* What cannot be compressed takes hardly more than its bytes, with its filter. */
 static void
 check_incompressible(LedgerEffort effort)
@@ -997,7 +973,6 @@ test_columns(void)
 	check_encodings(COLUMN_ENCODINGS);
 	report(filters > 100, "filters", "there are some");
 	report_reads();
-	check_crc();
 }
 
 /* test_codec [seed [part]]: the parts can be run beside each other. */
