@@ -456,18 +456,6 @@ locate_entries(LedgerChunk *chunk, const DictBlock *block, const uint8 *raw)
 	return starts;
 }
 
-/* Read a block as it is stored, and check it. */
-static void
-read_block(LedgerChunk *chunk, uint32 i, uint8 *stored)
-{
-	const DictBlock *block = &chunk->dict->blocks[i];
-
-	CHECK_FOR_INTERRUPTS();
-	chunk->source.read(chunk->source.arg, chunk->dict->offsets[i], block->length, stored);
-	if (ledger_crc(stored, block->length) != block->crc)
-		ledger_corrupt(chunk, "dictionary block has a wrong checksum");
-}
-
 /* Read, check and keep a block. */
 static void
 load_block(LedgerChunk *chunk, uint32 i)
@@ -476,7 +464,10 @@ load_block(LedgerChunk *chunk, uint32 i)
 	const DictBlock *block = &dict->blocks[i];
 	uint8	   *stored = MemoryContextAlloc(chunk->context, block->length);
 
-	read_block(chunk, i, stored);
+	CHECK_FOR_INTERRUPTS();
+	chunk->source.read(chunk->source.arg, dict->offsets[i], block->length, stored);
+	if (ledger_crc(stored, block->length) != block->crc)
+		ledger_corrupt(chunk, "dictionary block has a wrong checksum");
 	if (block->length < block->raw_length)
 	{
 		uint8	   *raw = MemoryContextAlloc(chunk->context, block->raw_length);
@@ -695,10 +686,10 @@ find_in_index(const LedgerDict *dict, LedgerBytes stored, uint32 *code)
 
 /* The first entry of a block of packed ones that is "packed", or -1. */
 static int
-find_packed(const LedgerDict *dict, uint32 i, const uint8 *block, const uint8 *packed)
+find_packed(const LedgerDict *dict, uint32 i, const uint8 *packed)
 {
 	int			stride = LEDGER_TEMPLATE_STRIDE(&dict->tmpl);
-	const uint8 *entry = block;
+	const uint8 *entry = dict->data[i];
 
 	for (uint32 k = 0; k < dict->blocks[i].nentries; k++, entry += stride)
 	{
@@ -706,32 +697,6 @@ find_packed(const LedgerDict *dict, uint32 i, const uint8 *block, const uint8 *p
 			return (int) k;
 	}
 	return -1;
-}
-
-/*
- * The same of a block that may not have been read yet.  It is kept only if the
- * entry is there: to look for one is to go through half of all blocks, and for
- * who does so once, memory for them costs more than reading them.
- */
-static int
-find_in_packed_block(LedgerChunk *chunk, uint32 i, const uint8 *packed)
-{
-	LedgerDict *dict = chunk->dict;
-	uint8		room[PACKED_BLOCK];
-	int			entry;
-
-	if (dict->data[i] != NULL)
-		return find_packed(dict, i, dict->data[i], packed);
-	read_block(chunk, i, room);
-	entry = find_packed(dict, i, room, packed);
-	if (entry >= 0)
-	{
-		uint8	   *kept = MemoryContextAlloc(chunk->context, dict->blocks[i].length);
-
-		memcpy(kept, room, dict->blocks[i].length);
-		dict->data[i] = kept;
-	}
-	return entry;
 }
 
 static int
@@ -775,10 +740,9 @@ ledger_dict_find(LedgerChunk *chunk, const char *data, Size len, uint32 *code)
 	{
 		int			entry;
 
-		if (!dict->templated && dict->data[i] == NULL)
+		if (dict->data[i] == NULL)
 			load_block(chunk, i);
-		entry = dict->templated ? find_in_packed_block(chunk, i, packed) :
-			find_plain(dict, i, data, len);
+		entry = dict->templated ? find_packed(dict, i, packed) : find_plain(dict, i, data, len);
 		if (entry >= 0)
 		{
 			*code = dict->first[i] + entry;
