@@ -414,6 +414,11 @@ sub partitions_section
 	report('  first of a new connection, ms', { heap4 => $f{"heap$many"}, ledger => $f{"ledger$many"} },
 		[ 'ledger', $f{"ledger$many"}, '<=', 20 ]);
 	report('  the same with 10 partitions', { heap4 => $f{heap10}, ledger => $f{ledger10} });
+	for my $view (qw(ledgers partitions sealing))
+	{
+		my @ms = map { 1000 * (timed($s, "SELECT * FROM ledger.$view WHERE ledger = 'days_ledger_$many'::regclass"))[0] } 0 .. 4;
+		report("  ledger.$view of it, ms", { ledger => median(@ms) });
+	}
 	for my $n (@counts)
 	{
 		drop_all("days_${_}_$n") for qw(heap ledger);
