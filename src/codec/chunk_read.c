@@ -61,13 +61,15 @@ check_trailer(LedgerChunk *chunk, const LedgerChunkTrailer *trailer)
 
 /*
  * Read trailer and header, check them, and return the header's bytes, with
- * LEDGER_SLACK behind them.
+ * LEDGER_SLACK behind them.  Their end is aligned, and so are the entries and
+ * numbers before it.
  */
 static uint8 *
 read_header(LedgerChunk *chunk, LedgerChunkTrailer *trailer)
 {
 	Size		some = (Size) Min(chunk->length, FIRST_READ);
 	Size		size;
+	Size		before;			/* what aligns it */
 	uint8		first[FIRST_READ];
 	uint8	   *header;
 	pg_crc32c	crc;
@@ -79,7 +81,9 @@ read_header(LedgerChunk *chunk, LedgerChunkTrailer *trailer)
 	check_trailer(chunk, trailer);
 
 	size = (Size) trailer->header_length + sizeof(*trailer);
-	header = MemoryContextAllocHuge(chunk->context, size + LEDGER_SLACK);
+	before = MAXALIGN(size) - size;
+	header = MemoryContextAllocHuge(chunk->context, before + size + LEDGER_SLACK);
+	header += before;
 	if (size <= some)
 		memcpy(header, first + some - size, size);
 	else
@@ -190,8 +194,8 @@ open_filter(LedgerChunk *chunk, LedgerChunkFilter *filter, const uint8 *p, uint6
 }
 
 /* What precedes the zones of texts; returns where that begins. */
-static uint8 *
-open_zone_prefix(LedgerChunk *chunk, uint8 *start, uint8 *end)
+static const uint8 *
+open_zone_prefix(LedgerChunk *chunk, const uint8 *start, const uint8 *end)
 {
 	uint32		length;
 
@@ -200,20 +204,29 @@ open_zone_prefix(LedgerChunk *chunk, uint8 *start, uint8 *end)
 	if (length > LEDGER_ZONE_PREFIX_MAX || length > (Size) (end - start))
 		ledger_corrupt(chunk, "zone maps have a bad prefix");
 	end -= length;
-	chunk->zone_prefix.data = (char *) end;
+	chunk->zone_prefix.data = (const char *) end;
 	chunk->zone_prefix.len = length;
 	return end;
 }
 
+/* The place of the filter of values, as ledger_chunk_filter_place told it. */
+static void
+set_filter(LedgerChunk *chunk, LedgerFilterPlace place)
+{
+	uint64		size = LEDGER_FILTER_SIZE(place.nblocks);
+
+	if (place.nblocks > LEDGER_FILTER_BLOCKS_MAX || place.behind > chunk->length ||
+		size > chunk->length - place.behind)
+		ledger_corrupt(chunk, "filter is described wrongly");
+	chunk->filter.nblocks = place.nblocks;
+	chunk->filter.offset = chunk->length - place.behind - size;
+}
+
 LedgerChunk *
-ledger_chunk_open(const LedgerSource *source, uint64 length, const LedgerColumnType *type,
-				  int nrows, MemoryContext context)
+ledger_chunk_prepare(const LedgerSource *source, uint64 length, LedgerFilterPlace filter,
+					 const LedgerColumnType *type, int nrows, MemoryContext context)
 {
 	LedgerChunk *chunk = MemoryContextAllocZero(context, sizeof(LedgerChunk));
-	LedgerChunkTrailer trailer;
-	uint8	   *header;
-	uint8	   *end;
-	uint64		vectors_end;
 
 	Assert(nrows >= 0 && nrows <= LEDGER_CHUNK_ROWS_MAX);
 	chunk->source = *source;
@@ -223,7 +236,50 @@ ledger_chunk_open(const LedgerSource *source, uint64 length, const LedgerColumnT
 	chunk->nvectors = LEDGER_VECTORS_OF(nrows);
 	chunk->context = context;
 	chunk->vector = -1;
+	if (filter.nblocks > 0)
+		set_filter(chunk, filter);
+	return chunk;
+}
 
+/*
+ * Take over what the header says of filters.  A prepared chunk has pieces of
+ * its filter already.
+ */
+static const uint8 *
+open_filters(LedgerChunk *chunk, const LedgerChunkTrailer *trailer, const uint8 *end,
+			 uint64 *vectors_end)
+{
+	LedgerChunkFilter filter = {0};
+	uint64		first = trailer->preamble_length;
+
+	if (trailer->flags & LEDGER_CHUNK_TOKENS)
+	{
+		end -= sizeof(LedgerFilterEntry);
+		*vectors_end -= open_filter(chunk, &chunk->tokens, end, *vectors_end, *vectors_end - first);
+		chunk->token_words = (trailer->flags & LEDGER_CHUNK_WORDS) != 0;
+	}
+	if (trailer->flags & LEDGER_CHUNK_FILTER)
+	{
+		end -= sizeof(LedgerFilterEntry);
+		*vectors_end -= open_filter(chunk, &filter, end, *vectors_end, *vectors_end - first);
+	}
+	if (chunk->filter.nblocks == 0)
+		chunk->filter = filter;
+	else if (chunk->filter.nblocks != filter.nblocks || chunk->filter.offset != filter.offset)
+		ledger_corrupt(chunk, "filter is not where it should be");
+	return end;
+}
+
+void
+ledger_chunk_load(LedgerChunk *chunk)
+{
+	LedgerChunkTrailer trailer;
+	const uint8 *header;
+	const uint8 *end;
+	uint64		vectors_end;
+
+	if (chunk->loaded)
+		return;
 	header = read_header(chunk, &trailer);
 	chunk->encoding = trailer.encoding;
 	chunk->header_length = trailer.header_length;
@@ -232,30 +288,17 @@ ledger_chunk_open(const LedgerSource *source, uint64 length, const LedgerColumnT
 		ledger_unsupported(chunk, "chunk is compressed with zstd, which this build of ledger lacks");
 	end = header + trailer.header_length;
 
-	/* the fixed parts are at the end; copied, as they may not be aligned */
+	/* the fixed parts are at the end */
 	end -= chunk->nvectors * sizeof(LedgerVectorEntry);
-	chunk->vectors = MemoryContextAlloc(context, chunk->nvectors * sizeof(LedgerVectorEntry) + 1);
-	memcpy(chunk->vectors, end, chunk->nvectors * sizeof(LedgerVectorEntry));
-	vectors_end = length - sizeof(trailer) - trailer.header_length;
-	if (trailer.flags & LEDGER_CHUNK_TOKENS)
-	{
-		end -= sizeof(LedgerFilterEntry);
-		vectors_end -= open_filter(chunk, &chunk->tokens, end, vectors_end,
-								   vectors_end - trailer.preamble_length);
-		chunk->token_words = (trailer.flags & LEDGER_CHUNK_WORDS) != 0;
-	}
-	if (trailer.flags & LEDGER_CHUNK_FILTER)
-	{
-		end -= sizeof(LedgerFilterEntry);
-		vectors_end -= open_filter(chunk, &chunk->filter, end, vectors_end,
-								   vectors_end - trailer.preamble_length);
-	}
+	chunk->vectors = (const LedgerVectorEntry *) end;
+	vectors_end = chunk->length - sizeof(trailer) - trailer.header_length;
+	end = open_filters(chunk, &trailer, end, &vectors_end);
 	if (trailer.flags & (LEDGER_CHUNK_ZONES | LEDGER_CHUNK_TEXT_ZONES))
 	{
-		uint64	   *zones = MemoryContextAlloc(context, chunk->nvectors * 2 * sizeof(uint64) + 1);
+		const uint64 *zones;
 
 		end -= chunk->nvectors * 2 * sizeof(uint64);
-		memcpy(zones, end, chunk->nvectors * 2 * sizeof(uint64));
+		zones = (const uint64 *) end;
 		if (trailer.flags & LEDGER_CHUNK_ZONES)
 			chunk->zones = zones;
 		else
@@ -266,6 +309,17 @@ ledger_chunk_open(const LedgerSource *source, uint64 length, const LedgerColumnT
 	}
 	locate_vectors(chunk, trailer.preamble_length, vectors_end);
 	open_extra(chunk, header, end, trailer.preamble_length);
+	chunk->loaded = true;
+}
+
+LedgerChunk *
+ledger_chunk_open(const LedgerSource *source, uint64 length, const LedgerColumnType *type,
+				  int nrows, MemoryContext context)
+{
+	LedgerFilterPlace unknown = {0};
+	LedgerChunk *chunk = ledger_chunk_prepare(source, length, unknown, type, nrows, context);
+
+	ledger_chunk_load(chunk);
 	return chunk;
 }
 

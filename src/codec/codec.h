@@ -137,6 +137,24 @@ extern LedgerChunk *ledger_chunk_open(const LedgerSource *source, uint64 length,
 									  MemoryContext context);
 
 /*
+ * The same in two steps, for who knows where the chunk's Bloom filter is: of a
+ * chunk that is prepared, of which nothing is read yet, only
+ * ledger_chunk_has_filter and ledger_chunk_may_contain may be asked.
+ */
+typedef struct LedgerFilterPlace
+{
+	uint32		nblocks;		/* 0: there is none, or one does not know */
+	uint32		behind;			/* bytes of the chunk that follow it */
+} LedgerFilterPlace;
+
+extern LedgerFilterPlace ledger_chunk_filter_place(const LedgerChunk *chunk);
+extern LedgerChunk *ledger_chunk_prepare(const LedgerSource *source, uint64 length,
+										 LedgerFilterPlace filter,
+										 const LedgerColumnType *type, int nrows,
+										 MemoryContext context);
+extern void ledger_chunk_load(LedgerChunk *chunk);
+
+/*
  * The earlier columns (by index) that the chunk refers to; their values for
  * the same rows must be given to ledger_chunk_decode.
  */

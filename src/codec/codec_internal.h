@@ -97,6 +97,7 @@ typedef struct LedgerChunkTrailer
 typedef struct LedgerFilterEntry
 {
 	uint32		nblocks;
+	uint32		unused;			/* zero */
 } LedgerFilterEntry;
 
 typedef struct LedgerVectorEntry
@@ -518,6 +519,7 @@ struct LedgerChunk
 {
 	LedgerSource source;
 	uint64		length;
+	bool		loaded;			/* the header; before, filter is the only thing known */
 	uint32		header_length;
 	LedgerColumnType type;
 	int			nrows;
@@ -525,13 +527,13 @@ struct LedgerChunk
 	LedgerEncoding encoding;
 	bool		zstd;			/* what compressed blocks are of */
 	MemoryContext context;
-	uint64	   *zones;			/* two a vector, or NULL */
-	uint64	   *text_zones;		/* likewise */
+	const uint64 *zones;		/* two a vector, or NULL */
+	const uint64 *text_zones;	/* likewise */
 	LedgerBytes zone_prefix;	/* what precedes the text zones' bytes */
 	LedgerChunkFilter filter;
 	LedgerChunkFilter tokens;
 	bool		token_words;	/* these are tokens without digits */
-	LedgerVectorEntry *vectors;
+	const LedgerVectorEntry *vectors;
 	uint64	   *offsets;		/* of the vectors */
 
 	LedgerBytes constant;

@@ -54,19 +54,15 @@ ledger_chunk_find_code(LedgerChunk *chunk, const char *data, Size len, uint32 *c
 	return chunk->encoding == LEDGER_ENC_DICTIONARY && ledger_dict_find(chunk, data, len, code);
 }
 
-static void
-read_codes(LedgerChunk *chunk, int first, int count, uint32 *codes)
+/* The codes of rows that are not NULL, and which these are; returns how many. */
+static int
+read_numbers(LedgerChunk *chunk, int first, int count, int *rows, uint64 *numbers)
 {
-	int			rows[LEDGER_VECTOR_ROWS];
-	uint64		numbers[LEDGER_VECTOR_ROWS];
-	uint32		nentries = 1;
+	uint64		nentries = 1;
+	uint64		greatest = 0;
 	int			dense;
-	int			n;
+	int			n = ledger_chunk_select(chunk, first, count, rows, &dense);
 
-	n = ledger_chunk_select(chunk, first, count, rows, &dense);
-	if (n < count)
-		for (int i = 0; i < count; i++)
-			codes[i] = LEDGER_CODE_NULL;
 	if (chunk->encoding == LEDGER_ENC_DICTIONARY && n > 0)
 	{
 		nentries = ledger_dict_entries(chunk->dict);
@@ -75,11 +71,24 @@ read_codes(LedgerChunk *chunk, int first, int count, uint32 *codes)
 	else
 		memset(numbers, 0, n * sizeof(uint64));
 	for (int i = 0; i < n; i++)
-	{
-		if (numbers[i] >= nentries)
-			ledger_corrupt(chunk, "code is not in the dictionary");
+		greatest = Max(greatest, numbers[i]);
+	if (greatest >= nentries && n > 0)
+		ledger_corrupt(chunk, "code is not in the dictionary");
+	return n;
+}
+
+static void
+read_codes(LedgerChunk *chunk, int first, int count, uint32 *codes)
+{
+	int			rows[LEDGER_VECTOR_ROWS];
+	uint64		numbers[LEDGER_VECTOR_ROWS];
+	int			n = read_numbers(chunk, first, count, rows, numbers);
+
+	if (n < count)
+		for (int i = 0; i < count; i++)
+			codes[i] = LEDGER_CODE_NULL;
+	for (int i = 0; i < n; i++)
 		codes[rows[i]] = (uint32) numbers[i];
-	}
 }
 
 static void
@@ -100,16 +109,15 @@ note_codes(LedgerChunk *chunk, int v, uint32 code)
 	uint64		bit = UINT64CONST(1) << v;
 	int			first = v * LEDGER_VECTOR_ROWS;
 	int			count = Min(chunk->nrows - first, LEDGER_VECTOR_ROWS);
-	uint32		codes[LEDGER_VECTOR_ROWS];
+	int			rows[LEDGER_VECTOR_ROWS];
+	uint64		numbers[LEDGER_VECTOR_ROWS];
+	int			n = read_numbers(chunk, first, count, rows, numbers);
 	bool		found = false;
 
-	read_codes(chunk, first, count, codes);
-	for (int i = 0; i < count; i++)
+	for (int i = 0; i < n; i++)
 	{
-		if (codes[i] == LEDGER_CODE_NULL)
-			continue;
-		vectors->having[codes[i] >> vectors->shift] |= bit;
-		found |= codes[i] == code;
+		vectors->having[numbers[i] >> vectors->shift] |= bit;
+		found |= numbers[i] == code;
 	}
 	vectors->known |= bit;
 	return found;

@@ -323,6 +323,19 @@ ledger_filter_make(LedgerEncoder *enc, const LedgerSummary *summary, bool answer
 
 /* ---- asking ---- */
 
+LedgerFilterPlace
+ledger_chunk_filter_place(const LedgerChunk *chunk)
+{
+	LedgerFilterPlace place = {0};
+
+	if (chunk->filter.nblocks > 0)
+	{
+		place.nblocks = chunk->filter.nblocks;
+		place.behind = chunk->length - chunk->filter.offset - LEDGER_FILTER_SIZE(place.nblocks);
+	}
+	return place;
+}
+
 bool
 ledger_chunk_has_filter(const LedgerChunk *chunk)
 {

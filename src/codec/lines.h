@@ -94,8 +94,7 @@ typedef struct LedgerLinePart
 typedef struct LedgerLineTemplate
 {
 	LedgerBytes text;
-	int			nparts;			/* the last without variable */
-	LedgerLinePart *parts;
+	LedgerLinePart *parts;		/* up to the one without variable */
 } LedgerLineTemplate;
 
 /* Variables that are stored together, whatever template they belong to. */
@@ -112,12 +111,13 @@ typedef struct LedgerLineSet
 {
 	int			ntemplates;
 	LedgerLineTemplate *templates;
+	uint32		nparts;			/* of all templates */
 	int			ncolumns;
 	LedgerLineColumn *columns;
 } LedgerLineSet;
 
-extern bool ledger_lines_parse(LedgerLineSet *set, const LedgerBytes *texts, int ntexts,
-							   MemoryContext context);
+extern bool ledger_lines_parse(LedgerLineSet *set, LedgerLineTemplate *templates,
+							   int ntemplates, MemoryContext context);
 
 /* The decoder's (lines_read.c). */
 extern int	ledger_lines_templates(const LedgerLinesReader *r);

@@ -174,18 +174,18 @@ load_templates(LedgerChunk *chunk, LedgerLinesReader *r, const uint8 *p, const u
 			   uint32 *text)
 {
 	uint32	   *starts = palloc(sizeof(uint32) * (r->ntemplates + 1));
-	LedgerBytes *texts = palloc(sizeof(LedgerBytes) * r->ntemplates);
+	LedgerLineTemplate *templates = MemoryContextAlloc(chunk->context, sizeof(LedgerLineTemplate) *
+													   r->ntemplates);
 
 	p = read_lengths(chunk, p, end, r->ntemplates, text, starts);
 	for (uint32 i = 0; i < r->ntemplates; i++)
 	{
-		texts[i].data = r->texts + starts[i];
-		texts[i].len = starts[i + 1] - starts[i];
+		templates[i].text.data = r->texts + starts[i];
+		templates[i].text.len = starts[i + 1] - starts[i];
 	}
-	if (!ledger_lines_parse(&r->set, texts, r->ntemplates, chunk->context))
+	if (!ledger_lines_parse(&r->set, templates, r->ntemplates, chunk->context))
 		ledger_corrupt(chunk, "templates of log lines are malformed");
 	pfree(starts);
-	pfree(texts);
 	return p;
 }
 
@@ -221,11 +221,8 @@ list_uses(LedgerChunk *chunk, LedgerLinesReader *r)
 {
 	uint32		n = 0;
 
-	for (uint32 t = 0; t < r->ntemplates; t++)
-		n += r->set.templates[t].nparts;
-	r->uses = MemoryContextAlloc(chunk->context, sizeof(uint16) * (n + 1));
+	r->uses = MemoryContextAlloc(chunk->context, sizeof(uint16) * (r->set.nparts + 1));
 	r->uses_start = MemoryContextAlloc(chunk->context, sizeof(uint32) * (r->ntemplates + 1));
-	n = 0;
 	for (uint32 t = 0; t < r->ntemplates; t++)
 	{
 		r->uses_start[t] = n;

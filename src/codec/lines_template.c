@@ -28,12 +28,11 @@ find_column(LedgerLineSet *set, const LedgerLineColumn *wanted)
 	return set->ncolumns++;
 }
 
-/* Set the column of the last part, which "template" has just got. */
+/* Set the column of a part that a template has just got. */
 static bool
-set_column(LedgerLineSet *set, const LedgerLineTemplate *template, LedgerLineColumn *likes,
-		   int nlikes)
+set_column(LedgerLineSet *set, const LedgerLineTemplate *template, LedgerLinePart *part,
+		   LedgerLineColumn *likes, int nlikes)
 {
-	LedgerLinePart *part = &template->parts[template->nparts - 1];
 	LedgerLineColumn *like = &likes[nlikes];
 
 	memset(like, 0, sizeof(*like));
@@ -83,68 +82,121 @@ parameter_good(int kind, int parameter, int nlongs)
 	}
 }
 
-static bool
-parse_template(LedgerLineSet *set, LedgerLineTemplate *template, MemoryContext context)
+/* Is it one of the bytes that stand for a variable, followed by a parameter? */
+static inline bool
+is_variable(uint8 byte)
 {
-	LedgerLinePart parts[LEDGER_LINE_VARS + 1];
+	return byte < ' ' && byte != '\t' && byte != '\n' && byte != '\r';
+}
+
+/* Is any of the eight bytes less than a space? */
+static inline bool
+has_control(const char *bytes)
+{
+	uint64		word;
+
+	memcpy(&word, bytes, sizeof(word));
+	return ((word - UINT64CONST(0x2020202020202020)) & ~word &
+			UINT64CONST(0x8080808080808080)) != 0;
+}
+
+/* The first place from "i" on where a variable is, or the end. */
+static inline uint32
+find_variable(LedgerBytes text, uint32 i)
+{
+	while (i < text.len)
+	{
+		if (i + sizeof(uint64) <= text.len && !has_control(text.data + i))
+			i += sizeof(uint64);
+		else if (is_variable((uint8) text.data[i]))
+			break;
+		else
+			i++;
+	}
+	return i;
+}
+
+/* Parts that a template has, if it is one: at most so many, if not. */
+static uint32
+count_parts(LedgerBytes text)
+{
+	uint32		n = 1;
+
+	for (uint32 i = find_variable(text, 0); i < text.len; i = find_variable(text, i + 1))
+		n++;
+	return n;
+}
+
+/* Its parts go to template->parts; returns how many there are, or -1. */
+static int
+parse_template(LedgerLineSet *set, LedgerLineTemplate *template)
+{
 	LedgerLineColumn likes[LEDGER_LINE_VARS];
 	const char *text = template->text.data;
 	uint32		len = (uint32) template->text.len;
 	uint32		from = 0;
+	int			nparts = 0;
 	int			nlikes = 0;
 	int			nlongs = 0;
 
-	template->parts = parts;
-	template->nparts = 0;
-	for (uint32 i = 0; i <= len; i++)
+	for (;;)
 	{
-		LedgerLinePart *part = &parts[template->nparts];
+		LedgerLinePart *part = &template->parts[nparts];
+		uint32		i = find_variable(template->text, from);
 		int			kind = i < len ? (uint8) text[i] : 0;
 
-		if (i < len && (kind == '\t' || kind == '\n' || kind == '\r' || kind >= ' '))
-			continue;
 		part->text = from;
 		part->before = i - from;
 		part->kind = kind;
 		part->parameter = 0;
 		part->column = -1;
-		template->nparts++;
+		nparts++;
 		if (i == len)
 			break;
-		if (template->nparts > LEDGER_LINE_VARS || i + 1 >= len ||
+		if (nparts > LEDGER_LINE_VARS || i + 1 >= len ||
 			(uint8) text[i + 1] < LEDGER_LINE_PARAMETER)
-			return false;
+			return -1;
 		part->parameter = (uint8) text[++i] - LEDGER_LINE_PARAMETER;
 		if (!parameter_good(kind, part->parameter, nlongs))
-			return false;
+			return -1;
 		/* how many there are depends on the line, but no more than these */
 		nlongs += ledger_line_is_long(kind, LEDGER_LINE_LONG);
-		if (kind != LEDGER_LINE_SAME && !set_column(set, template, likes, nlikes++))
-			return false;
+		if (kind != LEDGER_LINE_SAME && !set_column(set, template, part, likes, nlikes++))
+			return -1;
 		from = i + 1;
 	}
-	template->parts = MemoryContextAlloc(context, template->nparts * sizeof(LedgerLinePart));
-	memcpy(template->parts, parts, template->nparts * sizeof(LedgerLinePart));
-	return true;
+	return nparts;
 }
 
 /*
- * Understand the templates; false if one of them is none, or there are too
- * many columns.
+ * Understand the templates, of which the texts are given; false if one of them
+ * is none, or there are too many columns.  There can be thousands for a reader
+ * who wants one line, so what is made of them is no more than must be.
  */
 bool
-ledger_lines_parse(LedgerLineSet *set, const LedgerBytes *texts, int ntexts,
+ledger_lines_parse(LedgerLineSet *set, LedgerLineTemplate *templates, int ntemplates,
 				   MemoryContext context)
 {
+	LedgerLinePart *parts;
+	uint32		most = 0;
+
+	for (int i = 0; i < ntemplates; i++)
+		most += count_parts(templates[i].text);
 	memset(set, 0, sizeof(*set));
-	set->templates = MemoryContextAllocZero(context, (ntexts + 1) * sizeof(LedgerLineTemplate));
-	set->columns = MemoryContextAllocZero(context, LEDGER_LINES_COLUMNS * sizeof(LedgerLineColumn));
-	set->ntemplates = ntexts;
-	for (int i = 0; i < ntexts; i++)
+	set->templates = templates;
+	set->ntemplates = ntemplates;
+	set->columns = MemoryContextAlloc(context, Min(most, LEDGER_LINES_COLUMNS) *
+									  sizeof(LedgerLineColumn));
+	parts = MemoryContextAlloc(context, most * sizeof(LedgerLinePart));
+	for (int i = 0; i < ntemplates; i++)
 	{
-		set->templates[i].text = texts[i];
-		if (!parse_template(set, &set->templates[i], context))
+		int			n;
+
+		templates[i].parts = parts + set->nparts;
+		n = parse_template(set, &templates[i]);
+		if (n < 0)
 			return false;
+		set->nparts += n;
 	}
 	return true;
 }

@@ -229,6 +229,17 @@ gather(LedgerLinesWriter *w)
 	return true;
 }
 
+static bool
+parse_templates(LedgerLinesWriter *w)
+{
+	int			n = w->mined.ntemplates;
+	LedgerLineTemplate *templates = palloc(sizeof(LedgerLineTemplate) * Max(n, 1));
+
+	for (int i = 0; i < n; i++)
+		templates[i].text = w->mined.texts[i];
+	return ledger_lines_parse(&w->set, templates, n, CurrentMemoryContext);
+}
+
 /* ---- choosing ---- */
 
 static inline bool
@@ -601,9 +612,7 @@ ledger_lines_begin(LedgerEncoder *enc, const LedgerSummary *summary, uint64 *siz
 	w = palloc0(sizeof(LedgerLinesWriter));
 	w->enc = enc;
 	w->nvectors = LEDGER_VECTORS_OF(enc->input->nrows);
-	if (!ledger_lines_mine(enc, &w->mined) ||
-		!ledger_lines_parse(&w->set, w->mined.texts, w->mined.ntemplates, CurrentMemoryContext) ||
-		!gather(w))
+	if (!ledger_lines_mine(enc, &w->mined) || !parse_templates(w) || !gather(w))
 		return NULL;
 	for (int c = 0; c < w->set.ncolumns; c++)
 	{

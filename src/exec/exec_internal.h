@@ -74,6 +74,8 @@ extern void ledger_input_values(const LedgerFilterInput *input, LedgerBatch *bat
 extern const bool *ledger_input_nulls(const LedgerFilterInput *input, LedgerBatch *batch,
 									  TupleDesc desc, const uint16 *rows, int nrows);
 extern Datum ledger_input_of_text(const LedgerFilterInput *input, Datum text, bool *unknown);
+extern bool ledger_input_has_chunk(const LedgerFilterInput *input,
+								   LedgerSegmentReader *reader, Relation rel);
 extern LedgerChunk *ledger_input_chunk(const LedgerFilterInput *input,
 									   LedgerSegmentReader *reader, Relation rel);
 extern LedgerPath *ledger_input_path(const LedgerFilterInput *input,

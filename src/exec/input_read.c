@@ -189,23 +189,30 @@ ledger_input_is_single(const LedgerFilterInput *input, LedgerSegmentReader *read
 /* ---- Values of a segment ---- */
 
 /*
- * The chunk that the input's column has in a segment.  NULL if there is none,
- * or it is of another kind, which is an error for who decodes it.
+ * Has the input's column a chunk in a segment?  Not one of another kind, which is
+ * an error for who decodes it.
  */
-LedgerChunk *
-ledger_input_chunk(const LedgerFilterInput *input, LedgerSegmentReader *reader, Relation rel)
+bool
+ledger_input_has_chunk(const LedgerFilterInput *input, LedgerSegmentReader *reader, Relation rel)
 {
 	int			column = input->attnum - 1;
 	Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel), column);
 	const LedgerColumnEntry *entry;
 
 	if (column >= ledger_reader_root(reader)->ncolumns)
-		return NULL;
+		return false;
 	entry = ledger_reader_column(reader, rel, column);
-	if (entry->length == 0 || entry->attlen != att->attlen ||
-		(entry->attbyval != 0) != att->attbyval)
+	return entry->length != 0 && entry->attlen == att->attlen &&
+		(entry->attbyval != 0) == att->attbyval;
+}
+
+/* This chunk, or NULL. */
+LedgerChunk *
+ledger_input_chunk(const LedgerFilterInput *input, LedgerSegmentReader *reader, Relation rel)
+{
+	if (!ledger_input_has_chunk(input, reader, rel))
 		return NULL;
-	return ledger_reader_chunk(reader, rel, column);
+	return ledger_reader_chunk(reader, rel, input->attnum - 1);
 }
 
 /* The path in a segment's documents, or NULL if only these can be asked. */

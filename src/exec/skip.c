@@ -351,19 +351,21 @@ make_hashes(LedgerFilter *filter, const LedgerJudgedChunk *chunk)
 	return true;
 }
 
-static void
+/* Returns whether that tells that no row passes. */
+static bool
 ask_bloom(LedgerFilter *filter, const LedgerJudgedChunk *chunk)
 {
 	const LedgerConstants *constants = &filter->constants;
 
 	if (constants->n > ELEMENTS_MAX || !ledger_chunk_has_filter(chunk->chunk) ||
 		!hashes_alike(filter, chunk->typid) || !make_hashes(filter, chunk))
-		return;
+		return false;
 	for (int i = 0; i < constants->n; i++)
 		if (ledger_chunk_may_contain(chunk->chunk, constants->hashes[i]))
-			return;
+			return false;
 	ledger_filter_set_all(filter, LEDGER_TRUTH_NONE);
 	filter->by_bloom = true;
+	return true;
 }
 
 /* Those of tokens */
@@ -406,10 +408,18 @@ is_ordered(const LedgerFilter *filter)
 	return !(filter->input.typid == TIMESTAMPOID && filter->righttype == TIMESTAMPTZOID);
 }
 
-/* What a chunk whose values are those of the filter's input tells. */
+/*
+ * What a chunk whose values are those of the filter's input tells.  The Bloom
+ * filter comes first, as it may be all of the chunk that is to be read: there is
+ * none where zone maps say as much.
+ */
 void
 ledger_filter_judge_chunk(LedgerFilter *filter, const LedgerJudgedChunk *chunk)
 {
+	if ((filter->kind == LEDGER_FILTER_COMPARE || filter->kind == LEDGER_FILTER_ANY) &&
+		ask_bloom(filter, chunk))
+		return;
+	ledger_chunk_load(chunk->chunk);
 	if (filter->kind == LEDGER_FILTER_NULL)
 	{
 		judge_nulls(filter, chunk);
@@ -422,10 +432,7 @@ ledger_filter_judge_chunk(LedgerFilter *filter, const LedgerJudgedChunk *chunk)
 		(filter->strategy != LEDGER_STRATEGY_NONE || filter->kind == LEDGER_FILTER_BOOL))
 		judge_zones(filter, chunk);
 	if (filter->kind != LEDGER_FILTER_BOOL && any_vector_left(filter, chunk->nvectors))
-	{
-		ask_bloom(filter, chunk);
 		ask_tokens(filter, chunk);
-	}
 }
 
 /* A column whose value is the same in all rows. */
@@ -460,8 +467,7 @@ judge_input(LedgerFilter *filter, LedgerSegmentReader *reader, Relation rel)
 			judge_single(filter, value, isnull);
 		return;
 	}
-	chunk.chunk = ledger_input_chunk(input, reader, rel);
-	if (chunk.chunk == NULL)
+	if (!ledger_input_has_chunk(input, reader, rel))
 		return;
 	if (input->kind != LEDGER_INPUT_COLUMN)
 	{
@@ -472,6 +478,7 @@ judge_input(LedgerFilter *filter, LedgerSegmentReader *reader, Relation rel)
 		return;
 	}
 	entry = ledger_reader_column(reader, rel, input->attnum - 1);
+	chunk.chunk = ledger_reader_filter(reader, rel, input->attnum - 1);
 	chunk.typid = entry->typid;
 	chunk.collation = entry->collation;
 	chunk.nrows = root->nrows;

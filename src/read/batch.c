@@ -262,7 +262,8 @@ set_room(LedgerBatchColumn *decoded, int start, int end)
  * Make room for a column's values in rows first to first + count - 1.  A sparse
  * batch has no more than it needs: an ordered scan has one for each vector that it
  * takes a row or two of, and whole arrays for each of their columns are megabytes
- * to be got from the system, and given back, for one answer.
+ * to be got from the system, and given back, for one answer.  For a lookup's
+ * few rows, others begin like that, too.
  */
 static void
 make_room(const LedgerBatch *batch, LedgerBatchColumn *decoded, int first, int count)
@@ -270,7 +271,9 @@ make_room(const LedgerBatch *batch, LedgerBatchColumn *decoded, int first, int c
 	int			start = first / ROOM_ROWS * ROOM_ROWS;
 	int			end = first + count;
 
-	if (decoded->values != NULL)
+	bool		grows = decoded->values != NULL;
+
+	if (grows)
 	{
 		if (first >= decoded->start && end <= decoded->end)
 			return;
@@ -278,7 +281,7 @@ make_room(const LedgerBatch *batch, LedgerBatchColumn *decoded, int first, int c
 		end = Max(end, decoded->end);
 	}
 	end = Min((end + ROOM_ROWS - 1) / ROOM_ROWS * ROOM_ROWS, batch->nrows);
-	if (!batch->sparse || 2 * (end - start) > batch->nrows)
+	if ((grows && !batch->sparse) || 2 * (end - start) > batch->nrows)
 	{
 		start = 0;
 		end = batch->nrows;

@@ -11,6 +11,10 @@
  * error makes memory go without anything being released, a reader goes with
  * it, as if there were no cache.
  *
+ * A reader that has read little is only kept when its segment is read a second
+ * time: one lookup opens every segment of a table, to find that a filter excludes
+ * it, and memory that is touched for the first time costs more than all that.
+ *
  * Readers are found by relation, file and all that a slot's entry says of a
  * segment, of which the ids are not used twice in a file.  Only the number of
  * a file may be, for another one after the relation was dropped or emptied;
@@ -22,6 +26,7 @@
 
 #include <limits.h>
 
+#include "common/hashfn.h"
 #include "lib/ilist.h"
 #include "read/read_internal.h"
 #include "utils/guc.h"
@@ -30,6 +35,10 @@
 #include "utils/memutils.h"
 
 #define DEFAULT_CACHE_KB	(48 * 1024)
+
+/* Bytes of a reader that has read little, and how many of them are remembered. */
+#define LITTLE				(16 * 1024)
+#define REMEMBERED			1024
 
 typedef struct CacheEntry
 {
@@ -46,6 +55,7 @@ static HTAB *cache = NULL;
 static dlist_head used = DLIST_STATIC_INIT(used);	/* the last one used first */
 static Size total = 0;
 static uint64 invalidations = 0;
+static uint32 seen[REMEMBERED]; /* hashes of keys, each at its place */
 
 static void
 remove_entry(CacheEntry *entry)
@@ -128,6 +138,18 @@ create_cache(void)
 	cache = hash_create("ledger decode cache", 64, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 }
 
+/* Has it been asked for this key before?  If not, it will have been. */
+static bool
+is_seen(const LedgerCacheKey *key)
+{
+	uint32		hash = hash_bytes((const unsigned char *) key, sizeof(*key));
+	uint32	   *place = &seen[hash % REMEMBERED];
+	bool		result = *place == hash;
+
+	*place = hash;
+	return result;
+}
+
 /*
  * Keep an item, which is all that is in "context", under the key.  False if it
  * is not kept, and still the caller's.  Nothing that can fail is done once
@@ -142,6 +164,8 @@ ledger_cache_give(const LedgerCacheKey *key, void *item, MemoryContext context)
 	bool		found;
 
 	if (limit == 0 || (bytes = MemoryContextMemAllocated(context, true)) > limit)
+		return false;
+	if (bytes <= LITTLE && !is_seen(key))
 		return false;
 	if (cache == NULL)
 		create_cache();

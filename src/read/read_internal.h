@@ -71,6 +71,7 @@ extern int	ledger_reader_references(LedgerSegmentReader *reader, Relation rel,
 extern void ledger_reader_decode(LedgerSegmentReader *reader, Relation rel, int column,
 								 int first, int count, const LedgerDecoded *references,
 								 Datum *values, bool *isnull);
+extern LedgerChunk *ledger_reader_filter(LedgerSegmentReader *reader, Relation rel, int column);
 extern LedgerChunk *ledger_reader_chunk(LedgerSegmentReader *reader, Relation rel, int column);
 extern LedgerPath *ledger_reader_path(LedgerSegmentReader *reader, Relation rel, int column,
 									  const LedgerPathKey *keys, int nkeys);

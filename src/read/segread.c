@@ -304,13 +304,15 @@ column_unsupported(void *arg, const char *detail)
 }
 
 /*
- * A column's chunk; the column must not be all NULL.  What is asked of the
- * chunk may read with the relation given last.
+ * A column's chunk, of which its Bloom filter at least may be asked; the column
+ * must not be all NULL.  What is asked of the chunk may read with the relation
+ * given last.
  */
 LedgerChunk *
-ledger_reader_chunk(LedgerSegmentReader *reader, Relation rel, int column)
+ledger_reader_filter(LedgerSegmentReader *reader, Relation rel, int column)
 {
 	const LedgerColumnEntry *entry = ledger_reader_column(reader, rel, column);
+	LedgerFilterPlace filter = {entry->filter_blocks, entry->filter_behind};
 	LedgerSource source;
 	LedgerColumnType type;
 
@@ -329,10 +331,20 @@ ledger_reader_chunk(LedgerSegmentReader *reader, Relation rel, int column)
 	type.attlen = entry->attlen;
 	type.attbyval = entry->attbyval;
 	type.attalign = entry->attalign;
-	reader->chunks[column] = ledger_chunk_open(&source, entry->length, &type,
-											   reader->segment->root.nrows,
-											   reader->context);
+	reader->chunks[column] = ledger_chunk_prepare(&source, entry->length, filter, &type,
+												  reader->segment->root.nrows,
+												  reader->context);
 	return reader->chunks[column];
+}
+
+/* The same, opened. */
+LedgerChunk *
+ledger_reader_chunk(LedgerSegmentReader *reader, Relation rel, int column)
+{
+	LedgerChunk *chunk = ledger_reader_filter(reader, rel, column);
+
+	ledger_chunk_load(chunk);
+	return chunk;
 }
 
 static bool

@@ -374,12 +374,12 @@ root_crc(const LedgerSegmentRoot *root, const void *rest, size_t length)
 	return crc;
 }
 
-/* Extents, slots and the end of the data stream. */
+/* Extents and slots; what is in the data stream has checksums of its own. */
 static size_t
 root_rest_size(const LedgerSegmentRoot *root)
 {
 	return (root->nextents + root->nxmin_extents) * sizeof(LedgerExtent) +
-		root->nslots * sizeof(LedgerSegmentSlot) + root->inline_bytes;
+		root->nslots * sizeof(LedgerSegmentSlot);
 }
 
 /* Where the part of the data stream begins that is in the root block. */
@@ -428,6 +428,7 @@ ledger_segment_finish(LedgerSegmentWriter *writer, LedgerSegmentRoot *root,
 	char	   *rest = page + sizeof(LedgerSegmentRoot);
 	BlockNumber block;
 	size_t		extents_size;
+	size_t		rest_size;
 
 	Assert(writer->xmins);
 	flush_stream(writer);
@@ -448,13 +449,13 @@ ledger_segment_finish(LedgerSegmentWriter *writer, LedgerSegmentRoot *root,
 	extents_size = writer->nextents * sizeof(LedgerExtent);
 	memcpy(rest, writer->extents, extents_size);
 	memcpy(rest + extents_size, slots, root->nslots * sizeof(LedgerSegmentSlot));
-	memcpy(rest + extents_size + root->nslots * sizeof(LedgerSegmentSlot), writer->tail,
-		   writer->ntail);
-	root->crc = root_crc(root, rest, root_rest_size(root));
+	rest_size = root_rest_size(root);
+	memcpy(rest + rest_size, writer->tail, writer->ntail);
+	root->crc = root_crc(root, rest, rest_size);
 	memcpy(page, root, sizeof(*root));
 
 	block = write_block(writer, LEDGER_BLOCK_SEGROOT, 0, page,
-						sizeof(LedgerSegmentRoot) + root_rest_size(root));
+						sizeof(LedgerSegmentRoot) + rest_size + writer->ntail);
 	*nblocks = writer->nblocks;
 
 	/* give back what was not needed */
@@ -492,7 +493,7 @@ root_is_sane(const LedgerSegmentRoot *root)
 		root->nslots <= LEDGER_SEGMENT_SLOTS &&
 		root->inline_bytes <= root->data_bytes &&
 		(root->inline_bytes == 0 || inline_start(root) % LEDGER_PAGE_PAYLOAD == 0) &&
-		sizeof(*root) + root_rest_size(root) <= LEDGER_PAGE_PAYLOAD;
+		sizeof(*root) + root_rest_size(root) + root->inline_bytes <= LEDGER_PAGE_PAYLOAD;
 }
 
 LedgerSegment *
@@ -502,9 +503,10 @@ ledger_segment_open(Relation rel, BlockNumber block, LedgerSlotNumber primary,
 	LedgerSegment *result;
 	Buffer		buffer = ledger_read_block(rel, block);
 	Page		page = BufferGetPage(buffer);
-	char	   *rest;
+	const char *rest = LedgerPageContents(page) + sizeof(LedgerSegmentRoot);
 	size_t		size;
 	int			nextents;
+	bool		is_right;
 
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
 	if (!ledger_tag_is(page, LEDGER_BLOCK_SEGROOT, primary, 0, segment))
@@ -518,18 +520,16 @@ ledger_segment_open(Relation rel, BlockNumber block, LedgerSlotNumber primary,
 	if (!root_is_sane(&result->root))
 		ledger_corrupt(rel, block, "the root of segment " UINT64_FORMAT " is not one", segment);
 	size = root_rest_size(&result->root);
-	rest = palloc(size);
-	memcpy(rest, LedgerPageContents(page) + sizeof(LedgerSegmentRoot), size);
+	is_right = result->root.crc == root_crc(&result->root, rest, size) &&
+		result->root.segment == segment;
+	result->extents = palloc(size);
+	memcpy(result->extents, rest, size);
 	UnlockReleaseBuffer(buffer);
-
-	if (result->root.crc != root_crc(&result->root, rest, size) ||
-		result->root.segment != segment)
+	if (!is_right)
 		ledger_corrupt(rel, block, "the root of segment " UINT64_FORMAT " fails its check", segment);
 
 	nextents = result->root.nextents + result->root.nxmin_extents;
-	result->extents = (LedgerExtent *) rest;
-	result->slots = (LedgerSegmentSlot *) (rest + nextents * sizeof(LedgerExtent));
-	result->inline_data = rest + size - result->root.inline_bytes;
+	result->slots = (LedgerSegmentSlot *) (result->extents + nextents);
 	result->extent_ends = palloc(Max(nextents, 1) * sizeof(uint64));
 	sum_extents(result->extents, result->root.nextents, result->extent_ends);
 	sum_extents(result->extents + result->root.nextents, result->root.nxmin_extents,
@@ -579,9 +579,10 @@ stream_block(const LedgerSegment *segment, bool xmins, uint64 index)
  * where it was.
  */
 static Buffer
-read_stream_block(Relation rel, const LedgerSegment *segment, bool xmins, uint64 index)
+read_stream_block(Relation rel, const LedgerSegment *segment, bool xmins, uint64 index,
+				  bool in_root)
 {
-	BlockNumber block = stream_block(segment, xmins, index);
+	BlockNumber block = in_root ? segment->block : stream_block(segment, xmins, index);
 	Buffer	   *recent = !xmins && index < segment->nrecent ? &segment->recent[index] : NULL;
 	Buffer		buffer;
 
@@ -596,6 +597,21 @@ read_stream_block(Relation rel, const LedgerSegment *segment, bool xmins, uint64
 	if (recent != NULL)
 		*recent = buffer;
 	return buffer;
+}
+
+/* Of a block that is locked: what a stream has there, or NULL if it is not its own. */
+static const char *
+stream_contents(Page page, const LedgerSegment *segment, bool xmins, uint64 index, bool in_root)
+{
+	const LedgerSegmentRoot *root = &segment->root;
+	LedgerBlockKind kind = in_root ? LEDGER_BLOCK_SEGROOT :
+		xmins ? LEDGER_BLOCK_XMIN : LEDGER_BLOCK_SEGMENT;
+
+	if (!ledger_tag_is(page, kind, root->primary, in_root ? 0 : index, root->segment))
+		return NULL;
+	if (in_root)
+		return LedgerPageContents(page) + sizeof(LedgerSegmentRoot) + root_rest_size(root);
+	return LedgerPageContents(page);
 }
 
 bool
@@ -614,26 +630,19 @@ ledger_segment_read(Relation rel, const LedgerSegment *segment, bool xmins,
 		uint64		index = offset / LEDGER_PAGE_PAYLOAD;
 		size_t		start = offset % LEDGER_PAGE_PAYLOAD;
 		size_t		part = Min(len, LEDGER_PAGE_PAYLOAD - start);
+		bool		in_root = !xmins && offset >= inline_start(&segment->root);
 		Buffer		buffer;
-		Page		page;
+		const char *contents;
 
-		if (!xmins && offset >= inline_start(&segment->root))
-		{
-			memcpy(to, segment->inline_data + (offset - inline_start(&segment->root)), len);
-			return true;
-		}
 		CHECK_FOR_INTERRUPTS();
-		buffer = read_stream_block(rel, segment, xmins, index);
-		page = BufferGetPage(buffer);
+		buffer = read_stream_block(rel, segment, xmins, index, in_root);
 		LockBuffer(buffer, BUFFER_LOCK_SHARE);
-		if (!ledger_tag_is(page, xmins ? LEDGER_BLOCK_XMIN : LEDGER_BLOCK_SEGMENT,
-						   segment->root.primary, index, segment->root.segment))
-		{
-			UnlockReleaseBuffer(buffer);
-			return false;
-		}
-		memcpy(to, LedgerPageContents(page) + start, part);
+		contents = stream_contents(BufferGetPage(buffer), segment, xmins, index, in_root);
+		if (contents != NULL)
+			memcpy(to, contents + start, part);
 		UnlockReleaseBuffer(buffer);
+		if (contents == NULL)
+			return false;
 		to += part;
 		offset += part;
 		len -= part;

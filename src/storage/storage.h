@@ -341,7 +341,7 @@ typedef struct LedgerSegmentRoot
 	pg_crc32c	gaps_crc;
 	pg_crc32c	directory_crc;
 	uint8		hash[32];		/* room for a hash chain */
-	pg_crc32c	crc;			/* of root with crc = 0, and what follows it */
+	pg_crc32c	crc;			/* of root with crc = 0, extents and slots */
 	uint32		unused2;
 } LedgerSegmentRoot;
 
@@ -361,6 +361,8 @@ typedef struct LedgerColumnEntry
 	uint8		attbyval;
 	char		attalign;
 	uint32		base;			/* column that the chunk's references count from */
+	uint32		filter_blocks;	/* of the chunk's Bloom filter; 0: none */
+	uint32		filter_behind;	/* bytes of the chunk that follow that */
 } LedgerColumnEntry;
 
 static inline pg_crc32c
@@ -476,7 +478,6 @@ typedef struct LedgerSegment
 	LedgerExtent *extents;		/* root.nextents of data, then the xmins' */
 	uint64	   *extent_ends;	/* running count of blocks, per stream */
 	LedgerSegmentSlot *slots;
-	const char *inline_data;	/* root.inline_bytes of the data stream */
 	Buffer	   *recent;			/* where the data stream's blocks were found last */
 	uint64		nrecent;
 } LedgerSegment;

@@ -184,9 +184,9 @@ chunk_is_wrong(void *arg, const char *detail)
 /*
  * Read back the chunk just written, and compare each value with what went in.
  * Of a chunk that has checked itself, the first and the last vector are enough
- * to tell that what holds it together is right.
+ * to tell that what holds it together is right.  Returns where its filter is.
  */
-static void
+static LedgerFilterPlace
 verify_chunk(EncodeState *state, const LedgerColumnInput *columns, int self,
 			 uint64 start, uint64 length)
 {
@@ -228,6 +228,7 @@ verify_chunk(EncodeState *state, const LedgerColumnInput *columns, int self,
 		MemoryContextSwitchTo(old);
 		MemoryContextReset(vector_context);
 	}
+	return ledger_chunk_filter_place(chunk);
 }
 
 /* ---- writing ---- */
@@ -241,7 +242,8 @@ write_bytes(void *arg, const void *data, size_t len)
 
 /* Encode, write and verify one chunk; returns its length. */
 static uint64
-write_chunk(EncodeState *state, const LedgerColumnInput *columns, int self)
+write_chunk(EncodeState *state, const LedgerColumnInput *columns, int self,
+			LedgerFilterPlace *filter)
 {
 	LedgerSink	sink = {write_bytes, state->writer};
 	uint64		start = ledger_segment_offset(state->writer);
@@ -253,7 +255,7 @@ write_chunk(EncodeState *state, const LedgerColumnInput *columns, int self)
 	if (length != ledger_segment_offset(state->writer) - start)
 		elog(ERROR, "column encoder wrote " UINT64_FORMAT " bytes, not " UINT64_FORMAT,
 			 ledger_segment_offset(state->writer) - start, length);
-	verify_chunk(state, columns, self, start, length);
+	*filter = verify_chunk(state, columns, self, start, length);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
 	return length;
@@ -282,6 +284,7 @@ write_columns(EncodeState *state, LedgerColumnEntry *directory)
 		for (int i = 0; i < ncolumns; i++)
 		{
 			LedgerColumnEntry *entry = &directory[first + i];
+			LedgerFilterPlace filter = {0};
 
 			state->attribute = first + i + 1;
 			entry->offset = ledger_segment_offset(state->writer);
@@ -292,7 +295,9 @@ write_columns(EncodeState *state, LedgerColumnEntry *directory)
 			entry->attalign = columns[i].type.attalign;
 			entry->base = first;
 			if (!all_null(&columns[i]))
-				entry->length = write_chunk(state, columns, i);
+				entry->length = write_chunk(state, columns, i, &filter);
+			entry->filter_blocks = filter.nblocks;
+			entry->filter_behind = filter.behind;
 		}
 		MemoryContextSwitchTo(old);
 		MemoryContextDelete(context);
@@ -331,6 +336,7 @@ write_xmins(EncodeState *state)
 	const uint32 *source = rows->xmins ? rows->xmins : rows->cids;
 	LedgerColumnInput column = {{INT4OID, InvalidOid, sizeof(int32), true, TYPALIGN_INT},
 	rows->nrows, NULL, NULL};
+	LedgerFilterPlace filter;	/* nobody looks for xmins by it */
 	Datum	   *values;
 
 	ledger_segment_start_xmins(state->writer);
@@ -342,7 +348,7 @@ write_xmins(EncodeState *state)
 	column.values = values;
 	column.isnull = palloc0(rows->nrows * sizeof(bool));
 	state->attribute = 0;
-	write_chunk(state, &column, 0);
+	write_chunk(state, &column, 0, &filter);
 }
 
 static uint64
