@@ -549,6 +549,15 @@ ledger_segment_close(LedgerSegment *segment)
 	pfree(segment);
 }
 
+/* Is the index'th piece of a stream the one that the root block has? */
+static inline bool
+is_in_root(const LedgerSegment *segment, bool xmins, uint64 index)
+{
+	const LedgerSegmentRoot *root = &segment->root;
+
+	return !xmins && root->inline_bytes > 0 && index == inline_start(root) / LEDGER_PAGE_PAYLOAD;
+}
+
 /* The block that holds the index'th piece of one of the segment's streams. */
 static BlockNumber
 stream_block(const LedgerSegment *segment, bool xmins, uint64 index)
@@ -558,6 +567,8 @@ stream_block(const LedgerSegment *segment, bool xmins, uint64 index)
 	int			first = low;
 	int			end = high;
 
+	if (is_in_root(segment, xmins, index))
+		return segment->block;
 	while (low < high)
 	{
 		int			middle = (low + high) / 2;
@@ -579,10 +590,9 @@ stream_block(const LedgerSegment *segment, bool xmins, uint64 index)
  * where it was.
  */
 static Buffer
-read_stream_block(Relation rel, const LedgerSegment *segment, bool xmins, uint64 index,
-				  bool in_root)
+read_stream_block(Relation rel, const LedgerSegment *segment, bool xmins, uint64 index)
 {
-	BlockNumber block = in_root ? segment->block : stream_block(segment, xmins, index);
+	BlockNumber block = stream_block(segment, xmins, index);
 	Buffer	   *recent = !xmins && index < segment->nrecent ? &segment->recent[index] : NULL;
 	Buffer		buffer;
 
@@ -601,9 +611,10 @@ read_stream_block(Relation rel, const LedgerSegment *segment, bool xmins, uint64
 
 /* Of a block that is locked: what a stream has there, or NULL if it is not its own. */
 static const char *
-stream_contents(Page page, const LedgerSegment *segment, bool xmins, uint64 index, bool in_root)
+stream_contents(Page page, const LedgerSegment *segment, bool xmins, uint64 index)
 {
 	const LedgerSegmentRoot *root = &segment->root;
+	bool		in_root = is_in_root(segment, xmins, index);
 	LedgerBlockKind kind = in_root ? LEDGER_BLOCK_SEGROOT :
 		xmins ? LEDGER_BLOCK_XMIN : LEDGER_BLOCK_SEGMENT;
 
@@ -630,14 +641,13 @@ ledger_segment_read(Relation rel, const LedgerSegment *segment, bool xmins,
 		uint64		index = offset / LEDGER_PAGE_PAYLOAD;
 		size_t		start = offset % LEDGER_PAGE_PAYLOAD;
 		size_t		part = Min(len, LEDGER_PAGE_PAYLOAD - start);
-		bool		in_root = !xmins && offset >= inline_start(&segment->root);
 		Buffer		buffer;
 		const char *contents;
 
 		CHECK_FOR_INTERRUPTS();
-		buffer = read_stream_block(rel, segment, xmins, index, in_root);
+		buffer = read_stream_block(rel, segment, xmins, index);
 		LockBuffer(buffer, BUFFER_LOCK_SHARE);
-		contents = stream_contents(BufferGetPage(buffer), segment, xmins, index, in_root);
+		contents = stream_contents(BufferGetPage(buffer), segment, xmins, index);
 		if (contents != NULL)
 			memcpy(to, contents + start, part);
 		UnlockReleaseBuffer(buffer);
@@ -668,8 +678,7 @@ is_own_block(Relation rel, const LedgerSegment *segment, bool xmins, uint64 inde
 	bool		result;
 
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
-	result = ledger_tag_is(BufferGetPage(buffer), xmins ? LEDGER_BLOCK_XMIN : LEDGER_BLOCK_SEGMENT,
-						   segment->root.primary, index, segment->root.segment);
+	result = stream_contents(BufferGetPage(buffer), segment, xmins, index) != NULL;
 	UnlockReleaseBuffer(buffer);
 	return result;
 }
@@ -717,12 +726,9 @@ ledger_segment_corrupt(Relation rel, const LedgerSegment *segment, bool xmins,
 	uint64		last = (offset + Max(len, 1) - 1) / LEDGER_PAGE_PAYLOAD;
 	StringInfoData text;
 
-	if (offset >= total || len > total - offset ||
-		(!xmins && offset >= inline_start(&segment->root)))
+	if (offset >= total || len > total - offset)
 		ledger_corrupt(rel, segment->block, "segment " UINT64_FORMAT ": %s",
 					   segment->root.segment, detail);
-	if (!xmins && offset + len > inline_start(&segment->root))
-		last = (inline_start(&segment->root) - 1) / LEDGER_PAGE_PAYLOAD;
 	for (uint64 index = first; index <= last; index++)
 		if (!is_own_block(rel, segment, xmins, index))
 			ledger_corrupt(rel, stream_block(segment, xmins, index),

@@ -45,6 +45,9 @@ $node->safe_psql('postgres', q(
 	CREATE TABLE answers (q text, answer text);
 	CREATE TABLE queries (id int, q text);
 	INSERT INTO queries VALUES
+		-- by filters, the first of a value that is there
+		(-1, 'SELECT count(*)::text FROM # WHERE t = ''message '' || md5(''10007'')'),
+		(0, 'SELECT count(*)::text FROM # WHERE b = decode(md5(''11'') || md5(''-11''), ''hex'')'),
 		(1, 'SELECT count(*) || '' '' || coalesce(sum(hashtextextended(x::text, 0)), 0) FROM # x'),
 		(2, 'SELECT coalesce(sum(k), 0)::text FROM # WHERE level = ''warn'' AND ts > ''2026-01-01 01:00+00'''),
 		(3, 'SELECT string_agg(x::text, '','') FROM # x WHERE ctid IN (''(0,1)'', ''(0,200)'', ''(32,7)'', ''(64,7)'', ''(96,3)'', ''(1,5)'')'),
