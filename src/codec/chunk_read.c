@@ -186,7 +186,8 @@ open_filter(LedgerChunk *chunk, LedgerChunkFilter *filter, const uint8 *p, uint6
 
 	memcpy(&entry, p, sizeof(entry));
 	size = LEDGER_FILTER_SIZE(entry.nblocks);
-	if (entry.nblocks == 0 || entry.nblocks > LEDGER_FILTER_BLOCKS_MAX || size > room)
+	if (entry.nblocks == 0 || entry.nblocks > LEDGER_FILTER_BLOCKS_MAX || size > room ||
+		entry.unused != 0)
 		ledger_corrupt(chunk, "filter has a bad length");
 	filter->nblocks = entry.nblocks;
 	filter->offset = end - size;
@@ -209,17 +210,14 @@ open_zone_prefix(LedgerChunk *chunk, const uint8 *start, const uint8 *end)
 	return end;
 }
 
-/* The place of the filter of values, as ledger_chunk_filter_place told it. */
-static void
-set_filter(LedgerChunk *chunk, LedgerFilterPlace place)
+/* Can a chunk of this length have its filter there? */
+bool
+ledger_filter_fits(LedgerFilterPlace place, uint64 length)
 {
-	uint64		size = LEDGER_FILTER_SIZE(place.nblocks);
-
-	if (place.nblocks > LEDGER_FILTER_BLOCKS_MAX || place.behind > chunk->length ||
-		size > chunk->length - place.behind)
-		ledger_corrupt(chunk, "filter is described wrongly");
-	chunk->filter.nblocks = place.nblocks;
-	chunk->filter.offset = chunk->length - place.behind - size;
+	if (place.nblocks == 0)
+		return place.behind == 0;
+	return place.nblocks <= LEDGER_FILTER_BLOCKS_MAX && place.behind <= length &&
+		LEDGER_FILTER_SIZE(place.nblocks) <= length - place.behind;
 }
 
 LedgerChunk *
@@ -229,6 +227,7 @@ ledger_chunk_prepare(const LedgerSource *source, uint64 length, LedgerFilterPlac
 	LedgerChunk *chunk = MemoryContextAllocZero(context, sizeof(LedgerChunk));
 
 	Assert(nrows >= 0 && nrows <= LEDGER_CHUNK_ROWS_MAX);
+	Assert(ledger_filter_fits(filter, length));
 	chunk->source = *source;
 	chunk->length = length;
 	chunk->type = *type;
@@ -237,7 +236,10 @@ ledger_chunk_prepare(const LedgerSource *source, uint64 length, LedgerFilterPlac
 	chunk->context = context;
 	chunk->vector = -1;
 	if (filter.nblocks > 0)
-		set_filter(chunk, filter);
+	{
+		chunk->filter.nblocks = filter.nblocks;
+		chunk->filter.offset = length - filter.behind - LEDGER_FILTER_SIZE(filter.nblocks);
+	}
 	return chunk;
 }
 
@@ -268,6 +270,12 @@ open_filters(LedgerChunk *chunk, const LedgerChunkTrailer *trailer, const uint8 
 	else if (chunk->filter.nblocks != filter.nblocks || chunk->filter.offset != filter.offset)
 		ledger_corrupt(chunk, "filter is not where it should be");
 	return end;
+}
+
+bool
+ledger_chunk_is_loaded(const LedgerChunk *chunk)
+{
+	return chunk->loaded;
 }
 
 void

@@ -433,8 +433,8 @@ write_header(LedgerEncoder *enc, uint64 preamble, const uint64 *zones,
 {
 	LedgerChunkTrailer trailer;
 	uint64	   *text_zones = NULL;
-	LedgerFilterEntry filter;
-	LedgerFilterEntry tokens;
+	LedgerFilterEntry filter = {0};
+	LedgerFilterEntry tokens = {0};
 	bool		words;
 
 	memset(&trailer, 0, sizeof(trailer));

@@ -129,7 +129,7 @@ extern uint64 ledger_chunk_encode(const LedgerColumnInput *columns, int self,
 extern uint64 ledger_chunk_encode_with(const LedgerColumnInput *columns, int self,
 									   const LedgerEncodeOptions *options, LedgerSink *sink);
 
-/* An open chunk: its header is read and checked, and kept in "context". */
+/* A chunk that is read.  Opened, its header is read and checked, and kept in "context". */
 typedef struct LedgerChunk LedgerChunk;
 
 extern LedgerChunk *ledger_chunk_open(const LedgerSource *source, uint64 length,
@@ -139,7 +139,9 @@ extern LedgerChunk *ledger_chunk_open(const LedgerSource *source, uint64 length,
 /*
  * The same in two steps, for who knows where the chunk's Bloom filter is: of a
  * chunk that is prepared, of which nothing is read yet, only
- * ledger_chunk_has_filter and ledger_chunk_may_contain may be asked.
+ * ledger_chunk_has_filter and ledger_chunk_may_contain may be asked.  The place
+ * must fit.  Loading reads the header, unless that has been done; after an error
+ * it may be tried again.
  */
 typedef struct LedgerFilterPlace
 {
@@ -148,10 +150,12 @@ typedef struct LedgerFilterPlace
 } LedgerFilterPlace;
 
 extern LedgerFilterPlace ledger_chunk_filter_place(const LedgerChunk *chunk);
+extern bool ledger_filter_fits(LedgerFilterPlace place, uint64 length);
 extern LedgerChunk *ledger_chunk_prepare(const LedgerSource *source, uint64 length,
 										 LedgerFilterPlace filter,
 										 const LedgerColumnType *type, int nrows,
 										 MemoryContext context);
+extern bool ledger_chunk_is_loaded(const LedgerChunk *chunk);
 extern void ledger_chunk_load(LedgerChunk *chunk);
 
 /*

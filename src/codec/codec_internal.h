@@ -9,7 +9,8 @@
  *					shredded documents, or nothing
  *		vectors		one after the other; a vector is its LZ4 blocks (if the
  *					encoding has any), then its "meta" bytes
- *		filter		blocks of 32 bytes, if there is one (filter.c)
+ *		filter		blocks of 32 bytes in pieces of 63, with a CRC-32C behind
+ *					each, if there is one (filter.c)
  *		tokens		likewise (tokens.c)
  *		header		the encoding's own part ("extra"); the zone maps, if the
  *					type has them, two uint64 a vector; of texts, with
@@ -21,7 +22,7 @@
  *
  * The header comes last because the sink is a stream.  Integers are in native
  * byte order, as everywhere in PostgreSQL's files, except bit-packed ones.
- * Each meta, block and the header has a CRC-32C.
+ * Each meta, block, piece of a filter, and the header has a CRC-32C.
  *
  *-------------------------------------------------------------------------
  */
@@ -36,6 +37,10 @@
 #include "port/pg_crc32c.h"
 
 #define LEDGER_CHUNK_MAGIC		0x4C434831	/* "LCH1" */
+/*
+ * A filter may be read before the trailer that has this is: what is read so is
+ * under the version of the segment's format.
+ */
 #define LEDGER_CHUNK_VERSION	1
 
 /* Stored in the trailer: never renumber. */

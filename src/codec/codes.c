@@ -72,7 +72,7 @@ read_numbers(LedgerChunk *chunk, int first, int count, int *rows, uint64 *number
 		memset(numbers, 0, n * sizeof(uint64));
 	for (int i = 0; i < n; i++)
 		greatest = Max(greatest, numbers[i]);
-	if (greatest >= nentries && n > 0)
+	if (greatest >= nentries)
 		ledger_corrupt(chunk, "code is not in the dictionary");
 	return n;
 }

@@ -446,7 +446,7 @@ count_values(LedgerChunk *chunk, LedgerLinesReader *r, int v, int n)
 	for (int c = 0; c < ncolumns; c++)
 		r->columns[c].n = last[c];
 	if (keep)
-		r->kept[v] = values;
+		r->values = r->kept[v] = values;
 	else
 		pfree(values);
 }

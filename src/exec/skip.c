@@ -410,14 +410,17 @@ is_ordered(const LedgerFilter *filter)
 
 /*
  * What a chunk whose values are those of the filter's input tells.  The Bloom
- * filter comes first, as it may be all of the chunk that is to be read: there is
- * none where zone maps say as much.
+ * filter comes last, as a piece of it may have to be read; but if zone maps would
+ * have to be read, too, it comes first, and is all that is read if it excludes the
+ * chunk.
  */
 void
 ledger_filter_judge_chunk(LedgerFilter *filter, const LedgerJudgedChunk *chunk)
 {
-	if ((filter->kind == LEDGER_FILTER_COMPARE || filter->kind == LEDGER_FILTER_ANY) &&
-		ask_bloom(filter, chunk))
+	bool		has_value = filter->kind == LEDGER_FILTER_COMPARE || filter->kind == LEDGER_FILTER_ANY;
+	bool		bloom_first = has_value && !ledger_chunk_is_loaded(chunk->chunk);
+
+	if (bloom_first && ask_bloom(filter, chunk))
 		return;
 	ledger_chunk_load(chunk->chunk);
 	if (filter->kind == LEDGER_FILTER_NULL)
@@ -431,7 +434,9 @@ ledger_filter_judge_chunk(LedgerFilter *filter, const LedgerJudgedChunk *chunk)
 		is_ordered(filter) &&
 		(filter->strategy != LEDGER_STRATEGY_NONE || filter->kind == LEDGER_FILTER_BOOL))
 		judge_zones(filter, chunk);
-	if (filter->kind != LEDGER_FILTER_BOOL && any_vector_left(filter, chunk->nvectors))
+	if (!has_value || !any_vector_left(filter, chunk->nvectors))
+		return;
+	if (bloom_first || !ask_bloom(filter, chunk))
 		ask_tokens(filter, chunk);
 }
 
@@ -478,7 +483,7 @@ judge_input(LedgerFilter *filter, LedgerSegmentReader *reader, Relation rel)
 		return;
 	}
 	entry = ledger_reader_column(reader, rel, input->attnum - 1);
-	chunk.chunk = ledger_reader_filter(reader, rel, input->attnum - 1);
+	chunk.chunk = ledger_reader_prepare(reader, rel, input->attnum - 1);
 	chunk.typid = entry->typid;
 	chunk.collation = entry->collation;
 	chunk.nrows = root->nrows;

@@ -262,15 +262,14 @@ set_room(LedgerBatchColumn *decoded, int start, int end)
  * Make room for a column's values in rows first to first + count - 1.  A sparse
  * batch has no more than it needs: an ordered scan has one for each vector that it
  * takes a row or two of, and whole arrays for each of their columns are megabytes
- * to be got from the system, and given back, for one answer.  For a lookup's
- * few rows, others begin like that, too.
+ * to be got from the system, and given back, for one answer.  Others begin like
+ * that, too, for a lookup's few rows, and take whole arrays when they grow.
  */
 static void
 make_room(const LedgerBatch *batch, LedgerBatchColumn *decoded, int first, int count)
 {
 	int			start = first / ROOM_ROWS * ROOM_ROWS;
 	int			end = first + count;
-
 	bool		grows = decoded->values != NULL;
 
 	if (grows)

@@ -36,9 +36,12 @@
 
 #define DEFAULT_CACHE_KB	(48 * 1024)
 
-/* Bytes of a reader that has read little, and how many of them are remembered. */
+/* Bytes of a reader that has read little */
 #define LITTLE				(16 * 1024)
-#define REMEMBERED			1024
+
+/* Bits for the keys of such readers, and how many of them are set before all are cleared */
+#define SEEN_BITS			65536
+#define SEEN_MAX			(SEEN_BITS / 4)
 
 typedef struct CacheEntry
 {
@@ -55,7 +58,8 @@ static HTAB *cache = NULL;
 static dlist_head used = DLIST_STATIC_INIT(used);	/* the last one used first */
 static Size total = 0;
 static uint64 invalidations = 0;
-static uint32 seen[REMEMBERED]; /* hashes of keys, each at its place */
+static uint64 seen[SEEN_BITS / 64]; /* by the hash of a key */
+static int	nseen = 0;
 
 static void
 remove_entry(CacheEntry *entry)
@@ -138,25 +142,34 @@ create_cache(void)
 	cache = hash_create("ledger decode cache", 64, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 }
 
-/* Has it been asked for this key before?  If not, it will have been. */
+/*
+ * Has it been asked for this key before, or one that shares its bit?  If not, it
+ * will have been.
+ */
 static bool
 is_seen(const LedgerCacheKey *key)
 {
-	uint32		hash = hash_bytes((const unsigned char *) key, sizeof(*key));
-	uint32	   *place = &seen[hash % REMEMBERED];
-	bool		result = *place == hash;
+	uint32		hash = hash_bytes((const unsigned char *) key, sizeof(*key)) % SEEN_BITS;
+	uint64		bit = UINT64CONST(1) << (hash % 64);
 
-	*place = hash;
-	return result;
+	if (seen[hash / 64] & bit)
+		return true;
+	if (++nseen > SEEN_MAX)
+	{
+		memset(seen, 0, sizeof(seen));
+		nseen = 1;
+	}
+	seen[hash / 64] |= bit;
+	return false;
 }
 
 /*
- * Keep an item, which is all that is in "context", under the key.  False if it
- * is not kept, and still the caller's.  Nothing that can fail is done once
+ * Keep an item, which is all that is in "context", under the key; "again", if it
+ * has been kept before.  False if it is not kept, and still the caller's.  Nothing that can fail is done once
  * anything has changed.
  */
 bool
-ledger_cache_give(const LedgerCacheKey *key, void *item, MemoryContext context)
+ledger_cache_give(const LedgerCacheKey *key, void *item, MemoryContext context, bool again)
 {
 	Size		limit = (Size) cache_kb * 1024;
 	Size		bytes;
@@ -165,7 +178,7 @@ ledger_cache_give(const LedgerCacheKey *key, void *item, MemoryContext context)
 
 	if (limit == 0 || (bytes = MemoryContextMemAllocated(context, true)) > limit)
 		return false;
-	if (bytes <= LITTLE && !is_seen(key))
+	if (bytes <= LITTLE && !again && !is_seen(key))
 		return false;
 	if (cache == NULL)
 		create_cache();

@@ -41,7 +41,8 @@ typedef struct LedgerCacheKey
 
 extern uint64 ledger_cache_age(void);
 extern void *ledger_cache_take(const LedgerCacheKey *key, MemoryContext parent);
-extern bool ledger_cache_give(const LedgerCacheKey *key, void *item, MemoryContext context);
+extern bool ledger_cache_give(const LedgerCacheKey *key, void *item, MemoryContext context,
+							  bool again);
 
 /* ---- segread.c ---- */
 
@@ -71,7 +72,7 @@ extern int	ledger_reader_references(LedgerSegmentReader *reader, Relation rel,
 extern void ledger_reader_decode(LedgerSegmentReader *reader, Relation rel, int column,
 								 int first, int count, const LedgerDecoded *references,
 								 Datum *values, bool *isnull);
-extern LedgerChunk *ledger_reader_filter(LedgerSegmentReader *reader, Relation rel, int column);
+extern LedgerChunk *ledger_reader_prepare(LedgerSegmentReader *reader, Relation rel, int column);
 extern LedgerChunk *ledger_reader_chunk(LedgerSegmentReader *reader, Relation rel, int column);
 extern LedgerPath *ledger_reader_path(LedgerSegmentReader *reader, Relation rel, int column,
 									  const LedgerPathKey *keys, int nkeys);

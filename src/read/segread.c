@@ -47,6 +47,7 @@ struct LedgerSegmentReader
 	MemoryContext context;
 	LedgerCacheKey key;
 	uint64		age;			/* the cache's when it was opened */
+	bool		again;			/* it has been in the cache */
 	Relation	rel;			/* valid during calls only */
 	LedgerSlotNumber slot;		/* it was opened for this one */
 	LedgerSlotEntry entry;		/* whose entry was this */
@@ -110,7 +111,9 @@ ledger_reader_open(Relation rel, LedgerSlotNumber slot, const LedgerSlotEntry *e
 
 	set_key(&key, rel, entry);
 	reader = ledger_cache_take(&key, parent);
-	if (reader == NULL)
+	if (reader != NULL)
+		reader->again = true;
+	else
 		reader = open_anew(rel, entry, parent);
 	if (reader == NULL)
 		return NULL;
@@ -137,7 +140,7 @@ ledger_reader_release(LedgerSegmentReader *reader)
 		return;
 	reader->rel = NULL;
 	if (reader->age != ledger_cache_age() ||
-		!ledger_cache_give(&reader->key, reader, reader->context))
+		!ledger_cache_give(&reader->key, reader, reader->context, reader->again))
 		MemoryContextDelete(reader->context);
 }
 
@@ -207,6 +210,14 @@ ledger_reader_gaps(LedgerSegmentReader *reader, Relation rel)
 	return gaps;
 }
 
+static LedgerFilterPlace
+filter_place(const LedgerColumnEntry *entry)
+{
+	LedgerFilterPlace place = {entry->filter_blocks, entry->filter_behind};
+
+	return place;
+}
+
 static void
 check_column(Relation rel, const LedgerSegment *segment, const LedgerColumnEntry *columns,
 			 int column)
@@ -215,7 +226,7 @@ check_column(Relation rel, const LedgerSegment *segment, const LedgerColumnEntry
 	uint64		size = segment->root.data_bytes;
 
 	if (entry->offset > size || entry->length > size - entry->offset ||
-		entry->base > column ||
+		!ledger_filter_fits(filter_place(entry), entry->length) || entry->base > column ||
 		(entry->length > 0 &&
 		 (entry->attlen < -2 || entry->attlen == 0 || entry->attbyval > 1 ||
 		  (entry->attbyval && entry->attlen > (int) sizeof(Datum)))))
@@ -309,10 +320,9 @@ column_unsupported(void *arg, const char *detail)
  * given last.
  */
 LedgerChunk *
-ledger_reader_filter(LedgerSegmentReader *reader, Relation rel, int column)
+ledger_reader_prepare(LedgerSegmentReader *reader, Relation rel, int column)
 {
 	const LedgerColumnEntry *entry = ledger_reader_column(reader, rel, column);
-	LedgerFilterPlace filter = {entry->filter_blocks, entry->filter_behind};
 	LedgerSource source;
 	LedgerColumnType type;
 
@@ -331,7 +341,7 @@ ledger_reader_filter(LedgerSegmentReader *reader, Relation rel, int column)
 	type.attlen = entry->attlen;
 	type.attbyval = entry->attbyval;
 	type.attalign = entry->attalign;
-	reader->chunks[column] = ledger_chunk_prepare(&source, entry->length, filter, &type,
+	reader->chunks[column] = ledger_chunk_prepare(&source, entry->length, filter_place(entry), &type,
 												  reader->segment->root.nrows,
 												  reader->context);
 	return reader->chunks[column];
@@ -341,7 +351,7 @@ ledger_reader_filter(LedgerSegmentReader *reader, Relation rel, int column)
 LedgerChunk *
 ledger_reader_chunk(LedgerSegmentReader *reader, Relation rel, int column)
 {
-	LedgerChunk *chunk = ledger_reader_filter(reader, rel, column);
+	LedgerChunk *chunk = ledger_reader_prepare(reader, rel, column);
 
 	ledger_chunk_load(chunk);
 	return chunk;

@@ -375,12 +375,14 @@ tts_ledger_getsomeattrs(TupleTableSlot *slot, int natts)
 	{
 		LedgerBatch *batch = lslot->batch;
 		int			row = lslot->row;
-		int			n = ledger_batch_decode(batch, slot->tts_tupleDescriptor, natts);
+		TupleDesc	desc = slot->tts_tupleDescriptor;
+		int			n = ledger_batch_decode(batch, desc, natts);
 		const LedgerBatchColumn *columns = batch->columns;
 
 		for (int i = slot->tts_nvalid; i < n; i++)
 		{
-			if (columns[i].values != NULL)
+			/* a dropped column may be decoded in part, as another refers to it */
+			if (columns[i].values != NULL && !TupleDescAttr(desc, i)->attisdropped)
 			{
 				slot->tts_values[i] = columns[i].values[row];
 				slot->tts_isnull[i] = columns[i].isnull[row];

@@ -240,11 +240,12 @@ write_bytes(void *arg, const void *data, size_t len)
 	ledger_give_way();
 }
 
-/* Encode, write and verify one chunk; returns its length. */
+/* Encode, write and verify one chunk; returns its length, and where its filter is. */
 static uint64
 write_chunk(EncodeState *state, const LedgerColumnInput *columns, int self,
 			LedgerFilterPlace *filter)
 {
+	LedgerFilterPlace place;
 	LedgerSink	sink = {write_bytes, state->writer};
 	uint64		start = ledger_segment_offset(state->writer);
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "ledger chunk",
@@ -255,7 +256,9 @@ write_chunk(EncodeState *state, const LedgerColumnInput *columns, int self,
 	if (length != ledger_segment_offset(state->writer) - start)
 		elog(ERROR, "column encoder wrote " UINT64_FORMAT " bytes, not " UINT64_FORMAT,
 			 ledger_segment_offset(state->writer) - start, length);
-	*filter = verify_chunk(state, columns, self, start, length);
+	place = verify_chunk(state, columns, self, start, length);
+	if (filter)
+		*filter = place;
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
 	return length;
@@ -336,7 +339,6 @@ write_xmins(EncodeState *state)
 	const uint32 *source = rows->xmins ? rows->xmins : rows->cids;
 	LedgerColumnInput column = {{INT4OID, InvalidOid, sizeof(int32), true, TYPALIGN_INT},
 	rows->nrows, NULL, NULL};
-	LedgerFilterPlace filter;	/* nobody looks for xmins by it */
 	Datum	   *values;
 
 	ledger_segment_start_xmins(state->writer);
@@ -348,7 +350,7 @@ write_xmins(EncodeState *state)
 	column.values = values;
 	column.isnull = palloc0(rows->nrows * sizeof(bool));
 	state->attribute = 0;
-	write_chunk(state, &column, 0, &filter);
+	write_chunk(state, &column, 0, NULL);
 }
 
 static uint64

@@ -94,33 +94,59 @@ decode_all(LedgerChunk *chunk, const LedgerColumnInput *columns, int self)
 	}
 }
 
+/* What a column directory may say of a chunk's filter: nothing, the truth, or anything. */
+static LedgerFilterPlace
+choose_place(LedgerFilterPlace right, size_t len)
+{
+	LedgerFilterPlace place = {0};
+
+	if (RANDOM_BELOW(3) == 0)
+		return place;
+	if (RANDOM_BELOW(2))
+		return right;
+	place.nblocks = 1 + RANDOM_BELOW(200);
+	place.behind = RANDOM_BELOW(len);
+	return place;
+}
+
 static void
 fuzz_column(const LedgerColumnInput *columns, int self, int rounds)
 {
 	ShimBuffer	original = {0};
 	ShimBuffer	copy;
 	LedgerSink	sink = shim_sink(&original);
-
+	LedgerSource undamaged = shim_source(&original);
+	LedgerFilterPlace right;
 	LedgerEncodeOptions options = {RANDOM_BELOW(2) ? LEDGER_EFFORT_QUICK : LEDGER_EFFORT_THOROUGH,
 	RANDOM_BELOW(3) ? LEDGER_COMPRESSION_LZ4 : LEDGER_COMPRESSION_ZSTD};
 
 	ledger_chunk_encode_with(columns, self, &options, &sink);
+	right = ledger_chunk_filter_place(ledger_chunk_open(&undamaged, original.len, &columns[self].type,
+														columns[self].nrows, NULL));
 	shim_free_all();
 	copy.data = malloc(original.len);
 	copy.size = original.len;
 	for (int i = 0; i < rounds; i++)
 	{
 		LedgerSource source = shim_source(&copy);
+		LedgerFilterPlace place;
 
 		memcpy(copy.data, original.data, original.len);
 		copy.len = original.len;
+		place = choose_place(right, original.len);
 		damage(&copy);
 		shim_limit = (size_t) 512 * copy.len + 1024 * 1024;
 		if (setjmp(shim_corrupt_jump) == 0)
 		{
-			LedgerChunk *chunk = ledger_chunk_open(&source, copy.len, &columns[self].type,
-												   columns[self].nrows, NULL);
+			LedgerChunk *chunk;
 
+			if (!ledger_filter_fits(place, copy.len))
+				place = (LedgerFilterPlace) {0};
+			chunk = ledger_chunk_prepare(&source, copy.len, place, &columns[self].type,
+										 columns[self].nrows, NULL);
+			for (int k = 0; k < 3; k++)
+				(void) ledger_chunk_may_contain(chunk, shim_random());
+			ledger_chunk_load(chunk);
 			decode_all(chunk, columns, self);
 			decoded_anyway++;
 		}
