@@ -450,6 +450,25 @@ SELECT * FROM moods WHERE m = 'b';
 ROLLBACK TO before;
 SELECT * FROM moods WHERE m < 'b';
 ROLLBACK;
+-- What is read of segments to exclude them is kept from the second time on, of however many
+CREATE TABLE segs (id int, t text) USING ledger;
+DO $$ BEGIN
+	FOR i IN 1 .. 300 LOOP
+		INSERT INTO segs SELECT g, md5(g || '/' || i) FROM generate_series(1, 40) g;
+		COMMIT;
+		PERFORM ledger.seal('segs');
+		COMMIT;
+	END LOOP;
+END $$;
+SELECT segments FROM ledger.stats('segs');
+CREATE FUNCTION hits(query text) RETURNS int LANGUAGE plpgsql AS $$
+DECLARE plan json;
+BEGIN
+	EXECUTE 'EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, FORMAT json) ' || query INTO plan;
+	RETURN plan -> 0 -> 'Plan' ->> 'Shared Hit Blocks';
+END $$;
+SELECT hits($$SELECT * FROM segs WHERE t = 'absent'$$) > 300 AS opened;
+SELECT min(hits($$SELECT * FROM segs WHERE t = 'absent'$$)) < 100 AS kept FROM generate_series(1, 6);
 DROP OWNED BY regress_ledger_filter;
 DROP ROLE regress_ledger_filter;
 DROP SCHEMA filter CASCADE;

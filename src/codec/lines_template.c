@@ -89,30 +89,12 @@ is_variable(uint8 byte)
 	return byte < ' ' && byte != '\t' && byte != '\n' && byte != '\r';
 }
 
-/* Is any of the eight bytes less than a space? */
-static inline bool
-has_control(const char *bytes)
-{
-	uint64		word;
-
-	memcpy(&word, bytes, sizeof(word));
-	return ((word - UINT64CONST(0x2020202020202020)) & ~word &
-			UINT64CONST(0x8080808080808080)) != 0;
-}
-
 /* The first place from "i" on where a variable is, or the end. */
 static inline uint32
 find_variable(LedgerBytes text, uint32 i)
 {
-	while (i < text.len)
-	{
-		if (i + sizeof(uint64) <= text.len && !has_control(text.data + i))
-			i += sizeof(uint64);
-		else if (is_variable((uint8) text.data[i]))
-			break;
-		else
-			i++;
-	}
+	while (i < text.len && !is_variable((uint8) text.data[i]))
+		i++;
 	return i;
 }
 

@@ -164,12 +164,12 @@ is_seen(const LedgerCacheKey *key)
 }
 
 /*
- * Keep an item, which is all that is in "context", under the key; "again", if it
- * has been kept before.  False if it is not kept, and still the caller's.  Nothing that can fail is done once
+ * Keep an item, which is all that is in "context", under the key.  False if it
+ * is not kept, and still the caller's.  Nothing that can fail is done once
  * anything has changed.
  */
 bool
-ledger_cache_give(const LedgerCacheKey *key, void *item, MemoryContext context, bool again)
+ledger_cache_give(const LedgerCacheKey *key, void *item, MemoryContext context)
 {
 	Size		limit = (Size) cache_kb * 1024;
 	Size		bytes;
@@ -178,7 +178,7 @@ ledger_cache_give(const LedgerCacheKey *key, void *item, MemoryContext context, 
 
 	if (limit == 0 || (bytes = MemoryContextMemAllocated(context, true)) > limit)
 		return false;
-	if (bytes <= LITTLE && !again && !is_seen(key))
+	if (bytes <= LITTLE && !is_seen(key))
 		return false;
 	if (cache == NULL)
 		create_cache();

@@ -41,8 +41,7 @@ typedef struct LedgerCacheKey
 
 extern uint64 ledger_cache_age(void);
 extern void *ledger_cache_take(const LedgerCacheKey *key, MemoryContext parent);
-extern bool ledger_cache_give(const LedgerCacheKey *key, void *item, MemoryContext context,
-							  bool again);
+extern bool ledger_cache_give(const LedgerCacheKey *key, void *item, MemoryContext context);
 
 /* ---- segread.c ---- */
 

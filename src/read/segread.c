@@ -47,7 +47,6 @@ struct LedgerSegmentReader
 	MemoryContext context;
 	LedgerCacheKey key;
 	uint64		age;			/* the cache's when it was opened */
-	bool		again;			/* it has been in the cache */
 	Relation	rel;			/* valid during calls only */
 	LedgerSlotNumber slot;		/* it was opened for this one */
 	LedgerSlotEntry entry;		/* whose entry was this */
@@ -111,9 +110,7 @@ ledger_reader_open(Relation rel, LedgerSlotNumber slot, const LedgerSlotEntry *e
 
 	set_key(&key, rel, entry);
 	reader = ledger_cache_take(&key, parent);
-	if (reader != NULL)
-		reader->again = true;
-	else
+	if (reader == NULL)
 		reader = open_anew(rel, entry, parent);
 	if (reader == NULL)
 		return NULL;
@@ -140,7 +137,7 @@ ledger_reader_release(LedgerSegmentReader *reader)
 		return;
 	reader->rel = NULL;
 	if (reader->age != ledger_cache_age() ||
-		!ledger_cache_give(&reader->key, reader, reader->context, reader->again))
+		!ledger_cache_give(&reader->key, reader, reader->context))
 		MemoryContextDelete(reader->context);
 }
 
