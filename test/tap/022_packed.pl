@@ -41,7 +41,7 @@ sub dictionaries
 	return (unpack('V', substr($d, 24 + 140, 4)), unpack('V', substr($d, 24 + 160, 4)));
 }
 
-my %scripts = (
+our %scripts = (
 	single => [ 30, "SELECT put(nextval('s'), 1);\n" ],
 	few => [ 6, "\\set n random(2, 300)\nSELECT put(nextval('s'), :n);\n" ],
 	mixed => [ 3, "BEGIN;\nSELECT put(nextval('s'), 5);\nSAVEPOINT a;\nSELECT put(nextval('s'), 40);\nROLLBACK TO a;\nSELECT put(nextval('s'), 30);\nCOMMIT;\n" ],
@@ -64,6 +64,10 @@ foreach my $round (1 .. 6)
 {
 	# the first dictionary comes soon after a TRUNCATE, in the midst of the load
 	$primary->safe_psql('postgres', 'TRUNCATE h, l') if $round % 2;
+	# Without full pages, a block that was truncated away and added again is all
+	# zeros when what it had before is replayed, and there the server's check of
+	# WAL stops recovery (as it does for a heap): then the file is not truncated.
+	local $scripts{vacuum} = [ 1, "VACUUM (TRUNCATE off) l;\n" ] unless $round % 2;
 	my $load = load_start($primary, 4, %scripts);
 	my $reader = LedgerSession->new($standby);
 	my $wrong = '';
