@@ -18,7 +18,7 @@
 #include "utils/memutils.h"
 
 /* What is read at first, which is all of most headers. */
-#define FIRST_READ			3072
+#define FIRST_READ			1024
 
 /* A larger vector's bytes are not kept when another vector is read. */
 #define META_KEEP			(1024 * 1024)

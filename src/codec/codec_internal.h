@@ -649,6 +649,19 @@ extern bool ledger_ratio_good(const LedgerChunk *chunk, uint64 stored, uint64 ra
 extern bool ledger_decompress(const LedgerChunk *chunk, const char *stored, int length,
 							  char *raw, int raw_length, const char *dict, int dict_length);
 
+/* Bytes of a chunk that are compressed, or, if that makes them no fewer, are not. */
+typedef struct LedgerStored
+{
+	uint64		offset;
+	uint32		length;
+	uint32		raw_length;
+	pg_crc32c	crc;			/* of what is stored */
+	const char *what;			/* for errors */
+} LedgerStored;
+
+extern void ledger_read_stored(LedgerChunk *chunk, const LedgerStored *stored, void *raw,
+							   const char *dict, int dict_length);
+
 /* Zone maps (zonemap.c). */
 extern bool ledger_zone_type(const LedgerColumnType *type);
 extern void ledger_zone_make(const LedgerColumnInput *input, const int *rows, int n,

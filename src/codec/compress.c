@@ -134,3 +134,35 @@ ledger_decompress(const LedgerChunk *chunk, const char *stored, int length, char
 	return false;
 #endif
 }
+
+/* More than this is seldom read at a time. */
+#define SCRATCH_SIZE		16384
+
+/*
+ * Read bytes, check them, and decompress them to "raw".  What is only to be
+ * decompressed is read into memory that is there for the whole process: each chunk
+ * that is looked at once would have some of its own otherwise, which, being touched
+ * for the first time, takes longer than the reading.
+ */
+void
+ledger_read_stored(LedgerChunk *chunk, const LedgerStored *stored, void *raw, const char *dict,
+				   int dict_length)
+{
+	static char scratch[SCRATCH_SIZE];
+	char	   *room = scratch;
+
+	Assert(stored->length <= stored->raw_length);
+	if (stored->length == stored->raw_length)
+		room = raw;
+	else if (stored->length > SCRATCH_SIZE)
+		room = palloc(stored->length);
+	chunk->source.read(chunk->source.arg, stored->offset, stored->length, room);
+	if (ledger_crc(room, stored->length) != stored->crc)
+		ledger_corrupt(chunk, psprintf("%s has a wrong checksum", stored->what));
+	if (room == raw)
+		return;
+	if (!ledger_decompress(chunk, room, stored->length, raw, stored->raw_length, dict, dict_length))
+		ledger_corrupt(chunk, psprintf("%s does not decompress", stored->what));
+	if (room != scratch)
+		pfree(room);
+}

@@ -9,7 +9,8 @@
  * The entries are in the preamble, in blocks that are read when first needed
  * and kept.  Entries that follow a template are packed by it, the same number
  * to each block; others are, block by block, their lengths (two bytes each)
- * and then their bytes, all in LZ4 where that helps.
+ * and then their bytes, all in LZ4 where that helps.  Blocks of packed entries are
+ * small: who looks one row up wants one of them.
  *
  * Bytes of the encoding's part of the header:
  *
@@ -17,7 +18,7 @@
  *		4	1	1 if there is a template
  *			..	the template, if any
  *			4	number of blocks
- *			16	for each: DictBlock
+ *			16	for each: DictBlock; with a template 4: CRC-32C
  *
  *-------------------------------------------------------------------------
  */
@@ -29,7 +30,7 @@
 #include "utils/memutils.h"
 
 /* Stored bytes of a block of packed entries, raw bytes of one of others. */
-#define PACKED_BLOCK		8192
+#define PACKED_BLOCK		2048
 #define PLAIN_BLOCK			16384
 
 /* Most bytes of entries, so that an open chunk can keep all its blocks. */
@@ -54,6 +55,9 @@ typedef struct DictBlock
 	pg_crc32c	crc;			/* of the stored bytes */
 	uint32		nentries;
 } DictBlock;
+
+/* Bytes that the header has of a block */
+#define BLOCK_SIZE(templated)	((templated) ? sizeof(pg_crc32c) : sizeof(DictBlock))
 
 /*
  * A hash table of the values found so far, with open addressing.  It keeps
@@ -277,7 +281,10 @@ write_block(LedgerEncoder *enc, const char *raw, uint32 raw_length, uint32 nentr
 	block.nentries = nentries;
 	block.crc = ledger_crc(stored, length);
 	ledger_encoder_write(enc, stored, length);
-	appendBinaryStringInfo(blocks, (char *) &block, sizeof(block));
+	if (enc->templated)
+		appendBinaryStringInfo(blocks, (char *) &block.crc, sizeof(block.crc));
+	else
+		appendBinaryStringInfo(blocks, (char *) &block, sizeof(block));
 	if (room)
 		pfree(room);
 }
@@ -349,7 +356,7 @@ ledger_dict_write(LedgerEncoder *enc, const LedgerDictBuild *dict)
 		write_packed(enc, dict, &blocks);
 	else
 		write_plain(enc, dict, &blocks);
-	nblocks = blocks.len / sizeof(DictBlock);
+	nblocks = blocks.len / BLOCK_SIZE(enc->templated);
 
 	appendBinaryStringInfo(&enc->extra, (char *) &nentries, sizeof(nentries));
 	appendStringInfoCharMacro(&enc->extra, enc->templated ? 1 : 0);
@@ -360,24 +367,29 @@ ledger_dict_write(LedgerEncoder *enc, const LedgerDictBuild *dict)
 	pfree(blocks.data);
 }
 
-/* Check one block's entry, which starts at code "first". */
+/*
+ * Understand what the header has of block i, which starts at code "first", and
+ * check it.
+ */
 static void
-check_block(LedgerChunk *chunk, const LedgerDict *dict, uint32 i, uint32 first)
+open_block(LedgerChunk *chunk, const LedgerDict *dict, uint32 i, uint32 first, const uint8 *p)
 {
-	const DictBlock *block = &dict->blocks[i];
-	bool		ok = block->nentries > 0 && block->length > 0 &&
-		block->length <= block->raw_length && block->raw_length <= BLOCK_RAW_MAX;
+	DictBlock  *block = &dict->blocks[i];
+	uint32		left = dict->nentries - first;
 
-	if (ok && dict->templated)
+	if (dict->templated)
 	{
-		uint32		expected = Min(dict->per_block, dict->nentries - first);
-
-		ok = block->length == block->raw_length && block->nentries == expected &&
-			block->raw_length == expected * LEDGER_TEMPLATE_STRIDE(&dict->tmpl);
+		block->nentries = Min(dict->per_block, left);
+		block->length = block->nentries * LEDGER_TEMPLATE_STRIDE(&dict->tmpl);
+		block->raw_length = block->length;
+		memcpy(&block->crc, p, sizeof(block->crc));
 	}
-	else if (ok)
-		ok = block->nentries <= BLOCK_ENTRIES_MAX && block->raw_length >= 2 * block->nentries;
-	if (!ok || block->nentries > dict->nentries - first)
+	else
+		memcpy(block, p, sizeof(*block));
+	if (block->nentries == 0 || block->length == 0 || block->length > block->raw_length ||
+		block->raw_length > BLOCK_RAW_MAX || block->nentries > left ||
+		(!dict->templated && (block->nentries > BLOCK_ENTRIES_MAX ||
+							  block->raw_length < 2 * block->nentries)))
 		ledger_corrupt(chunk, "dictionary has a bad block entry");
 }
 
@@ -410,18 +422,19 @@ ledger_dict_open(LedgerChunk *chunk, const uint8 *p, const uint8 *end, uint64 pr
 	memcpy(&dict->nblocks, p, sizeof(uint32));
 	p += sizeof(uint32);
 	if (dict->nentries > (uint32) chunk->nrows || dict->nblocks > dict->nentries ||
-		(Size) (end - p) != (Size) dict->nblocks * sizeof(DictBlock))
+		(Size) (end - p) != (Size) dict->nblocks * BLOCK_SIZE(dict->templated))
 		ledger_corrupt(chunk, "dictionary has a bad number of entries or blocks");
 
-	dict->blocks = MemoryContextAlloc(chunk->context, end - p + 1);
-	memcpy(dict->blocks, p, end - p);
+	dict->blocks = MemoryContextAlloc(chunk->context, sizeof(DictBlock) * (dict->nblocks + 1));
 	dict->first = MemoryContextAlloc(chunk->context, sizeof(uint32) * (dict->nblocks + 1));
 	dict->offsets = MemoryContextAlloc(chunk->context, sizeof(uint64) * (dict->nblocks + 1));
 	dict->data = MemoryContextAllocZero(chunk->context, sizeof(uint8 *) * (dict->nblocks + 1));
-	dict->starts = MemoryContextAllocZero(chunk->context, sizeof(uint32 *) * (dict->nblocks + 1));
+	if (!dict->templated)
+		dict->starts = MemoryContextAllocZero(chunk->context,
+											  sizeof(uint32 *) * (dict->nblocks + 1));
 	for (uint32 i = 0; i < dict->nblocks; i++)
 	{
-		check_block(chunk, dict, i, first);
+		open_block(chunk, dict, i, first, p + i * BLOCK_SIZE(dict->templated));
 		dict->first[i] = first;
 		dict->offsets[i] = offset;
 		first += dict->blocks[i].nentries;
@@ -456,31 +469,30 @@ locate_entries(LedgerChunk *chunk, const DictBlock *block, const uint8 *raw)
 	return starts;
 }
 
+static void
+read_block(LedgerChunk *chunk, uint32 i, uint8 *raw)
+{
+	const LedgerDict *dict = chunk->dict;
+	const DictBlock *block = &dict->blocks[i];
+	LedgerStored stored = {dict->offsets[i], block->length, block->raw_length, block->crc,
+	"dictionary block"};
+
+	CHECK_FOR_INTERRUPTS();
+	ledger_read_stored(chunk, &stored, raw, NULL, 0);
+}
+
 /* Read, check and keep a block. */
 static void
 load_block(LedgerChunk *chunk, uint32 i)
 {
 	LedgerDict *dict = chunk->dict;
 	const DictBlock *block = &dict->blocks[i];
-	uint8	   *stored = MemoryContextAlloc(chunk->context, block->length);
+	uint8	   *raw = MemoryContextAlloc(chunk->context, block->raw_length);
 
-	CHECK_FOR_INTERRUPTS();
-	chunk->source.read(chunk->source.arg, dict->offsets[i], block->length, stored);
-	if (ledger_crc(stored, block->length) != block->crc)
-		ledger_corrupt(chunk, "dictionary block has a wrong checksum");
-	if (block->length < block->raw_length)
-	{
-		uint8	   *raw = MemoryContextAlloc(chunk->context, block->raw_length);
-
-		if (!ledger_decompress(chunk, (char *) stored, block->length, (char *) raw,
-							   block->raw_length, NULL, 0))
-			ledger_corrupt(chunk, "dictionary block does not decompress");
-		pfree(stored);
-		stored = raw;
-	}
+	read_block(chunk, i, raw);
 	if (!dict->templated)
-		dict->starts[i] = locate_entries(chunk, block, stored);
-	dict->data[i] = stored;
+		dict->starts[i] = locate_entries(chunk, block, raw);
+	dict->data[i] = raw;
 }
 
 static uint32
@@ -684,12 +696,24 @@ find_in_index(const LedgerDict *dict, LedgerBytes stored, uint32 *code)
 	return false;
 }
 
-/* The first entry of a block of packed ones that is "packed", or -1. */
+/*
+ * The first entry of a block of packed ones that is "packed", or -1.  Blocks that
+ * are looked through for the first time need not be kept.
+ */
 static int
-find_packed(const LedgerDict *dict, uint32 i, const uint8 *packed)
+find_packed(LedgerChunk *chunk, uint32 i, const uint8 *packed)
 {
+	LedgerDict *dict = chunk->dict;
 	int			stride = LEDGER_TEMPLATE_STRIDE(&dict->tmpl);
-	const uint8 *entry = dict->data[i];
+	uint8		room[PACKED_BLOCK];
+	const uint8 *entry = room;
+
+	if (dict->data[i] == NULL && dict->asked > 1)
+		load_block(chunk, i);
+	if (dict->data[i] != NULL)
+		entry = dict->data[i];
+	else
+		read_block(chunk, i, room);
 
 	for (uint32 k = 0; k < dict->blocks[i].nentries; k++, entry += stride)
 	{
@@ -700,10 +724,14 @@ find_packed(const LedgerDict *dict, uint32 i, const uint8 *packed)
 }
 
 static int
-find_plain(const LedgerDict *dict, uint32 i, const char *data, Size len)
+find_plain(LedgerChunk *chunk, uint32 i, const char *data, Size len)
 {
-	const uint32 *starts = dict->starts[i];
+	const LedgerDict *dict = chunk->dict;
+	const uint32 *starts;
 
+	if (dict->data[i] == NULL)
+		load_block(chunk, i);
+	starts = dict->starts[i];
 	for (uint32 k = 0; k < dict->blocks[i].nentries; k++)
 	{
 		if (starts[k + 1] - starts[k] == len && memcmp(dict->data[i] + starts[k], data, len) == 0)
@@ -738,11 +766,9 @@ ledger_dict_find(LedgerChunk *chunk, const char *data, Size len, uint32 *code)
 		return find_in_index(dict, stored, code);
 	for (uint32 i = 0; i < dict->nblocks; i++)
 	{
-		int			entry;
+		int			entry = dict->templated ? find_packed(chunk, i, packed) :
+			find_plain(chunk, i, data, len);
 
-		if (dict->data[i] == NULL)
-			load_block(chunk, i);
-		entry = dict->templated ? find_packed(dict, i, packed) : find_plain(dict, i, data, len);
 		if (entry >= 0)
 		{
 			*code = dict->first[i] + entry;

@@ -84,18 +84,12 @@ ledger_line_is_long(int kind, Size len)
 
 typedef struct LedgerLinePart
 {
-	uint32		before;			/* bytes of text in front of the variable, */
-	uint32		text;			/* and where they are in the template's */
+	uint16		before;			/* bytes of text in front of the variable, */
+	uint16		text;			/* and where they are in the template's */
 	uint8		kind;			/* 0: no variable, this is the end */
 	uint8		parameter;
 	int16		column;			/* -1 for LEDGER_LINE_SAME */
 } LedgerLinePart;
-
-typedef struct LedgerLineTemplate
-{
-	LedgerBytes text;
-	LedgerLinePart *parts;		/* up to the one without variable */
-} LedgerLineTemplate;
 
 /* Variables that are stored together, whatever template they belong to. */
 typedef struct LedgerLineColumn
@@ -107,16 +101,34 @@ typedef struct LedgerLineColumn
 	char		before[LEDGER_LINES_BEFORE];	/* text in front */
 } LedgerLineColumn;
 
+/*
+ * There can be thousands of templates for a reader who wants one line, so what is
+ * kept of them is small.
+ */
 typedef struct LedgerLineSet
 {
 	int			ntemplates;
-	LedgerLineTemplate *templates;
-	uint32		nparts;			/* of all templates */
+	const char *texts;			/* of all templates, */
+	const uint32 *text_starts;	/* where each one's starts, and the last ends */
+	LedgerLinePart *parts;		/* of all, each up to one without variable, */
+	uint32	   *part_starts;	/* and where each one's start */
 	int			ncolumns;
 	LedgerLineColumn *columns;
 } LedgerLineSet;
 
-extern bool ledger_lines_parse(LedgerLineSet *set, LedgerLineTemplate *templates,
+static inline const char *
+ledger_line_text(const LedgerLineSet *set, int template)
+{
+	return set->texts + set->text_starts[template];
+}
+
+static inline const LedgerLinePart *
+ledger_line_parts(const LedgerLineSet *set, int template)
+{
+	return set->parts + set->part_starts[template];
+}
+
+extern bool ledger_lines_parse(LedgerLineSet *set, const char *texts, const uint32 *text_starts,
 							   int ntemplates, MemoryContext context);
 
 /* The decoder's (lines_read.c). */

@@ -128,7 +128,8 @@ LedgerMatch
 ledger_chunk_template_contains(LedgerChunk *chunk, int template, const char *word, Size len,
 							   bool fold)
 {
-	const LedgerLineTemplate *t;
+	const LedgerLineSet *set;
+	const char *template_text;
 	uint16	   *elements;
 	int			n = 0;
 	bool		text = false;
@@ -137,11 +138,12 @@ ledger_chunk_template_contains(LedgerChunk *chunk, int template, const char *wor
 	Assert(template >= 0 && template < ledger_chunk_templates(chunk));
 	if (len == 0)
 		return LEDGER_MATCH_YES;
-	t = &ledger_lines_set(chunk)->templates[template];
-	elements = palloc((t->text.len + 1) * sizeof(uint16));
-	for (const LedgerLinePart *part = t->parts;; part++)
+	set = ledger_lines_set(chunk);
+	template_text = ledger_line_text(set, template);
+	elements = palloc((ledger_line_text(set, template + 1) - template_text + 1) * sizeof(uint16));
+	for (const LedgerLinePart *part = ledger_line_parts(set, template);; part++)
 	{
-		const char *before = t->text.data + part->text;
+		const char *before = template_text + part->text;
 
 		if (!fold && bytes_contain(before, part->before, word, len))
 		{

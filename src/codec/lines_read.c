@@ -47,8 +47,6 @@ struct LedgerLinesReader
 	uint8	   *numbers;
 	LedgerLineSet set;
 	LineColumn *columns;
-	uint16	   *uses;			/* columns of each template's variables, */
-	uint32	   *uses_start;		/* and where they start, and the last ends */
 
 	/* lines counted by template, every other one apart; all zeros between calls */
 	uint16	   *counts[2];
@@ -108,19 +106,10 @@ ledger_lines_open(LedgerChunk *chunk, const uint8 *p, const uint8 *end, uint64 p
 static void
 read_parts(LedgerChunk *chunk, LedgerLinesReader *r)
 {
-	char	   *stored = MemoryContextAlloc(chunk->context, r->stored_length + 1);
+	LedgerStored texts = {0, r->stored_length, r->raw_length, r->texts_crc, "text of log lines"};
 
-	chunk->source.read(chunk->source.arg, 0, r->stored_length, stored);
-	if (ledger_crc(stored, r->stored_length) != r->texts_crc)
-		ledger_corrupt(chunk, "texts of log lines have a wrong checksum");
-	r->texts = stored;
-	if (r->stored_length < r->raw_length)
-	{
-		r->texts = MemoryContextAlloc(chunk->context, r->raw_length);
-		if (!ledger_decompress(chunk, stored, r->stored_length, r->texts, r->raw_length, NULL, 0))
-			ledger_corrupt(chunk, "texts of log lines do not decompress");
-		pfree(stored);
-	}
+	r->texts = MemoryContextAlloc(chunk->context, r->raw_length + 1);
+	ledger_read_stored(chunk, &texts, r->texts, NULL, 0);
 	r->numbers = MemoryContextAlloc(chunk->context, r->numbers_length + LEDGER_SLACK);
 	chunk->source.read(chunk->source.arg, r->stored_length, r->numbers_length, r->numbers);
 	memset(r->numbers + r->numbers_length, 0, LEDGER_SLACK);
@@ -154,18 +143,22 @@ read_lengths(LedgerChunk *chunk, const uint8 *p, const uint8 *end, uint32 n, uin
 			 uint32 *starts)
 {
 	LedgerLinesReader *r = chunk->lines;
-	uint64	   *lengths = palloc(sizeof(uint64) * n);
 
-	p = read_long(chunk, p, end, n, lengths);
-	for (uint32 i = 0; i < n; i++)
+	for (uint32 first = 0; first < n; first += LEDGER_VECTOR_ROWS)
 	{
-		starts[i] = *text;
-		if (lengths[i] > r->raw_length - *text)
-			ledger_corrupt(chunk, "texts of log lines have bad lengths");
-		*text += (uint32) lengths[i];
+		uint64		lengths[LEDGER_VECTOR_ROWS];
+		uint32		count = Min(LEDGER_VECTOR_ROWS, n - first);
+
+		p = read_long(chunk, p, end, count, lengths);
+		for (uint32 i = 0; i < count; i++)
+		{
+			starts[first + i] = *text;
+			if (lengths[i] > r->raw_length - *text)
+				ledger_corrupt(chunk, "texts of log lines have bad lengths");
+			*text += (uint32) lengths[i];
+		}
 	}
 	starts[n] = *text;
-	pfree(lengths);
 	return p;
 }
 
@@ -173,19 +166,11 @@ static const uint8 *
 load_templates(LedgerChunk *chunk, LedgerLinesReader *r, const uint8 *p, const uint8 *end,
 			   uint32 *text)
 {
-	uint32	   *starts = palloc(sizeof(uint32) * (r->ntemplates + 1));
-	LedgerLineTemplate *templates = MemoryContextAlloc(chunk->context, sizeof(LedgerLineTemplate) *
-													   r->ntemplates);
+	uint32	   *starts = MemoryContextAlloc(chunk->context, sizeof(uint32) * (r->ntemplates + 1));
 
 	p = read_lengths(chunk, p, end, r->ntemplates, text, starts);
-	for (uint32 i = 0; i < r->ntemplates; i++)
-	{
-		templates[i].text.data = r->texts + starts[i];
-		templates[i].text.len = starts[i + 1] - starts[i];
-	}
-	if (!ledger_lines_parse(&r->set, templates, r->ntemplates, chunk->context))
+	if (!ledger_lines_parse(&r->set, r->texts, starts, r->ntemplates, chunk->context))
 		ledger_corrupt(chunk, "templates of log lines are malformed");
-	pfree(starts);
 	return p;
 }
 
@@ -213,24 +198,6 @@ load_entries(LedgerChunk *chunk, LedgerLinesReader *r, int c, const uint8 *p, co
 		ledger_line_stride(kind, r->set.columns[c].parameter))
 		ledger_corrupt(chunk, "digits of log lines are cut off");
 	return p + column->nentries * ledger_line_stride(kind, r->set.columns[c].parameter);
-}
-
-/* Put together which columns each template takes a value of. */
-static void
-list_uses(LedgerChunk *chunk, LedgerLinesReader *r)
-{
-	uint32		n = 0;
-
-	r->uses = MemoryContextAlloc(chunk->context, sizeof(uint16) * (r->set.nparts + 1));
-	r->uses_start = MemoryContextAlloc(chunk->context, sizeof(uint32) * (r->ntemplates + 1));
-	for (uint32 t = 0; t < r->ntemplates; t++)
-	{
-		r->uses_start[t] = n;
-		for (const LedgerLinePart *part = r->set.templates[t].parts; part->kind != 0; part++)
-			if (part->column >= 0)
-				r->uses[n++] = part->column;
-	}
-	r->uses_start[r->ntemplates] = n;
 }
 
 /* Read what all vectors share. */
@@ -266,7 +233,6 @@ load(LedgerChunk *chunk, LedgerLinesReader *r)
 	}
 	if (p != end || text != r->raw_length || description != r->columns_end)
 		ledger_corrupt(chunk, "dictionaries of log lines are malformed");
-	list_uses(chunk, r);
 	for (int i = 0; i < 2; i++)
 		r->counts[i] = MemoryContextAllocZero(chunk->context, sizeof(uint16) * r->ntemplates);
 	r->seen = MemoryContextAlloc(chunk->context, sizeof(uint16) * (2 * r->ntemplates + 1));
@@ -303,12 +269,13 @@ add_values(LedgerLinesReader *r, int *values)
 	{
 		uint16		template = r->seen[i];
 		int			n = r->counts[0][template] + r->counts[1][template];
-		uint32		end = r->uses_start[template + 1];
+		const LedgerLinePart *part = ledger_line_parts(&r->set, template);
 
 		if (n == 0)
 			continue;			/* it has been seen twice */
-		for (uint32 u = r->uses_start[template]; u < end; u++)
-			values[r->uses[u]] += n;
+		for (; part->kind != 0; part++)
+			if (part->column >= 0)
+				values[part->column] += n;
 		r->counts[0][template] = r->counts[1][template] = 0;
 	}
 	r->nseen = 0;
@@ -640,21 +607,22 @@ append_value(LedgerChunk *chunk, int c, Cursor *cursor, StringInfo line)
 
 /* Make a line in "line", whose bytes are then all its own. */
 static void
-build_line(LedgerChunk *chunk, const LedgerLineTemplate *template, Cursor *cursors,
-		   StringInfo line)
+build_line(LedgerChunk *chunk, int template, Cursor *cursors, StringInfo line)
 {
+	const LedgerLineSet *set = &chunk->lines->set;
+	const char *text = ledger_line_text(set, template);
 	int			longs[LEDGER_LINE_VARS];
 	int			long_lengths[LEDGER_LINE_VARS];
 	int			nlongs = 0;
 
 	resetStringInfo(line);
-	for (const LedgerLinePart *part = template->parts;; part++)
+	for (const LedgerLinePart *part = ledger_line_parts(set, template);; part++)
 	{
 		int			start;
 
 		if (line->len + part->before > LEDGER_LINE_MAX)
 			ledger_corrupt(chunk, "log line is too long");
-		appendBinaryStringInfo(line, template->text.data + part->text, part->before);
+		appendBinaryStringInfo(line, text + part->text, part->before);
 		if (part->kind == 0)
 			break;
 		start = line->len;
@@ -691,7 +659,7 @@ ledger_lines_decode(LedgerChunk *chunk, int first, int count, Datum *values)
 	initStringInfo(&line);
 	for (int i = 0; i < count; i++)
 	{
-		build_line(chunk, &r->set.templates[r->rows[first + i]], cursors, &line);
+		build_line(chunk, r->rows[first + i], cursors, &line);
 		memcpy(ledger_arena_value(&arena, &chunk->type, line.len, hint, &values[i]),
 			   line.data, line.len);
 	}
@@ -715,7 +683,7 @@ ledger_lines_matches(LedgerChunk *chunk, int first, int count, const int *rows,
 		LedgerBytes value = ledger_datum_bytes(&chunk->type, values[rows[i]]);
 		LedgerBytes built;
 
-		build_line(chunk, &r->set.templates[r->rows[first + i]], cursors, &line);
+		build_line(chunk, r->rows[first + i], cursors, &line);
 		built.data = line.data;
 		built.len = line.len;
 		same = ledger_bytes_equal(value, built);

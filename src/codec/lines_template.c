@@ -30,7 +30,7 @@ find_column(LedgerLineSet *set, const LedgerLineColumn *wanted)
 
 /* Set the column of a part that a template has just got. */
 static bool
-set_column(LedgerLineSet *set, const LedgerLineTemplate *template, LedgerLinePart *part,
+set_column(LedgerLineSet *set, const char *text, LedgerLinePart *part,
 		   LedgerLineColumn *likes, int nlikes)
 {
 	LedgerLineColumn *like = &likes[nlikes];
@@ -39,8 +39,7 @@ set_column(LedgerLineSet *set, const LedgerLineTemplate *template, LedgerLinePar
 	like->kind = part->kind;
 	like->parameter = part->parameter;
 	like->nbefore = Min(part->before, LEDGER_LINES_BEFORE);
-	memcpy(like->before, template->text.data + part->text + part->before - like->nbefore,
-		   like->nbefore);
+	memcpy(like->before, text + part->text + part->before - like->nbefore, like->nbefore);
 	for (int i = nlikes - 1; i >= 0; i--)
 	{
 		LedgerLineColumn other = likes[i];
@@ -91,44 +90,44 @@ is_variable(uint8 byte)
 
 /* The first place from "i" on where a variable is, or the end. */
 static inline uint32
-find_variable(LedgerBytes text, uint32 i)
+find_variable(const char *text, uint32 len, uint32 i)
 {
-	while (i < text.len && !is_variable((uint8) text.data[i]))
+	while (i < len && !is_variable((uint8) text[i]))
 		i++;
 	return i;
 }
 
-/* Parts that a template has, if it is one: at most so many, if not. */
+/* Parts that the templates have, if they are such: at most so many, if not. */
 static uint32
-count_parts(LedgerBytes text)
+count_parts(const char *texts, uint32 len, int ntemplates)
 {
-	uint32		n = 1;
+	uint32		n = ntemplates;
 
-	for (uint32 i = find_variable(text, 0); i < text.len; i = find_variable(text, i + 1))
+	for (uint32 i = find_variable(texts, len, 0); i < len; i = find_variable(texts, len, i + 1))
 		n++;
 	return n;
 }
 
-/* Its parts go to template->parts; returns how many there are, or -1. */
+/* Its parts go to "parts"; returns how many there are, or -1. */
 static int
-parse_template(LedgerLineSet *set, LedgerLineTemplate *template)
+parse_template(LedgerLineSet *set, const char *text, uint32 len, LedgerLinePart *parts)
 {
 	LedgerLineColumn likes[LEDGER_LINE_VARS];
-	const char *text = template->text.data;
-	uint32		len = (uint32) template->text.len;
 	uint32		from = 0;
 	int			nparts = 0;
 	int			nlikes = 0;
 	int			nlongs = 0;
 
+	if (len > PG_UINT16_MAX)
+		return -1;
 	for (;;)
 	{
-		LedgerLinePart *part = &template->parts[nparts];
-		uint32		i = find_variable(template->text, from);
+		LedgerLinePart *part = &parts[nparts];
+		uint32		i = find_variable(text, len, from);
 		int			kind = i < len ? (uint8) text[i] : 0;
 
-		part->text = from;
-		part->before = i - from;
+		part->text = (uint16) from;
+		part->before = (uint16) (i - from);
 		part->kind = kind;
 		part->parameter = 0;
 		part->column = -1;
@@ -143,7 +142,7 @@ parse_template(LedgerLineSet *set, LedgerLineTemplate *template)
 			return -1;
 		/* how many there are depends on the line, but no more than these */
 		nlongs += ledger_line_is_long(kind, LEDGER_LINE_LONG);
-		if (kind != LEDGER_LINE_SAME && !set_column(set, template, part, likes, nlikes++))
+		if (kind != LEDGER_LINE_SAME && !set_column(set, text, part, likes, nlikes++))
 			return -1;
 		from = i + 1;
 	}
@@ -151,34 +150,34 @@ parse_template(LedgerLineSet *set, LedgerLineTemplate *template)
 }
 
 /*
- * Understand the templates, of which the texts are given; false if one of them
- * is none, or there are too many columns.  There can be thousands for a reader
- * who wants one line, so what is made of them is no more than must be.
+ * Understand the templates, whose texts, which the set goes on to use, follow each
+ * other; false if one of them is none, or there are too many columns.
  */
 bool
-ledger_lines_parse(LedgerLineSet *set, LedgerLineTemplate *templates, int ntemplates,
-				   MemoryContext context)
+ledger_lines_parse(LedgerLineSet *set, const char *texts, const uint32 *text_starts,
+				   int ntemplates, MemoryContext context)
 {
-	LedgerLinePart *parts;
-	uint32		most = 0;
+	uint32		most = count_parts(texts, text_starts[ntemplates], ntemplates);
+	uint32		nparts = 0;
 
-	for (int i = 0; i < ntemplates; i++)
-		most += count_parts(templates[i].text);
+	Assert(text_starts[0] == 0);
 	memset(set, 0, sizeof(*set));
-	set->templates = templates;
 	set->ntemplates = ntemplates;
+	set->texts = texts;
+	set->text_starts = text_starts;
 	set->columns = MemoryContextAlloc(context, Min(most, LEDGER_LINES_COLUMNS) *
 									  sizeof(LedgerLineColumn));
-	parts = MemoryContextAlloc(context, most * sizeof(LedgerLinePart));
+	set->parts = MemoryContextAlloc(context, most * sizeof(LedgerLinePart));
+	set->part_starts = MemoryContextAlloc(context, ntemplates * sizeof(uint32));
 	for (int i = 0; i < ntemplates; i++)
 	{
-		int			n;
+		int			n = parse_template(set, ledger_line_text(set, i),
+									   text_starts[i + 1] - text_starts[i], set->parts + nparts);
 
-		templates[i].parts = parts + set->nparts;
-		n = parse_template(set, &templates[i]);
 		if (n < 0)
 			return false;
-		set->nparts += n;
+		set->part_starts[i] = nparts;
+		nparts += n;
 	}
 	return true;
 }

@@ -184,7 +184,7 @@ static void
 gather_line(LedgerLinesWriter *w, LedgerBytes line, int template)
 {
 	LedgerLineVar vars[LEDGER_LINE_VARS];
-	const LedgerLinePart *part = w->set.templates[template].parts;
+	const LedgerLinePart *part = ledger_line_parts(&w->set, template);
 	uint64		fields = w->mined.fields[template];
 	int			n;
 
@@ -233,11 +233,17 @@ static bool
 parse_templates(LedgerLinesWriter *w)
 {
 	int			n = w->mined.ntemplates;
-	LedgerLineTemplate *templates = palloc(sizeof(LedgerLineTemplate) * Max(n, 1));
+	uint32	   *starts = palloc(sizeof(uint32) * (n + 1));
+	StringInfoData texts;
 
+	initStringInfo(&texts);
 	for (int i = 0; i < n; i++)
-		templates[i].text = w->mined.texts[i];
-	return ledger_lines_parse(&w->set, templates, n, CurrentMemoryContext);
+	{
+		starts[i] = texts.len;
+		appendBinaryStringInfo(&texts, w->mined.texts[i].data, w->mined.texts[i].len);
+	}
+	starts[n] = texts.len;
+	return ledger_lines_parse(&w->set, texts.data, starts, n, CurrentMemoryContext);
 }
 
 /* ---- choosing ---- */
@@ -462,11 +468,8 @@ make_preamble(LedgerLinesWriter *w)
 	uint64	   *lengths = palloc(sizeof(uint64) * ntemplates);
 
 	for (int i = 0; i < ntemplates; i++)
-	{
-		lengths[i] = w->set.templates[i].text.len;
-		appendBinaryStringInfo(&w->texts, w->set.templates[i].text.data,
-							   w->set.templates[i].text.len);
-	}
+		lengths[i] = w->set.text_starts[i + 1] - w->set.text_starts[i];
+	appendBinaryStringInfo(&w->texts, w->set.texts, w->set.text_starts[ntemplates]);
 	write_long(lengths, ntemplates, &w->numbers);
 	pfree(lengths);
 	for (int c = 0; c < w->set.ncolumns; c++)

@@ -20,8 +20,7 @@ struct LedgerLz4Reader
 	pg_crc32c	seed_crc;
 	bool		seed_loaded;
 	char	   *buffer;			/* the seed, then the current block */
-	char	   *room;			/* for a stored block */
-	uint32		room_size;		/* of a block in either; 0 if not allocated */
+	uint32		room;			/* for a block; 0 if there is no buffer */
 	char	   *scratch;		/* for a stored value that spans blocks */
 
 	/* the current vector */
@@ -171,44 +170,32 @@ ledger_lz4_vector_open(LedgerChunk *chunk, const uint8 *p, const uint8 *end, int
 static void
 load_seed(LedgerChunk *chunk, LedgerLz4Reader *lz4)
 {
-	char	   *stored;
+	LedgerStored seed = {0, lz4->seed_stored, lz4->seed_length, lz4->seed_crc, "LZ4 seed"};
 
 	if (lz4->seed_loaded || lz4->seed_length == 0)
 		return;
-	stored = palloc(lz4->seed_stored);
-	chunk->source.read(chunk->source.arg, 0, lz4->seed_stored, stored);
-	if (ledger_crc(stored, lz4->seed_stored) != lz4->seed_crc)
-		ledger_corrupt(chunk, "LZ4 seed has a wrong checksum");
-	if (lz4->seed_stored == lz4->seed_length)
-		memcpy(lz4->buffer, stored, lz4->seed_length);
-	else if (!ledger_decompress(chunk, stored, lz4->seed_stored, lz4->buffer, lz4->seed_length,
-								NULL, 0))
-		ledger_corrupt(chunk, "LZ4 seed does not decompress");
-	pfree(stored);
+	ledger_read_stored(chunk, &seed, lz4->buffer, NULL, 0);
 	lz4->seed_loaded = true;
 }
 
 /*
- * Have buffers for the current vector's blocks.  They are no larger than they
- * must be, as a table of many columns has many open chunks.
+ * Have a buffer for the current vector's blocks.  It is no larger than it must be,
+ * as a table of many columns has many open chunks.
  */
 static void
 make_room(LedgerChunk *chunk, LedgerLz4Reader *lz4, uint64 total)
 {
 	uint32		size = (uint32) Min(lz4->block_size, total);
 
-	if (size <= lz4->room_size)
+	if (size <= lz4->room)
 		return;
 	if (lz4->buffer)
 		pfree(lz4->buffer);
-	if (lz4->room)
-		pfree(lz4->room);
-	lz4->buffer = lz4->room = NULL;
-	lz4->room_size = 0;
+	lz4->buffer = NULL;
+	lz4->room = 0;
 	lz4->seed_loaded = false;
 	lz4->buffer = MemoryContextAlloc(chunk->context, lz4->seed_length + size);
-	lz4->room = MemoryContextAlloc(chunk->context, size);
-	lz4->room_size = size;
+	lz4->room = size;
 }
 
 /* Have block i of the current vector in the buffer; returns its raw bytes. */
@@ -217,9 +204,8 @@ load_block(LedgerChunk *chunk, uint32 i, uint64 total)
 {
 	LedgerLz4Reader *lz4 = chunk->lz4;
 	LedgerLz4Block block;
-	uint32		raw;
+	LedgerStored stored;
 	char	   *dst;
-	char	   *stored;
 
 	if (lz4->current == i)
 		return lz4->buffer + lz4->seed_length;
@@ -228,17 +214,14 @@ load_block(LedgerChunk *chunk, uint32 i, uint64 total)
 	lz4->current = -1;
 	make_room(chunk, lz4, total);
 	load_seed(chunk, lz4);
-	block = get_block(lz4, i);
-	raw = block_raw_length(lz4, i, total);
 	dst = lz4->buffer + lz4->seed_length;
-	stored = block.length == raw ? dst : lz4->room;
-	chunk->source.read(chunk->source.arg, lz4->offsets[i], block.length, stored);
-	if (ledger_crc(stored, block.length) != block.crc)
-		ledger_corrupt(chunk, "LZ4 block has a wrong checksum");
-	if (stored != dst &&
-		!ledger_decompress(chunk, stored, block.length, dst, raw, lz4->buffer,
-						   lz4->seed_length))
-		ledger_corrupt(chunk, "LZ4 block does not decompress");
+	block = get_block(lz4, i);
+	stored.offset = lz4->offsets[i];
+	stored.length = block.length;
+	stored.raw_length = block_raw_length(lz4, i, total);
+	stored.crc = block.crc;
+	stored.what = "LZ4 block";
+	ledger_read_stored(chunk, &stored, dst, lz4->buffer, lz4->seed_length);
 	lz4->current = i;
 	return dst;
 }

@@ -85,22 +85,13 @@ read_catalog(LedgerChunk *chunk, LedgerShredReader *shred, uint64 preamble)
 {
 	LedgerShredCatalog *catalog = &shred->catalog;
 	uint64		start = preamble - shred->stored_length;
-	uint8	   *stored = MemoryContextAlloc(chunk->context, shred->stored_length + 1);
-	uint8	   *raw = stored;
+	LedgerStored stored = {start, shred->stored_length, shred->raw_length, shred->crc,
+	"catalog of shredded documents"};
+	uint8	   *raw = MemoryContextAlloc(chunk->context, shred->raw_length + 1);
 	uint64		end = 0;
 	const char *bad;
 
-	chunk->source.read(chunk->source.arg, start, shred->stored_length, stored);
-	if (ledger_crc(stored, shred->stored_length) != shred->crc)
-		ledger_corrupt(chunk, "catalog of shredded documents has a wrong checksum");
-	if (shred->stored_length < shred->raw_length)
-	{
-		raw = MemoryContextAlloc(chunk->context, shred->raw_length);
-		if (!ledger_decompress(chunk, (char *) stored, shred->stored_length, (char *) raw,
-							   shred->raw_length, NULL, 0))
-			ledger_corrupt(chunk, "catalog of shredded documents does not decompress");
-		pfree(stored);
-	}
+	ledger_read_stored(chunk, &stored, raw, NULL, 0);
 	bad = ledger_shred_catalog_read(catalog, raw, raw + shred->raw_length, chunk->context);
 	if (bad)
 		ledger_corrupt(chunk, bad);

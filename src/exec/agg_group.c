@@ -97,7 +97,7 @@ ledger_key_kind(Oid function, Oid collation, bool typbyval)
 		case F_TIMESTAMPTZ_EQ:
 			return typbyval ? LEDGER_KEY_WORD : LEDGER_KEY_CALL;
 		case F_TEXTEQ:
-			return OidIsValid(collation) && get_collation_isdeterministic(collation) ?
+			return OidIsValid(collation) && ledger_is_deterministic(collation) ?
 				LEDGER_KEY_BYTES : LEDGER_KEY_CALL;
 		case F_BYTEAEQ:
 		case F_UUID_EQ:

@@ -230,7 +230,7 @@ ledger_pattern_is_good(const LedgerFilter *filter, Datum value)
 {
 	LedgerString pattern = ledger_string_of(&filter->input, value);
 
-	if (!OidIsValid(filter->collation) || !get_collation_isdeterministic(filter->collation) ||
+	if (!OidIsValid(filter->collation) || !ledger_is_deterministic(filter->collation) ||
 		memchr(pattern.data, '\0', pattern.len) != NULL)
 		return false;
 	if (filter->opno == OID_TEXT_LIKE_OP || filter->opno == OID_TEXT_ICLIKE_OP)

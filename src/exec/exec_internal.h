@@ -202,7 +202,7 @@ typedef struct LedgerFilter
 	ExprState  *state;			/* of the constant */
 	FunctionCallInfo call;		/* the operator's */
 	FunctionCallInfo hash;		/* for ANY by the operator's function, or NULL */
-	FunctionCallInfo less_equal;	/* for zone maps; of "=" only */
+	FunctionCallInfo less_equal;	/* of "=" and "<>" for zone maps, or NULL */
 	FunctionCallInfo greater_equal;
 	LedgerConstants constants;
 	bool		exact;			/* CONTAINS: if all leaves are there, so is the whole */
@@ -218,6 +218,7 @@ typedef struct LedgerFilter
 	struct LedgerTemplates *templates;	/* what those of log lines tell, or NULL */
 } LedgerFilter;
 
+extern bool ledger_is_deterministic(Oid collation);
 extern LedgerFilter *ledger_filter_of_clause(Node *clause, Index relid);
 extern void ledger_filter_begin(LedgerFilter *filter, PlanState *parent);
 extern FunctionCallInfo ledger_make_call(Oid function, Oid collation, int nargs);

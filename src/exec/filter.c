@@ -18,6 +18,7 @@
 #include "catalog/pg_collation.h"
 #include "catalog/pg_database.h"
 #include "catalog/pg_operator_d.h"
+#include "catalog/pg_opfamily_d.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type_d.h"
 #include "exec/exec_internal.h"
@@ -143,6 +144,14 @@ orders_bytes(Oid collation)
 	return result;
 }
 
+/* The database's collation and C are so, without the catalog being read. */
+bool
+ledger_is_deterministic(Oid collation)
+{
+	return collation == DEFAULT_COLLATION_OID || collation == C_COLLATION_OID ||
+		get_collation_isdeterministic(collation);
+}
+
 /* Is equality, and order, of these values that of their bytes? */
 static void
 look_at_bytes(LedgerFilter *filter)
@@ -156,8 +165,50 @@ look_at_bytes(LedgerFilter *filter)
 		filter->by_bytes = filter->ordered_bytes = true;
 	else if (type == TEXTOID && OidIsValid(collation))
 	{
-		filter->by_bytes = get_collation_isdeterministic(collation);
+		filter->by_bytes = ledger_is_deterministic(collation);
 		filter->ordered_bytes = filter->by_bytes && orders_bytes(collation);
+	}
+}
+
+/* Families of core's that its headers have no names for */
+#define FLOAT_FAMILY	1970
+#define DATETIME_FAMILY	434
+#define NUMERIC_FAMILY	1988
+#define UUID_FAMILY		2968
+
+/*
+ * A type's default btree family.  Those of core's types are known and cannot be
+ * changed, while looking one up takes a connection's first query thirty scans of
+ * catalogs.
+ */
+static Oid
+default_family(Oid type)
+{
+	switch (type)
+	{
+		case TEXTOID:
+			return TEXT_BTREE_FAM_OID;
+		case INT2OID:
+		case INT4OID:
+		case INT8OID:
+			return INTEGER_BTREE_FAM_OID;
+		case FLOAT4OID:
+		case FLOAT8OID:
+			return FLOAT_FAMILY;
+		case DATEOID:
+		case TIMESTAMPOID:
+		case TIMESTAMPTZOID:
+			return DATETIME_FAMILY;
+		case NUMERICOID:
+			return NUMERIC_FAMILY;
+		case UUIDOID:
+			return UUID_FAMILY;
+		case BOOLOID:
+			return BOOL_BTREE_FAM_OID;
+		case BYTEAOID:
+			return BYTEA_BTREE_FAM_OID;
+		default:
+			return lookup_type_cache(type, TYPECACHE_BTREE_OPFAMILY)->btree_opf;
 	}
 }
 
@@ -165,21 +216,23 @@ look_at_bytes(LedgerFilter *filter)
 static void
 find_strategy(LedgerFilter *filter)
 {
-	TypeCacheEntry *type = lookup_type_cache(filter->input.typid, TYPECACHE_BTREE_OPFAMILY);
+	Oid			type = filter->input.typid;
+	Oid			family = default_family(type);
 	Oid			negator;
 
-	if (!OidIsValid(type->btree_opf))
+	Assert(family == lookup_type_cache(type, TYPECACHE_BTREE_OPFAMILY)->btree_opf);
+	if (!OidIsValid(family))
 		return;
-	filter->strategy = get_op_opfamily_strategy(filter->opno, type->btree_opf);
+	filter->strategy = get_op_opfamily_strategy(filter->opno, family);
 	if (filter->strategy == 0)
 	{
 		negator = get_negator(filter->opno);
 		if (OidIsValid(negator) &&
-			get_op_opfamily_strategy(negator, type->btree_opf) == BTEqualStrategyNumber)
+			get_op_opfamily_strategy(negator, family) == BTEqualStrategyNumber)
 			filter->strategy = LEDGER_STRATEGY_NOT_EQUAL;
 	}
 	if (filter->strategy != 0)
-		filter->opfamily = type->btree_opf;
+		filter->opfamily = family;
 }
 
 /* Operators that belong to no family, and are worth a look before others. */
@@ -482,8 +535,8 @@ ledger_filter_begin(LedgerFilter *filter, PlanState *parent)
 	filter->call = make_call(filter, filter->opno);
 	if (filter->kind == LEDGER_FILTER_ANY && filter->method == LEDGER_METHOD_CALL)
 		filter->hash = make_hash_call(filter);
-	if (filter->strategy == BTEqualStrategyNumber ||
-		filter->strategy == LEDGER_STRATEGY_NOT_EQUAL)
+	if (!filter->by_bytes && (filter->strategy == BTEqualStrategyNumber ||
+							  filter->strategy == LEDGER_STRATEGY_NOT_EQUAL))
 	{
 		filter->less_equal = make_call_of(filter, BTLessEqualStrategyNumber);
 		filter->greater_equal = make_call_of(filter, BTGreaterEqualStrategyNumber);

@@ -321,7 +321,7 @@ hashes_alike(const LedgerFilter *filter, Oid type)
 		return is_text(type) && is_text(right) && filter->by_bytes;
 	if (type != right || type != filter->input.typid)
 		return false;
-	return !OidIsValid(filter->collation) || get_collation_isdeterministic(filter->collation);
+	return !OidIsValid(filter->collation) || ledger_is_deterministic(filter->collation);
 }
 
 /* The constants' hashes, made once for chunks of a type. */

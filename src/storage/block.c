@@ -30,6 +30,12 @@ ledger_page_init(Page page, LedgerBlockKind kind, LedgerSlotNumber slot,
 	tag->segment = segment;
 }
 
+static inline LedgerTag *
+tag_of(Page page)
+{
+	return (LedgerTag *) ((char *) page + BLCKSZ - MAXALIGN(sizeof(LedgerTag)));
+}
+
 /*
  * The page's tag, or NULL if the page is not one of a ledger's.  A tag of a
  * version that we do not know is returned too: it must not be overwritten.
@@ -41,8 +47,17 @@ ledger_page_tag(Page page)
 
 	if (((PageHeader) page)->pd_special != BLCKSZ - MAXALIGN(sizeof(LedgerTag)))
 		return NULL;
-	tag = (LedgerTag *) ((char *) page + BLCKSZ - MAXALIGN(sizeof(LedgerTag)));
+	tag = tag_of(page);
 	return tag->magic == LEDGER_MAGIC ? tag : NULL;
+}
+
+static bool
+tag_says(const LedgerTag *tag, LedgerBlockKind kind, LedgerSlotNumber slot,
+		 uint32 position, uint64 segment)
+{
+	return tag->magic == LEDGER_MAGIC && tag->version == LEDGER_FORMAT_VERSION &&
+		tag->kind == kind && tag->slot == slot &&
+		tag->position == position && tag->segment == segment;
 }
 
 /* Whether the page is just the block that the caller looks for. */
@@ -52,9 +67,19 @@ ledger_tag_is(Page page, LedgerBlockKind kind, LedgerSlotNumber slot,
 {
 	LedgerTag  *tag = ledger_page_tag(page);
 
-	return tag != NULL && tag->version == LEDGER_FORMAT_VERSION &&
-		tag->kind == kind && tag->slot == slot &&
-		tag->position == position && tag->segment == segment;
+	return tag != NULL && tag_says(tag, kind, slot, position, segment);
+}
+
+/*
+ * The same for who takes bytes from the page that have checks of their own, and
+ * has no use for the page's header: a connection's first look-ups read a little of
+ * many blocks, and what they cost is memory that is touched for the first time.
+ */
+bool
+ledger_contents_are(Page page, LedgerBlockKind kind, LedgerSlotNumber slot,
+					uint32 position, uint64 segment)
+{
+	return tag_says(tag_of(page), kind, slot, position, segment);
 }
 
 /*

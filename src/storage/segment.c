@@ -390,6 +390,17 @@ inline_start(const LedgerSegmentRoot *root)
 }
 
 /*
+ * How much of that part comes before the rest of it in the block: the column
+ * directory, with which the stream ends.  So who opens a segment finds all that he
+ * wants at the start of one block.
+ */
+static size_t
+inline_first(const LedgerSegmentRoot *root)
+{
+	return (size_t) Min(root->data_bytes - root->directory_offset, root->inline_bytes);
+}
+
+/*
  * The end of the data stream does not fit into the root block: write it as the
  * stream's last block, with an extent after those of the others.
  */
@@ -429,6 +440,7 @@ ledger_segment_finish(LedgerSegmentWriter *writer, LedgerSegmentRoot *root,
 	BlockNumber block;
 	size_t		extents_size;
 	size_t		rest_size;
+	size_t		first;
 
 	Assert(writer->xmins);
 	flush_stream(writer);
@@ -450,7 +462,9 @@ ledger_segment_finish(LedgerSegmentWriter *writer, LedgerSegmentRoot *root,
 	memcpy(rest, writer->extents, extents_size);
 	memcpy(rest + extents_size, slots, root->nslots * sizeof(LedgerSegmentSlot));
 	rest_size = root_rest_size(root);
-	memcpy(rest + rest_size, writer->tail, writer->ntail);
+	first = inline_first(root);
+	memcpy(rest + rest_size, writer->tail + writer->ntail - first, first);
+	memcpy(rest + rest_size + first, writer->tail, writer->ntail - first);
 	root->crc = root_crc(root, rest, rest_size);
 	memcpy(page, root, sizeof(*root));
 
@@ -485,12 +499,26 @@ sum_extents(const LedgerExtent *extents, int nextents, uint64 *ends)
 	}
 }
 
+/*
+ * Is it the root of this segment?  It says so itself, and has a checksum, so that
+ * the tag, at the other end of the block, need not be looked at: that is memory which
+ * a connection's first look-up would touch, for each segment, to no other end.
+ */
+static bool
+root_is_of(const char *contents, LedgerSlotNumber primary, uint64 segment)
+{
+	const LedgerSegmentRoot *root = (const LedgerSegmentRoot *) contents;
+
+	return root->magic == LEDGER_MAGIC && root->version == LEDGER_FORMAT_VERSION &&
+		root->segment == segment && root->primary == primary;
+}
+
 static bool
 root_is_sane(const LedgerSegmentRoot *root)
 {
-	return root->magic == LEDGER_MAGIC &&
-		root->nextents + root->nxmin_extents <= LEDGER_SEGMENT_EXTENTS &&
+	return root->nextents + root->nxmin_extents <= LEDGER_SEGMENT_EXTENTS &&
 		root->nslots <= LEDGER_SEGMENT_SLOTS &&
+		root->directory_offset <= root->data_bytes &&
 		root->inline_bytes <= root->data_bytes &&
 		(root->inline_bytes == 0 || inline_start(root) % LEDGER_PAGE_PAYLOAD == 0) &&
 		sizeof(*root) + root_rest_size(root) + root->inline_bytes <= LEDGER_PAGE_PAYLOAD;
@@ -509,7 +537,7 @@ ledger_segment_open(Relation rel, BlockNumber block, LedgerSlotNumber primary,
 	bool		is_right;
 
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
-	if (!ledger_tag_is(page, LEDGER_BLOCK_SEGROOT, primary, 0, segment))
+	if (!root_is_of(LedgerPageContents(page), primary, segment))
 	{
 		UnlockReleaseBuffer(buffer);
 		return NULL;
@@ -520,8 +548,7 @@ ledger_segment_open(Relation rel, BlockNumber block, LedgerSlotNumber primary,
 	if (!root_is_sane(&result->root))
 		ledger_corrupt(rel, block, "the root of segment " UINT64_FORMAT " is not one", segment);
 	size = root_rest_size(&result->root);
-	is_right = result->root.crc == root_crc(&result->root, rest, size) &&
-		result->root.segment == segment;
+	is_right = result->root.crc == root_crc(&result->root, rest, size);
 	result->extents = palloc(size);
 	memcpy(result->extents, rest, size);
 	UnlockReleaseBuffer(buffer);
@@ -609,20 +636,32 @@ read_stream_block(Relation rel, const LedgerSegment *segment, bool xmins, uint64
 	return buffer;
 }
 
-/* Of a block that is locked: what a stream has there, or NULL if it is not its own. */
-static const char *
-stream_contents(Page page, const LedgerSegment *segment, bool xmins, uint64 index)
+/* Of a block that is locked: is it what the stream has there? */
+static bool
+is_stream_page(Page page, const LedgerSegment *segment, bool xmins, uint64 index)
 {
 	const LedgerSegmentRoot *root = &segment->root;
-	bool		in_root = is_in_root(segment, xmins, index);
-	LedgerBlockKind kind = in_root ? LEDGER_BLOCK_SEGROOT :
-		xmins ? LEDGER_BLOCK_XMIN : LEDGER_BLOCK_SEGMENT;
 
-	if (!ledger_tag_is(page, kind, root->primary, in_root ? 0 : index, root->segment))
-		return NULL;
-	if (in_root)
-		return LedgerPageContents(page) + sizeof(LedgerSegmentRoot) + root_rest_size(root);
-	return LedgerPageContents(page);
+	if (is_in_root(segment, xmins, index))
+		return memcmp(LedgerPageContents(page), root, sizeof(LedgerSegmentRoot)) == 0;
+	return ledger_contents_are(page, xmins ? LEDGER_BLOCK_XMIN : LEDGER_BLOCK_SEGMENT,
+							   root->primary, index, root->segment);
+}
+
+/* Copy what the root block has of the data stream, from byte "start" of that on. */
+static void
+copy_inline(Page page, const LedgerSegment *segment, size_t start, size_t len, char *to)
+{
+	const LedgerSegmentRoot *root = &segment->root;
+	const char *contents = LedgerPageContents(page) + sizeof(LedgerSegmentRoot) +
+		root_rest_size(root);
+	size_t		first = inline_first(root);
+	size_t		last = root->inline_bytes - first;	/* comes after that */
+	size_t		part = start < last ? Min(len, last - start) : 0;
+
+	memcpy(to, contents + first + start, part);
+	if (part < len)
+		memcpy(to + part, contents + (start + part - last), len - part);
 }
 
 bool
@@ -642,16 +681,20 @@ ledger_segment_read(Relation rel, const LedgerSegment *segment, bool xmins,
 		size_t		start = offset % LEDGER_PAGE_PAYLOAD;
 		size_t		part = Min(len, LEDGER_PAGE_PAYLOAD - start);
 		Buffer		buffer;
-		const char *contents;
+		Page		page;
+		bool		is_right;
 
 		CHECK_FOR_INTERRUPTS();
 		buffer = read_stream_block(rel, segment, xmins, index);
+		page = BufferGetPage(buffer);
 		LockBuffer(buffer, BUFFER_LOCK_SHARE);
-		contents = stream_contents(BufferGetPage(buffer), segment, xmins, index);
-		if (contents != NULL)
-			memcpy(to, contents + start, part);
+		is_right = is_stream_page(page, segment, xmins, index);
+		if (is_right && is_in_root(segment, xmins, index))
+			copy_inline(page, segment, start, part, to);
+		else if (is_right)
+			memcpy(to, LedgerPageContents(page) + start, part);
 		UnlockReleaseBuffer(buffer);
-		if (contents == NULL)
+		if (!is_right)
 			return false;
 		to += part;
 		offset += part;
@@ -678,7 +721,7 @@ is_own_block(Relation rel, const LedgerSegment *segment, bool xmins, uint64 inde
 	bool		result;
 
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
-	result = stream_contents(BufferGetPage(buffer), segment, xmins, index) != NULL;
+	result = is_stream_page(BufferGetPage(buffer), segment, xmins, index);
 	UnlockReleaseBuffer(buffer);
 	return result;
 }

@@ -383,6 +383,8 @@ extern void ledger_page_init(Page page, LedgerBlockKind kind,
 extern LedgerTag *ledger_page_tag(Page page);
 extern bool ledger_tag_is(Page page, LedgerBlockKind kind, LedgerSlotNumber slot,
 						  uint32 position, uint64 segment);
+extern bool ledger_contents_are(Page page, LedgerBlockKind kind, LedgerSlotNumber slot,
+								uint32 position, uint64 segment);
 extern void ledger_corrupt(Relation rel, BlockNumber block, const char *detail,...)
 			pg_attribute_noreturn() pg_attribute_printf(3, 4);
 extern Buffer ledger_read_block(Relation rel, BlockNumber block);
