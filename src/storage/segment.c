@@ -17,6 +17,7 @@
 #include "postgres.h"
 
 #include "access/xloginsert.h"
+#include "common/pg_prng.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "storage/freespace.h"
@@ -611,10 +612,14 @@ stream_block(const LedgerSegment *segment, bool xmins, uint64 index)
 		(index - (low == first ? 0 : segment->extent_ends[low - 1]));
 }
 
+/* One read in so many counts as use of the buffer. */
+#define COUNTED_READS		8
+
 /*
  * Read a stream's block.  Who looks things up reads a few bytes of it here and
  * there, so that to find the buffer takes a good part of the time; mostly it is
- * where it was.
+ * where it was.  To take it from there leaves its usage count alone, by which the
+ * server knows what to keep, so now and then it is read like any other.
  */
 static Buffer
 read_stream_block(Relation rel, const LedgerSegment *segment, bool xmins, uint64 index)
@@ -624,6 +629,7 @@ read_stream_block(Relation rel, const LedgerSegment *segment, bool xmins, uint64
 	Buffer		buffer;
 
 	if (recent != NULL && BufferIsValid(*recent) &&
+		pg_prng_uint32(&pg_global_prng_state) % COUNTED_READS != 0 &&
 		ReadRecentBuffer(LedgerFileOf(rel), MAIN_FORKNUM, block, *recent))
 	{
 		pgstat_count_buffer_read(rel);
