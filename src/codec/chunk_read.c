@@ -17,7 +17,7 @@
 #include "port/pg_bitutils.h"
 #include "utils/memutils.h"
 
-/* What is read at first, which is all of most headers. */
+/* What is read at first: the trailer, and the header or its end. */
 #define FIRST_READ			1024
 
 /* A larger vector's bytes are not kept when another vector is read. */
@@ -87,7 +87,10 @@ read_header(LedgerChunk *chunk, LedgerChunkTrailer *trailer)
 	if (size <= some)
 		memcpy(header, first + some - size, size);
 	else
-		chunk->source.read(chunk->source.arg, chunk->length - size, size, header);
+	{
+		memcpy(header + size - some, first, some);
+		chunk->source.read(chunk->source.arg, chunk->length - size, size - some, header);
+	}
 	crc = ledger_crc(header, size - sizeof(trailer->crc));
 	if (crc != trailer->crc ||
 		memcmp(header + trailer->header_length, trailer, sizeof(*trailer)) != 0)

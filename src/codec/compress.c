@@ -135,11 +135,12 @@ ledger_decompress(const LedgerChunk *chunk, const char *stored, int length, char
 #endif
 }
 
-/* More than this is seldom read at a time. */
-#define SCRATCH_SIZE		16384
+/* Room for any block of values; what there is one of in a chunk may have more. */
+#define SCRATCH_SIZE		LEDGER_LZ4_BLOCK_MAX
 
 /*
- * Read bytes, check them, and decompress them to "raw".  What is only to be
+ * Read bytes, check them, and decompress them to "raw", which has raw_length bytes.
+ * (The source does not come back here while it reads.)  What is only to be
  * decompressed is read into memory that is there for the whole process: each chunk
  * that is looked at once would have some of its own otherwise, which, being touched
  * for the first time, takes longer than the reading.

@@ -7,7 +7,7 @@
  * of a vector of new values are close together and take few bits.
  *
  * The entries are in the preamble, in blocks that are read when first needed
- * and kept.  Entries that follow a template are packed by it, the same number
+ * and mostly kept.  Entries that follow a template are packed by it, the same number
  * to each block; others are, block by block, their lengths (two bytes each)
  * and then their bytes, all in LZ4 where that helps.  Blocks of packed entries are
  * small: who looks one row up wants one of them.
@@ -29,7 +29,10 @@
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
-/* Stored bytes of a block of packed entries, raw bytes of one of others. */
+/*
+ * Most stored bytes of a block of packed entries, which says how many each of them
+ * has: never change.  Raw bytes of one of others.
+ */
 #define PACKED_BLOCK		2048
 #define PLAIN_BLOCK			16384
 
@@ -57,7 +60,7 @@ typedef struct DictBlock
 } DictBlock;
 
 /* Bytes that the header has of a block */
-#define BLOCK_SIZE(templated)	((templated) ? sizeof(pg_crc32c) : sizeof(DictBlock))
+#define DESCRIPTION_SIZE(templated)	((templated) ? sizeof(pg_crc32c) : sizeof(DictBlock))
 
 /*
  * A hash table of the values found so far, with open addressing.  It keeps
@@ -91,7 +94,7 @@ struct LedgerDict
 	DictBlock  *blocks;
 	uint32	   *first;			/* first code of each block */
 	uint64	   *offsets;
-	uint8	  **data;			/* raw bytes of each block read so far */
+	uint8	  **data;			/* raw bytes of each block that is kept */
 	uint32	  **starts;			/* and, without template, of each entry */
 
 	/* for who looks for entries again: codes by hash, plus 1; 0: none */
@@ -356,7 +359,7 @@ ledger_dict_write(LedgerEncoder *enc, const LedgerDictBuild *dict)
 		write_packed(enc, dict, &blocks);
 	else
 		write_plain(enc, dict, &blocks);
-	nblocks = blocks.len / BLOCK_SIZE(enc->templated);
+	nblocks = blocks.len / DESCRIPTION_SIZE(enc->templated);
 
 	appendBinaryStringInfo(&enc->extra, (char *) &nentries, sizeof(nentries));
 	appendStringInfoCharMacro(&enc->extra, enc->templated ? 1 : 0);
@@ -422,7 +425,7 @@ ledger_dict_open(LedgerChunk *chunk, const uint8 *p, const uint8 *end, uint64 pr
 	memcpy(&dict->nblocks, p, sizeof(uint32));
 	p += sizeof(uint32);
 	if (dict->nentries > (uint32) chunk->nrows || dict->nblocks > dict->nentries ||
-		(Size) (end - p) != (Size) dict->nblocks * BLOCK_SIZE(dict->templated))
+		(Size) (end - p) != (Size) dict->nblocks * DESCRIPTION_SIZE(dict->templated))
 		ledger_corrupt(chunk, "dictionary has a bad number of entries or blocks");
 
 	dict->blocks = MemoryContextAlloc(chunk->context, sizeof(DictBlock) * (dict->nblocks + 1));
@@ -434,7 +437,7 @@ ledger_dict_open(LedgerChunk *chunk, const uint8 *p, const uint8 *end, uint64 pr
 											  sizeof(uint32 *) * (dict->nblocks + 1));
 	for (uint32 i = 0; i < dict->nblocks; i++)
 	{
-		open_block(chunk, dict, i, first, p + i * BLOCK_SIZE(dict->templated));
+		open_block(chunk, dict, i, first, p + i * DESCRIPTION_SIZE(dict->templated));
 		dict->first[i] = first;
 		dict->offsets[i] = offset;
 		first += dict->blocks[i].nentries;
@@ -469,6 +472,7 @@ locate_entries(LedgerChunk *chunk, const DictBlock *block, const uint8 *raw)
 	return starts;
 }
 
+/* Read a block, which has its raw_length bytes, and check it. */
 static void
 read_block(LedgerChunk *chunk, uint32 i, uint8 *raw)
 {
@@ -696,9 +700,19 @@ find_in_index(const LedgerDict *dict, LedgerBytes stored, uint32 *code)
 	return false;
 }
 
+static void
+keep_copy(LedgerChunk *chunk, uint32 i, const uint8 *raw)
+{
+	LedgerDict *dict = chunk->dict;
+	uint8	   *copy = MemoryContextAlloc(chunk->context, dict->blocks[i].raw_length);
+
+	memcpy(copy, raw, dict->blocks[i].raw_length);
+	dict->data[i] = copy;
+}
+
 /*
- * The first entry of a block of packed ones that is "packed", or -1.  Blocks that
- * are looked through for the first time need not be kept.
+ * The first entry of a block of packed ones that is "packed", or -1.  Of blocks that
+ * are looked through for the first time, only that which has the entry is kept.
  */
 static int
 find_packed(LedgerChunk *chunk, uint32 i, const uint8 *packed)
@@ -714,11 +728,13 @@ find_packed(LedgerChunk *chunk, uint32 i, const uint8 *packed)
 		entry = dict->data[i];
 	else
 		read_block(chunk, i, room);
-
 	for (uint32 k = 0; k < dict->blocks[i].nentries; k++, entry += stride)
 	{
-		if (entry[0] == packed[0] && memcmp(entry, packed, stride) == 0)
-			return (int) k;
+		if (entry[0] != packed[0] || memcmp(entry, packed, stride) != 0)
+			continue;
+		if (dict->data[i] == NULL)
+			keep_copy(chunk, i, room);
+		return (int) k;
 	}
 	return -1;
 }

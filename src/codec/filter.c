@@ -303,8 +303,9 @@ ledger_filter_make(LedgerEncoder *enc, const LedgerSummary *summary, bool answer
 	int			n;
 
 	/* nor does one look for measurements by equality */
-	if (!is_hashable(&enc->input->type) || answered || enc->encoding == LEDGER_ENC_FLOAT || enc->encoding == LEDGER_ENC_NULL ||
-		enc->encoding == LEDGER_ENC_CONSTANT || enc->encoding == LEDGER_ENC_LINES ||
+	if (!is_hashable(&enc->input->type) || answered || enc->encoding == LEDGER_ENC_FLOAT ||
+		enc->encoding == LEDGER_ENC_NULL || enc->encoding == LEDGER_ENC_CONSTANT ||
+		enc->encoding == LEDGER_ENC_LINES ||
 		(enc->encoding == LEDGER_ENC_DICTIONARY && enc->nentries <= DISTINCT_MIN) ||
 		summary->total > (uint64) summary->nvalues * MEAN_MAX)
 		return 0;

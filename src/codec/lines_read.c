@@ -139,11 +139,9 @@ read_long(LedgerChunk *chunk, const uint8 *p, const uint8 *end, uint32 n, uint64
  * last one's end is set, too, and *text moved to it.
  */
 static const uint8 *
-read_lengths(LedgerChunk *chunk, const uint8 *p, const uint8 *end, uint32 n, uint32 *text,
-			 uint32 *starts)
+read_lengths(LedgerChunk *chunk, const LedgerLinesReader *r, const uint8 *p, const uint8 *end,
+			 uint32 n, uint32 *text, uint32 *starts)
 {
-	LedgerLinesReader *r = chunk->lines;
-
 	for (uint32 first = 0; first < n; first += LEDGER_VECTOR_ROWS)
 	{
 		uint64		lengths[LEDGER_VECTOR_ROWS];
@@ -168,7 +166,7 @@ load_templates(LedgerChunk *chunk, LedgerLinesReader *r, const uint8 *p, const u
 {
 	uint32	   *starts = MemoryContextAlloc(chunk->context, sizeof(uint32) * (r->ntemplates + 1));
 
-	p = read_lengths(chunk, p, end, r->ntemplates, text, starts);
+	p = read_lengths(chunk, r, p, end, r->ntemplates, text, starts);
 	if (!ledger_lines_parse(&r->set, r->texts, starts, r->ntemplates, chunk->context))
 		ledger_corrupt(chunk, "templates of log lines are malformed");
 	return p;
@@ -191,7 +189,7 @@ load_entries(LedgerChunk *chunk, LedgerLinesReader *r, int c, const uint8 *p, co
 	{
 		column->starts = MemoryContextAlloc(chunk->context,
 											sizeof(uint32) * (column->nentries + 1));
-		return read_lengths(chunk, p, end, column->nentries, text, column->starts);
+		return read_lengths(chunk, r, p, end, column->nentries, text, column->starts);
 	}
 	column->packed = p;
 	if ((uint64) (end - p) < (uint64) column->nentries *

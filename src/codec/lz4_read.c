@@ -20,7 +20,7 @@ struct LedgerLz4Reader
 	pg_crc32c	seed_crc;
 	bool		seed_loaded;
 	char	   *buffer;			/* the seed, then the current block */
-	uint32		room;			/* for a block; 0 if there is no buffer */
+	uint32		room_size;		/* for a block; 0 if there is no buffer */
 	char	   *scratch;		/* for a stored value that spans blocks */
 
 	/* the current vector */
@@ -187,15 +187,15 @@ make_room(LedgerChunk *chunk, LedgerLz4Reader *lz4, uint64 total)
 {
 	uint32		size = (uint32) Min(lz4->block_size, total);
 
-	if (size <= lz4->room)
+	if (size <= lz4->room_size)
 		return;
 	if (lz4->buffer)
 		pfree(lz4->buffer);
 	lz4->buffer = NULL;
-	lz4->room = 0;
+	lz4->room_size = 0;
 	lz4->seed_loaded = false;
 	lz4->buffer = MemoryContextAlloc(chunk->context, lz4->seed_length + size);
-	lz4->room = size;
+	lz4->room_size = size;
 }
 
 /* Have block i of the current vector in the buffer; returns its raw bytes. */

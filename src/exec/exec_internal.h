@@ -202,7 +202,7 @@ typedef struct LedgerFilter
 	ExprState  *state;			/* of the constant */
 	FunctionCallInfo call;		/* the operator's */
 	FunctionCallInfo hash;		/* for ANY by the operator's function, or NULL */
-	FunctionCallInfo less_equal;	/* of "=" and "<>" for zone maps, or NULL */
+	FunctionCallInfo less_equal;	/* of "=" and "<>", for zones that are not of bytes */
 	FunctionCallInfo greater_equal;
 	LedgerConstants constants;
 	bool		exact;			/* CONTAINS: if all leaves are there, so is the whole */

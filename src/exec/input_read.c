@@ -51,7 +51,8 @@ is_same(const LedgerFilterInput *a, const LedgerFilterInput *b)
 {
 	if (a == b)
 		return true;
-	if (a->kind != b->kind || (a->path == NULL) != (b->path == NULL) || a->attnum != b->attnum || a->cast != b->cast || a->nkeys != b->nkeys)
+	if (a->kind != b->kind || (a->path == NULL) != (b->path == NULL) ||
+		a->attnum != b->attnum || a->cast != b->cast || a->nkeys != b->nkeys)
 		return false;
 	for (int i = 0; i < a->nkeys; i++)
 		if (a->keys[i].len != b->keys[i].len ||

@@ -101,7 +101,6 @@ static bool
 examine_block(Relation rel, BlockNumber block, FreeBlock *found)
 {
 	Page		page;
-	LedgerTag  *tag;
 	bool		known;
 
 	if (block == 0 || block >= RelationGetNumberOfBlocks(rel))
@@ -111,10 +110,7 @@ examine_block(Relation rel, BlockNumber block, FreeBlock *found)
 	page = BufferGetPage(found->buffer);
 	LockBuffer(found->buffer, BUFFER_LOCK_SHARE);
 	found->was_new = PageIsNew(page);
-	tag = found->was_new ? NULL : ledger_page_tag(page);
-	known = tag != NULL;
-	if (known)
-		found->tag = *tag;
+	known = !found->was_new && ledger_copy_tag(page, &found->tag);
 	LockBuffer(found->buffer, BUFFER_LOCK_UNLOCK);
 
 	if (found->was_new || (known && ledger_block_is_free(rel, &found->tag)))

@@ -28,6 +28,8 @@ ledger_page_init(Page page, LedgerBlockKind kind, LedgerSlotNumber slot,
 	tag->slot = slot;
 	tag->position = position;
 	tag->segment = segment;
+	if (kind == LEDGER_BLOCK_SEGROOT)
+		((PageHeader) page)->pd_prune_xid = LEDGER_ROOT_MARK;
 }
 
 static inline LedgerTag *
@@ -52,7 +54,7 @@ ledger_page_tag(Page page)
 }
 
 static bool
-tag_says(const LedgerTag *tag, LedgerBlockKind kind, LedgerSlotNumber slot,
+tag_matches(const LedgerTag *tag, LedgerBlockKind kind, LedgerSlotNumber slot,
 		 uint32 position, uint64 segment)
 {
 	return tag->magic == LEDGER_MAGIC && tag->version == LEDGER_FORMAT_VERSION &&
@@ -67,7 +69,7 @@ ledger_tag_is(Page page, LedgerBlockKind kind, LedgerSlotNumber slot,
 {
 	LedgerTag  *tag = ledger_page_tag(page);
 
-	return tag != NULL && tag_says(tag, kind, slot, position, segment);
+	return tag != NULL && tag_matches(tag, kind, slot, position, segment);
 }
 
 /*
@@ -76,10 +78,30 @@ ledger_tag_is(Page page, LedgerBlockKind kind, LedgerSlotNumber slot,
  * many blocks, and what they cost is memory that is touched for the first time.
  */
 bool
-ledger_contents_are(Page page, LedgerBlockKind kind, LedgerSlotNumber slot,
-					uint32 position, uint64 segment)
+ledger_tag_says(Page page, LedgerBlockKind kind, LedgerSlotNumber slot,
+				uint32 position, uint64 segment)
 {
-	return tag_says(tag_of(page), kind, slot, position, segment);
+	return tag_matches(tag_of(page), kind, slot, position, segment);
+}
+
+/*
+ * Copy the tag of a page of whose block something else may be made; false if there
+ * is none, or none that can be believed.  A root's readers do not look at its tag, so
+ * that what is wrong with that shows here only.
+ */
+bool
+ledger_copy_tag(Page page, LedgerTag *copy)
+{
+	const LedgerTag *tag = ledger_page_tag(page);
+	const LedgerSegmentRoot *root = (const LedgerSegmentRoot *) LedgerPageContents(page);
+
+	if (tag == NULL)
+		return false;
+	*copy = *tag;
+	if (!ledger_page_is_root(page))
+		return tag->kind != LEDGER_BLOCK_SEGROOT;
+	return tag->kind == LEDGER_BLOCK_SEGROOT && tag->slot == root->primary &&
+		tag->segment == root->segment;
 }
 
 /*

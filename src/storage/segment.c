@@ -396,7 +396,7 @@ inline_start(const LedgerSegmentRoot *root)
  * wants at the start of one block.
  */
 static size_t
-inline_first(const LedgerSegmentRoot *root)
+inline_front(const LedgerSegmentRoot *root)
 {
 	return (size_t) Min(root->data_bytes - root->directory_offset, root->inline_bytes);
 }
@@ -441,7 +441,7 @@ ledger_segment_finish(LedgerSegmentWriter *writer, LedgerSegmentRoot *root,
 	BlockNumber block;
 	size_t		extents_size;
 	size_t		rest_size;
-	size_t		first;
+	size_t		front;
 
 	Assert(writer->xmins);
 	flush_stream(writer);
@@ -463,9 +463,9 @@ ledger_segment_finish(LedgerSegmentWriter *writer, LedgerSegmentRoot *root,
 	memcpy(rest, writer->extents, extents_size);
 	memcpy(rest + extents_size, slots, root->nslots * sizeof(LedgerSegmentSlot));
 	rest_size = root_rest_size(root);
-	first = inline_first(root);
-	memcpy(rest + rest_size, writer->tail + writer->ntail - first, first);
-	memcpy(rest + rest_size + first, writer->tail, writer->ntail - first);
+	front = inline_front(root);
+	memcpy(rest + rest_size, writer->tail + writer->ntail - front, front);
+	memcpy(rest + rest_size + front, writer->tail, writer->ntail - front);
 	root->crc = root_crc(root, rest, rest_size);
 	memcpy(page, root, sizeof(*root));
 
@@ -501,16 +501,18 @@ sum_extents(const LedgerExtent *extents, int nextents, uint64 *ends)
 }
 
 /*
- * Is it the root of this segment?  It says so itself, and has a checksum, so that
- * the tag, at the other end of the block, need not be looked at: that is memory which
- * a connection's first look-up would touch, for each segment, to no other end.
+ * Is it the root of this segment?  The page's header says that it is a root, which
+ * nothing that is stored can say, and the root which.  The tag, which says both, is at
+ * the other end of the block: memory that a connection's first look-up would touch,
+ * for each segment, to no other end.
  */
 static bool
-root_is_of(const char *contents, LedgerSlotNumber primary, uint64 segment)
+root_is_of(Page page, LedgerSlotNumber primary, uint64 segment)
 {
-	const LedgerSegmentRoot *root = (const LedgerSegmentRoot *) contents;
+	const LedgerSegmentRoot *root = (const LedgerSegmentRoot *) LedgerPageContents(page);
 
-	return root->magic == LEDGER_MAGIC && root->version == LEDGER_FORMAT_VERSION &&
+	return ledger_page_is_root(page) && root->magic == LEDGER_MAGIC &&
+		root->version == LEDGER_FORMAT_VERSION &&
 		root->segment == segment && root->primary == primary;
 }
 
@@ -538,7 +540,7 @@ ledger_segment_open(Relation rel, BlockNumber block, LedgerSlotNumber primary,
 	bool		is_right;
 
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
-	if (!root_is_of(LedgerPageContents(page), primary, segment))
+	if (!root_is_of(page, primary, segment))
 	{
 		UnlockReleaseBuffer(buffer);
 		return NULL;
@@ -649,9 +651,10 @@ is_stream_page(Page page, const LedgerSegment *segment, bool xmins, uint64 index
 	const LedgerSegmentRoot *root = &segment->root;
 
 	if (is_in_root(segment, xmins, index))
-		return memcmp(LedgerPageContents(page), root, sizeof(LedgerSegmentRoot)) == 0;
-	return ledger_contents_are(page, xmins ? LEDGER_BLOCK_XMIN : LEDGER_BLOCK_SEGMENT,
-							   root->primary, index, root->segment);
+		return ledger_page_is_root(page) &&
+			memcmp(LedgerPageContents(page), root, sizeof(LedgerSegmentRoot)) == 0;
+	return ledger_tag_says(page, xmins ? LEDGER_BLOCK_XMIN : LEDGER_BLOCK_SEGMENT,
+						   root->primary, index, root->segment);
 }
 
 /* Copy what the root block has of the data stream, from byte "start" of that on. */
@@ -661,13 +664,13 @@ copy_inline(Page page, const LedgerSegment *segment, size_t start, size_t len, c
 	const LedgerSegmentRoot *root = &segment->root;
 	const char *contents = LedgerPageContents(page) + sizeof(LedgerSegmentRoot) +
 		root_rest_size(root);
-	size_t		first = inline_first(root);
-	size_t		last = root->inline_bytes - first;	/* comes after that */
-	size_t		part = start < last ? Min(len, last - start) : 0;
+	size_t		front = inline_front(root);
+	size_t		behind = root->inline_bytes - front;	/* precedes it in the stream */
+	size_t		part = start < behind ? Min(len, behind - start) : 0;
 
-	memcpy(to, contents + first + start, part);
+	memcpy(to, contents + front + start, part);
 	if (part < len)
-		memcpy(to + part, contents + (start + part - last), len - part);
+		memcpy(to + part, contents + (start + part - behind), len - part);
 }
 
 bool

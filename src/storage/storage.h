@@ -124,6 +124,18 @@ typedef struct LedgerTag
 
 #define LedgerPageContents(page)	((char *) (page) + SizeOfPageHeaderData)
 
+/*
+ * What the header of a segment's root has where heap's pages have an xid.  No user
+ * writes there, so that nothing stored in another block can pass for a root.
+ */
+#define LEDGER_ROOT_MARK		0x4C475352
+
+static inline bool
+ledger_page_is_root(Page page)
+{
+	return ((PageHeader) page)->pd_prune_xid == LEDGER_ROOT_MARK;
+}
+
 /* ---- Slot directory ---- */
 
 typedef enum LedgerSlotState
@@ -309,7 +321,8 @@ typedef struct LedgerSegmentSlot
  * The contents of a segment's root block, followed by LedgerExtent
  * extents[nextents] of the data stream, extents[nxmin_extents] of the xmin
  * stream, LedgerSegmentSlot slots[nslots], and the data stream's last
- * inline_bytes bytes, if these have room here and do not fill a block.
+ * inline_bytes bytes, if these have room here and do not fill a block: the column
+ * directory, or as much of it as that is, before the rest.
  *
  * The data stream holds the column chunks, then the gap bitmap (one bit a
  * position, set for a gap; absent without gaps), then the column directory:
@@ -383,8 +396,9 @@ extern void ledger_page_init(Page page, LedgerBlockKind kind,
 extern LedgerTag *ledger_page_tag(Page page);
 extern bool ledger_tag_is(Page page, LedgerBlockKind kind, LedgerSlotNumber slot,
 						  uint32 position, uint64 segment);
-extern bool ledger_contents_are(Page page, LedgerBlockKind kind, LedgerSlotNumber slot,
-								uint32 position, uint64 segment);
+extern bool ledger_tag_says(Page page, LedgerBlockKind kind, LedgerSlotNumber slot,
+							uint32 position, uint64 segment);
+extern bool ledger_copy_tag(Page page, LedgerTag *copy);
 extern void ledger_corrupt(Relation rel, BlockNumber block, const char *detail,...)
 			pg_attribute_noreturn() pg_attribute_printf(3, 4);
 extern Buffer ledger_read_block(Relation rel, BlockNumber block);

@@ -46,17 +46,15 @@ is_free(LedgerSpace *space, BlockNumber block)
 {
 	Buffer		buffer = ReadBufferExtended(space->rel, MAIN_FORKNUM, block, RBM_NORMAL,
 											space->strategy);
-	LedgerTag  *tag;
-	LedgerTag	copy = {0};
+	LedgerTag	tag;
 	bool		new;
+	bool		known;
 
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
 	new = PageIsNew(BufferGetPage(buffer));
-	tag = new ? NULL : ledger_page_tag(BufferGetPage(buffer));
-	if (tag != NULL)
-		copy = *tag;
+	known = !new && ledger_copy_tag(BufferGetPage(buffer), &tag);
 	UnlockReleaseBuffer(buffer);
-	return new || (tag != NULL && ledger_block_is_free(space->rel, &copy));
+	return new || (known && ledger_block_is_free(space->rel, &tag));
 }
 
 /* Blocks that something is in, as far as is known without looking. */
