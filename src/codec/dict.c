@@ -700,6 +700,7 @@ find_in_index(const LedgerDict *dict, LedgerBytes stored, uint32 *code)
 	return false;
 }
 
+/* Keep a block that has been read elsewhere. */
 static void
 keep_copy(LedgerChunk *chunk, uint32 i, const uint8 *raw)
 {

@@ -215,6 +215,52 @@ $node->safe_psql('postgres', q(
 cmp_ok($node->safe_psql('postgres', q(SELECT count(*) FROM results JOIN streams USING (block) WHERE outcome = 'XX001')), '>', 50, 'damaged segments are noticed');
 $report->('errors name the block of a segment that is damaged', q(outcome = 'XX001' AND how <> 'cut' AND block IN (SELECT block FROM streams) AND NOT names(block, message, detail)));
 $report->('no internal errors', q(outcome = 'XX000' AND message !~ 'damaged' AND block NOT IN (SELECT block FROM tails)));
+# The tag of a segment's root, which readers do not look at, says whether its block
+# is free: one that is damaged frees nothing, even where the free space map says
+# that all is free.
+$node->safe_psql('postgres', q(
+	CREATE TABLE tags (block int, pos int, bit int, before text, said text, after text);
+	CREATE PROCEDURE try_tag(b int, pos int, bit int, data bytea) LANGUAGE plpgsql AS $$
+	DECLARE
+		q text := $q$SELECT count(*) || ' ' || sum(hashtextextended(x::text, 0)) FROM # x WHERE level IS DISTINCT FROM 'new'$q$;
+		at int := b * 8192 + pos;
+		fsm bytea := decode('00000000000000000000000018000020002004200000000000000000' || repeat('ff', 8164), 'hex');
+		want text;
+		r record;
+		t tags;
+	BEGIN
+		EXECUTE replace(q, '#', 'orig') INTO want;
+		TRUNCATE damaged;
+		COMMIT;
+		PERFORM put(pg_relation_filepath('damaged'), set_byte(data, at, get_byte(data, at) # (1 << bit)));
+		PERFORM put(pg_relation_filepath('damaged') || '_fsm', fsm || fsm || fsm);
+		COMMIT;
+		t.block := b;
+		t.pos := pos;
+		t.bit := bit;
+		r := outcome(replace(q, '#', 'damaged'), want);
+		t.before := r.outcome;
+		COMMIT;
+		r := outcome('WITH i AS (INSERT INTO damaged SELECT (fill_row(g)).* FROM generate_series(1, 900) g RETURNING 1) SELECT count(*)::text FROM i', '900');
+		t.said := r.outcome;
+		COMMIT;
+		r := outcome(replace(q, '#', 'damaged'), want);
+		t.after := r.outcome;
+		INSERT INTO tags VALUES (t.*);
+		COMMIT;
+	END $$));
+my @roots = split / /, $node->safe_psql('postgres', q(SELECT string_agg(b::text, ' ') FROM f, generate_series(0, length(d) / 8192 - 1) b WHERE get_byte(d, b * 8192 + 8168 + 3) = 8));
+cmp_ok(scalar @roots, '>', 1, 'there are roots');
+# of the tag: what it is, whose, and of which segment
+my @bits = map { my $pos = $_; map { [ $pos, $_ ] } 0 .. 2 } 8168 .. 8171, 8176, 8177, 8184, 8185, 8190;
+foreach my $root (@roots)
+{
+	$node->safe_psql('postgres', "CALL try_tag($root, $$_[0], $$_[1], (SELECT d FROM f))") foreach @bits;
+}
+is($node->safe_psql('postgres', q(SELECT count(*) FROM tags WHERE before = 'right' AND said = 'right')), @roots * @bits, 'all were read, and appended to')
+  or diag($node->safe_psql('postgres', q(SELECT * FROM tags WHERE before <> 'right' OR said <> 'right')));
+is($node->safe_psql('postgres', q(SELECT * FROM tags WHERE after <> before)), '', 'no block of a root was taken because of its tag');
+
 diag($node->safe_psql('postgres', q(SELECT format('%s results; on tail pages %s wrong answers, elsewhere %s', count(*),
 	count(*) FILTER (WHERE outcome = 'WRONG' AND block IN (SELECT block FROM tails)), count(*) FILTER (WHERE outcome = 'WRONG' AND block NOT IN (SELECT block FROM tails))) FROM results)));
 $node->stop;

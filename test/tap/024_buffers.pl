@@ -9,8 +9,8 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $node = ledger_node('buffers', conf => "autovacuum = off\n");
-my ($code) = $node->psql('postgres', 'CREATE EXTENSION pg_buffercache');
-plan skip_all => 'pg_buffercache is not installed' if $code != 0;
+plan skip_all => 'pg_buffercache is not installed' if $node->safe_psql('postgres', q(SELECT count(*) FROM pg_available_extensions WHERE name = 'pg_buffercache')) == 0;
+$node->safe_psql('postgres', 'CREATE EXTENSION pg_buffercache');
 
 # more strings than the cache of decoded values takes
 $node->safe_psql('postgres', q(
@@ -33,6 +33,6 @@ my $used = $node->safe_psql('postgres', q(
 	WHERE reldatabase = (SELECT oid FROM pg_database WHERE datname = 'postgres') AND relfilenode = pg_relation_filenode('l') AND relforknumber = 0));
 note("blocks used and read: $used");
 my ($often, $all) = split /\|/, $used;
-cmp_ok($often, '>=', 50, 'blocks that are read again and again count as used');
+cmp_ok($often, '>=', $all / 2, 'blocks that are read again and again count as used');
 $node->stop;
 done_testing();
