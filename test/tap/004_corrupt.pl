@@ -219,8 +219,8 @@ $report->('no internal errors', q(outcome = 'XX000' AND message !~ 'damaged' AND
 # is free: one that is damaged frees nothing, even where the free space map says
 # that all is free.
 $node->safe_psql('postgres', q(
-	CREATE TABLE tags (block int, pos int, bit int, before text, said text, after text);
-	CREATE PROCEDURE try_tag(b int, pos int, bit int, data bytea) LANGUAGE plpgsql AS $$
+	CREATE TABLE tags (block int, pos int, nth int, before text, said text, after text);
+	CREATE PROCEDURE try_tag(b int, pos int, nth int, data bytea) LANGUAGE plpgsql AS $$
 	DECLARE
 		q text := $q$SELECT count(*) || ' ' || sum(hashtextextended(x::text, 0)) FROM # x WHERE level IS DISTINCT FROM 'new'$q$;
 		at int := b * 8192 + pos;
@@ -232,12 +232,12 @@ $node->safe_psql('postgres', q(
 		EXECUTE replace(q, '#', 'orig') INTO want;
 		TRUNCATE damaged;
 		COMMIT;
-		PERFORM put(pg_relation_filepath('damaged'), set_byte(data, at, get_byte(data, at) # (1 << bit)));
+		PERFORM put(pg_relation_filepath('damaged'), set_byte(data, at, get_byte(data, at) # (1 << nth)));
 		PERFORM put(pg_relation_filepath('damaged') || '_fsm', fsm || fsm || fsm);
 		COMMIT;
 		t.block := b;
 		t.pos := pos;
-		t.bit := bit;
+		t.nth := nth;
 		r := outcome(replace(q, '#', 'damaged'), want);
 		t.before := r.outcome;
 		COMMIT;
