@@ -220,8 +220,9 @@ $report->('no internal errors', q(outcome = 'XX000' AND message !~ 'damaged' AND
 # that all is free.
 $node->safe_psql('postgres', q(
 	CREATE TABLE tags (block int, pos int, nth int, before text, said text, after text);
-	CREATE PROCEDURE try_tag(b int, pos int, nth int, data bytea) LANGUAGE plpgsql AS $$
+	CREATE PROCEDURE try_tag(b int, pos int, nth int) LANGUAGE plpgsql AS $$
 	DECLARE
+		data bytea := (SELECT d FROM f);
 		q text := $q$SELECT count(*) || ' ' || sum(hashtextextended(x::text, 0)) FROM # x WHERE level IS DISTINCT FROM 'new'$q$;
 		at int := b * 8192 + pos;
 		fsm bytea := decode('00000000000000000000000018000020002004200000000000000000' || repeat('ff', 8164), 'hex');
@@ -255,7 +256,7 @@ cmp_ok(scalar @roots, '>', 1, 'there are roots');
 my @bits = map { my $pos = $_; map { [ $pos, $_ ] } 0 .. 2 } 8168 .. 8171, 8176, 8177, 8184, 8185, 8190;
 foreach my $root (@roots)
 {
-	$node->safe_psql('postgres', "CALL try_tag($root, $$_[0], $$_[1], (SELECT d FROM f))") foreach @bits;
+	$node->safe_psql('postgres', "CALL try_tag($root, $$_[0], $$_[1])") foreach @bits;
 }
 is($node->safe_psql('postgres', q(SELECT count(*) FROM tags WHERE before = 'right' AND said = 'right')), @roots * @bits, 'all were read, and appended to')
   or diag($node->safe_psql('postgres', q(SELECT * FROM tags WHERE before <> 'right' OR said <> 'right')));
