@@ -320,6 +320,8 @@ ledger_chunk_load(LedgerChunk *chunk)
 	}
 	locate_vectors(chunk, trailer.preamble_length, vectors_end);
 	open_extra(chunk, header, end, trailer.preamble_length);
+	if (chunk->encoding == LEDGER_ENC_FLOAT)
+		chunk->floats = MemoryContextAlloc(chunk->context, sizeof(LedgerFloats));
 	chunk->loaded = true;
 }
 
@@ -470,7 +472,7 @@ open_vector(LedgerChunk *chunk, int v)
 			p = ledger_integers_open(&chunk->ints, n, p, end);
 			break;
 		case LEDGER_ENC_FLOAT:
-			p = ledger_floats_open(&chunk->floats, 8 * chunk->type.attlen, n, p, end);
+			p = ledger_floats_open(chunk->floats, 8 * chunk->type.attlen, n, p, end);
 			break;
 		case LEDGER_ENC_HEX:
 			chunk->packed = p;
@@ -500,7 +502,7 @@ static void
 read_integers(const LedgerChunk *chunk, int first, int count, uint64 *numbers)
 {
 	if (chunk->encoding == LEDGER_ENC_FLOAT)
-		ledger_floats_read(&chunk->floats, first, count, numbers);
+		ledger_floats_read(chunk->floats, first, count, numbers);
 	else
 		ledger_integers_read(&chunk->ints, first, count, numbers);
 }

@@ -91,9 +91,10 @@ typedef struct LedgerChunkTrailer
 
 /*
  * A filter is stored, and read, in pieces of so many blocks with a CRC behind each:
- * just less than 2 kB, as memory comes in powers of two.
+ * just less than 512 bytes, as memory comes in powers of two.  Who looks one value up
+ * reads one of them in each segment, mostly of one page of memory.
  */
-#define LEDGER_FILTER_PIECE		63
+#define LEDGER_FILTER_PIECE		15
 #define LEDGER_FILTER_PIECES(nblocks) \
 	(((nblocks) + LEDGER_FILTER_PIECE - 1) / LEDGER_FILTER_PIECE)
 #define LEDGER_FILTER_SIZE(nblocks) \
@@ -561,7 +562,7 @@ struct LedgerChunk
 	const uint8 *notnull;		/* bitmap, or NULL */
 	const uint8 *packed;		/* LEDGER_ENC_HEX */
 	LedgerIntegers ints;		/* values, codes, or numbers; n is always set */
-	LedgerFloats floats;
+	LedgerFloats *floats;		/* LEDGER_ENC_FLOAT */
 };
 
 static inline void
