@@ -91,10 +91,9 @@ typedef struct LedgerChunkTrailer
 
 /*
  * A filter is stored, and read, in pieces of so many blocks with a CRC behind each:
- * just less than 512 bytes, as memory comes in powers of two.  Who looks one value up
- * reads one of them in each segment, mostly of one page of memory.
+ * just less than 2 kB, as memory comes in powers of two.
  */
-#define LEDGER_FILTER_PIECE		15
+#define LEDGER_FILTER_PIECE		63
 #define LEDGER_FILTER_PIECES(nblocks) \
 	(((nblocks) + LEDGER_FILTER_PIECE - 1) / LEDGER_FILTER_PIECE)
 #define LEDGER_FILTER_SIZE(nblocks) \
