@@ -7,7 +7,7 @@
  * of a vector of new values are close together and take few bits.
  *
  * The entries are in the preamble, in blocks that are read when first needed
- * and mostly kept.  Entries that follow a template are packed by it, the same number
+ * and kept.  Entries that follow a template are packed by it, the same number
  * to each block; others are, block by block, their lengths (two bytes each)
  * and then their bytes, all in LZ4 where that helps.  Blocks of packed entries are
  * small: who looks one row up wants one of them.
@@ -94,7 +94,7 @@ struct LedgerDict
 	DictBlock  *blocks;
 	uint32	   *first;			/* first code of each block */
 	uint64	   *offsets;
-	uint8	  **data;			/* raw bytes of each block that is kept */
+	uint8	  **data;			/* raw bytes of each block read so far */
 	uint32	  **starts;			/* and, without template, of each entry */
 
 	/* for who looks for entries again: codes by hash, plus 1; 0: none */
@@ -472,28 +472,18 @@ locate_entries(LedgerChunk *chunk, const DictBlock *block, const uint8 *raw)
 	return starts;
 }
 
-/* Read a block, which has its raw_length bytes, and check it. */
-static void
-read_block(LedgerChunk *chunk, uint32 i, uint8 *raw)
-{
-	const LedgerDict *dict = chunk->dict;
-	const DictBlock *block = &dict->blocks[i];
-	LedgerStored stored = {dict->offsets[i], block->length, block->raw_length, block->crc,
-	"dictionary block"};
-
-	CHECK_FOR_INTERRUPTS();
-	ledger_read_stored(chunk, &stored, raw, NULL, 0);
-}
-
 /* Read, check and keep a block. */
 static void
 load_block(LedgerChunk *chunk, uint32 i)
 {
 	LedgerDict *dict = chunk->dict;
 	const DictBlock *block = &dict->blocks[i];
+	LedgerStored stored = {dict->offsets[i], block->length, block->raw_length, block->crc,
+	"dictionary block"};
 	uint8	   *raw = MemoryContextAlloc(chunk->context, block->raw_length);
 
-	read_block(chunk, i, raw);
+	CHECK_FOR_INTERRUPTS();
+	ledger_read_stored(chunk, &stored, raw, NULL, 0);
 	if (!dict->templated)
 		dict->starts[i] = locate_entries(chunk, block, raw);
 	dict->data[i] = raw;
@@ -700,55 +690,26 @@ find_in_index(const LedgerDict *dict, LedgerBytes stored, uint32 *code)
 	return false;
 }
 
-/* Keep a block that has been read elsewhere. */
-static void
-keep_copy(LedgerChunk *chunk, uint32 i, const uint8 *raw)
-{
-	LedgerDict *dict = chunk->dict;
-	uint8	   *copy = MemoryContextAlloc(chunk->context, dict->blocks[i].raw_length);
-
-	memcpy(copy, raw, dict->blocks[i].raw_length);
-	dict->data[i] = copy;
-}
-
-/*
- * The first entry of a block of packed ones that is "packed", or -1.  Of blocks that
- * are looked through for the first time, only that which has the entry is kept.
- */
+/* The first entry of a block of packed ones that is "packed", or -1. */
 static int
-find_packed(LedgerChunk *chunk, uint32 i, const uint8 *packed)
+find_packed(const LedgerDict *dict, uint32 i, const uint8 *packed)
 {
-	LedgerDict *dict = chunk->dict;
 	int			stride = LEDGER_TEMPLATE_STRIDE(&dict->tmpl);
-	uint8		room[PACKED_BLOCK];
-	const uint8 *entry = room;
+	const uint8 *entry = dict->data[i];
 
-	if (dict->data[i] == NULL && dict->asked > 1)
-		load_block(chunk, i);
-	if (dict->data[i] != NULL)
-		entry = dict->data[i];
-	else
-		read_block(chunk, i, room);
 	for (uint32 k = 0; k < dict->blocks[i].nentries; k++, entry += stride)
 	{
-		if (entry[0] != packed[0] || memcmp(entry, packed, stride) != 0)
-			continue;
-		if (dict->data[i] == NULL)
-			keep_copy(chunk, i, room);
-		return (int) k;
+		if (entry[0] == packed[0] && memcmp(entry, packed, stride) == 0)
+			return (int) k;
 	}
 	return -1;
 }
 
 static int
-find_plain(LedgerChunk *chunk, uint32 i, const char *data, Size len)
+find_plain(const LedgerDict *dict, uint32 i, const char *data, Size len)
 {
-	const LedgerDict *dict = chunk->dict;
-	const uint32 *starts;
+	const uint32 *starts = dict->starts[i];
 
-	if (dict->data[i] == NULL)
-		load_block(chunk, i);
-	starts = dict->starts[i];
 	for (uint32 k = 0; k < dict->blocks[i].nentries; k++)
 	{
 		if (starts[k + 1] - starts[k] == len && memcmp(dict->data[i] + starts[k], data, len) == 0)
@@ -783,9 +744,11 @@ ledger_dict_find(LedgerChunk *chunk, const char *data, Size len, uint32 *code)
 		return find_in_index(dict, stored, code);
 	for (uint32 i = 0; i < dict->nblocks; i++)
 	{
-		int			entry = dict->templated ? find_packed(chunk, i, packed) :
-			find_plain(chunk, i, data, len);
+		int			entry;
 
+		if (dict->data[i] == NULL)
+			load_block(chunk, i);
+		entry = dict->templated ? find_packed(dict, i, packed) : find_plain(dict, i, data, len);
 		if (entry >= 0)
 		{
 			*code = dict->first[i] + entry;

@@ -373,6 +373,7 @@ decode_rows(LedgerBatch *batch, Relation rel, int column, const uint16 *rows, in
 	int			gap = root->raw_bytes / Max(root->nrows, 1) <= GAP_ROW_BYTES ? GAP_ROWS : 0;
 	int			end;
 
+	/* once for all of them */
 	if (nrows > 0)
 		make_room(batch, &batch->columns[column], rows[0], rows[nrows - 1] - rows[0] + 1);
 	for (int i = 0; i < nrows; i = end)

@@ -55,7 +55,7 @@ ledger_page_tag(Page page)
 
 static bool
 tag_matches(const LedgerTag *tag, LedgerBlockKind kind, LedgerSlotNumber slot,
-		 uint32 position, uint64 segment)
+			uint32 position, uint64 segment)
 {
 	return tag->magic == LEDGER_MAGIC && tag->version == LEDGER_FORMAT_VERSION &&
 		tag->kind == kind && tag->slot == slot &&

@@ -215,6 +215,7 @@ $node->safe_psql('postgres', q(
 cmp_ok($node->safe_psql('postgres', q(SELECT count(*) FROM results JOIN streams USING (block) WHERE outcome = 'XX001')), '>', 50, 'damaged segments are noticed');
 $report->('errors name the block of a segment that is damaged', q(outcome = 'XX001' AND how <> 'cut' AND block IN (SELECT block FROM streams) AND NOT names(block, message, detail)));
 $report->('no internal errors', q(outcome = 'XX000' AND message !~ 'damaged' AND block NOT IN (SELECT block FROM tails)));
+
 # The tag of a segment's root, which readers do not look at, says whether its block
 # is free: one that is damaged frees nothing, even where the free space map says
 # that all is free.
@@ -225,6 +226,7 @@ $node->safe_psql('postgres', q(
 		data bytea := (SELECT d FROM f);
 		q text := $q$SELECT count(*) || ' ' || sum(hashtextextended(x::text, 0)) FROM # x WHERE level IS DISTINCT FROM 'new'$q$;
 		at int := b * 8192 + pos;
+		-- a page of the free space map: its header, and all nodes full
 		fsm bytea := decode('00000000000000000000000018000020002004200000000000000000' || repeat('ff', 8164), 'hex');
 		want text;
 		r record;
