@@ -464,3 +464,22 @@ ledger_integers_read(const LedgerIntegers *ints, int first, int count, uint64 *v
 	if (first != 0)
 		memcpy(values, all + first, count * sizeof(uint64));
 }
+
+/*
+ * Decode what ledger_numbers_write appended; returns what follows, or NULL if
+ * it is malformed.  LEDGER_SLACK bytes can be read at "end".
+ */
+const uint8 *
+ledger_numbers_read(const uint8 *p, const uint8 *end, int n, uint64 *values)
+{
+	for (int first = 0; first < n && p != NULL; first += LEDGER_VECTOR_ROWS)
+	{
+		int			count = Min(n - first, LEDGER_VECTOR_ROWS);
+		LedgerIntegers ints;
+
+		p = ledger_integers_open(&ints, count, p, end);
+		if (p != NULL)
+			ledger_integers_read(&ints, 0, count, values + first);
+	}
+	return p;
+}

@@ -612,3 +612,11 @@ ledger_integers_write(const uint64 *values, int n, StringInfo out)
 {
 	write_vector(values, n, true, out);
 }
+
+/* The same for any number of values. */
+void
+ledger_numbers_write(const uint64 *values, int n, StringInfo out)
+{
+	for (int first = 0; first < n; first += LEDGER_VECTOR_ROWS)
+		ledger_integers_write(values + first, Min(n - first, LEDGER_VECTOR_ROWS), out);
+}

@@ -257,6 +257,8 @@ typedef struct LedgerIntegers
 
 extern Size ledger_integers_size(const uint64 *values, int n);
 extern void ledger_integers_write(const uint64 *values, int n, StringInfo out);
+extern void ledger_numbers_write(const uint64 *values, int n, StringInfo out);
+extern const uint8 *ledger_numbers_read(const uint8 *p, const uint8 *end, int n, uint64 *values);
 extern const uint8 *ledger_integers_open(LedgerIntegers *ints, int n,
 										 const uint8 *p, const uint8 *end);
 extern bool ledger_integers_symbols(const LedgerIntegers *ints, uint32 limit, int first, int count,
@@ -440,8 +442,18 @@ extern bool ledger_dict_matches(LedgerChunk *chunk, const LedgerIntegers *codes,
 								int first, int count, const int *rows,
 								const Datum *values);
 extern bool ledger_dict_find(LedgerChunk *chunk, const char *data, Size len, uint32 *code);
+extern bool ledger_dict_may_be_in(const LedgerChunk *chunk, int vector, uint32 code);
 extern uint32 ledger_dict_entries(const LedgerDict *dict);
 extern void ledger_dict_values(LedgerChunk *chunk, uint32 first, uint32 count, Datum *values);
+
+/*
+ * Where entries are, by their hash (locator.c).
+ */
+#define LEDGER_LOCATOR_WIDTH_MAX	16
+
+extern Size ledger_locator_size(uint32 n, int width);
+extern uint8 *ledger_locator_make(const uint64 *hashes, uint32 n, int shift, int width);
+extern uint32 ledger_locator_find(const uint8 *bits, uint32 n, int width, uint64 hash);
 
 /*
  * LZ4 (lz4_write.c, lz4_read.c).

@@ -130,6 +130,8 @@ ledger_chunk_may_have_code(LedgerChunk *chunk, int vector, uint32 code)
 	uint64		bit = UINT64CONST(1) << (vector % LEDGER_KEPT_VECTORS);
 
 	Assert(chunk->encoding == LEDGER_ENC_DICTIONARY);
+	if (!ledger_dict_may_be_in(chunk, vector, code))
+		return false;
 	if (chunk->nvectors > LEDGER_KEPT_VECTORS)
 		return true;
 	if (chunk->code_vectors == NULL)

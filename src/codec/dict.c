@@ -12,13 +12,21 @@
  * and then their bytes, all in LZ4 where that helps.  Blocks of packed entries are
  * small: who looks one row up wants one of them.
  *
+ * Behind the blocks, unless there are few entries, is a locator (locator.c) that
+ * tells which group of GROUP entries has one of given bytes: to look through all
+ * is dear for who looks one value up in many segments.
+ *
  * Bytes of the encoding's part of the header:
  *
  *		0	4	number of entries
- *		4	1	1 if there is a template
+ *		4	1	1 if there is a template, plus 2 if there is a locator
  *			..	the template, if any
  *			4	number of blocks
  *			16	for each: DictBlock; with a template 4: CRC-32C
+ *			1	seed of the locator's hashes, if there is one
+ *			4	and CRC-32C of it
+ *			..	least code of each vector (ledger_numbers_write); 0 if it has none
+ *			..	greatest code of each, less the least, likewise
  *
  *-------------------------------------------------------------------------
  */
@@ -84,6 +92,20 @@ typedef struct DictTable
 /* Steps a row from which on the hashes are no good, by chance or by intent. */
 #define STEPS_MAX			64
 
+#define HAS_TEMPLATE		1
+#define HAS_LOCATOR			2
+
+/* Entries of a group are 1 << GROUP_SHIFT.  Never change. */
+#define GROUP_SHIFT			7
+#define GROUP				(1 << GROUP_SHIFT)
+
+/* Fewer entries are looked through as fast. */
+#define LOCATOR_MIN			(2 * GROUP)
+#define LOCATOR_MAX			(GROUP << LEDGER_LOCATOR_WIDTH_MAX)
+
+/* Hashes that are tried.  Where they fail again and again it is not by chance. */
+#define LOCATOR_SEEDS		8
+
 struct LedgerDict
 {
 	uint32		nentries;
@@ -97,11 +119,23 @@ struct LedgerDict
 	uint8	  **data;			/* raw bytes of each block read so far */
 	uint32	  **starts;			/* and, without template, of each entry */
 
-	/* for who looks for entries again: codes by hash, plus 1; 0: none */
-	int			asked;			/* times that an entry was looked for */
-	uint16	   *index;			/* NULL: there is none */
-	uint32		index_mask;
+	bool		has_locator;
+	uint8		seed;
+	pg_crc32c	locator_crc;
+	uint64		locator_offset;
+	int			locator_width;
+	uint8	   *locator;		/* NULL until read */
+
+	uint64	   *least;			/* codes, by vector */
+	uint64	   *range;			/* greatest less least */
 };
+
+/* Bits of a group's number. */
+static int
+group_width(uint32 nentries)
+{
+	return pg_leftmost_one_pos32((nentries - 1) >> GROUP_SHIFT) + 1;
+}
 
 /* Sum of the sizes of the codes, packed vector by vector. */
 static uint64
@@ -346,6 +380,88 @@ write_plain(LedgerEncoder *enc, const LedgerDictBuild *dict, StringInfo blocks)
 	pfree(bytes.data);
 }
 
+/* The hash of an entry as it is stored. */
+static uint64
+entry_hash(const LedgerEncoder *enc, const LedgerDictBuild *dict, int code, uint64 seed)
+{
+	LedgerBytes value = ledger_encoder_value(enc, dict->rows[code]);
+	uint8		packed[LEDGER_TEMPLATE_MAX];
+
+	if (enc->templated)
+	{
+		ledger_template_pack(&enc->tmpl, value.data, packed);
+		value.data = (char *) packed;
+		value.len = LEDGER_TEMPLATE_STRIDE(&enc->tmpl);
+	}
+	return ledger_hash_bytes(value.data, value.len, seed);
+}
+
+/* Write the locator, if there is to be one, and what the header has of it. */
+static bool
+write_locator(LedgerEncoder *enc, const LedgerDictBuild *dict, StringInfo header)
+{
+	uint32		nentries = dict->nentries;
+	uint64	   *hashes;
+	uint8	   *locator = NULL;
+	pg_crc32c	crc;
+	Size		size;
+
+	if (nentries < LOCATOR_MIN || nentries > LOCATOR_MAX)
+		return false;
+	size = ledger_locator_size(nentries, group_width(nentries));
+	hashes = palloc(sizeof(uint64) * nentries);
+	for (int seed = 0; seed < LOCATOR_SEEDS && locator == NULL; seed++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		for (uint32 code = 0; code < nentries; code++)
+			hashes[code] = entry_hash(enc, dict, code, seed);
+		locator = ledger_locator_make(hashes, nentries, GROUP_SHIFT, group_width(nentries));
+		if (locator != NULL)
+			appendStringInfoCharMacro(header, seed);
+	}
+	pfree(hashes);
+	if (locator == NULL)
+		return false;
+	crc = ledger_crc(locator, size);
+	appendBinaryStringInfo(header, (char *) &crc, sizeof(crc));
+	ledger_encoder_write(enc, locator, size);
+	pfree(locator);
+	return true;
+}
+
+/* Append which codes the vectors have. */
+static void
+write_ranges(LedgerEncoder *enc, const LedgerDictBuild *dict)
+{
+	const LedgerColumnInput *input = enc->input;
+	int			nvectors = LEDGER_VECTORS_OF(input->nrows);
+	uint64	   *least = palloc(sizeof(uint64) * nvectors);
+	uint64	   *range = palloc(sizeof(uint64) * nvectors);
+
+	for (int v = 0; v < nvectors; v++)
+	{
+		int			start = v * LEDGER_VECTOR_ROWS;
+		int			end = Min(start + LEDGER_VECTOR_ROWS, input->nrows);
+		uint32		low = PG_UINT32_MAX;
+		uint32		high = 0;
+
+		for (int row = start; row < end; row++)
+		{
+			if (input->isnull[row])
+				continue;
+			low = Min(low, dict->codes[row]);
+			high = Max(high, dict->codes[row]);
+		}
+		low = Min(low, high);
+		least[v] = low;
+		range[v] = high - low;
+	}
+	ledger_numbers_write(least, nvectors, &enc->extra);
+	ledger_numbers_write(range, nvectors, &enc->extra);
+	pfree(least);
+	pfree(range);
+}
+
 /* Write the blocks, and fill in the encoding's part of the header. */
 void
 ledger_dict_write(LedgerEncoder *enc, const LedgerDictBuild *dict)
@@ -353,6 +469,7 @@ ledger_dict_write(LedgerEncoder *enc, const LedgerDictBuild *dict)
 	StringInfoData blocks;
 	uint32		nentries = dict->nentries;
 	uint32		nblocks;
+	uint8		has = enc->templated ? HAS_TEMPLATE : 0;
 
 	initStringInfo(&blocks);
 	if (enc->templated)
@@ -360,13 +477,16 @@ ledger_dict_write(LedgerEncoder *enc, const LedgerDictBuild *dict)
 	else
 		write_plain(enc, dict, &blocks);
 	nblocks = blocks.len / DESCRIPTION_SIZE(enc->templated);
+	if (write_locator(enc, dict, &blocks))
+		has |= HAS_LOCATOR;
 
 	appendBinaryStringInfo(&enc->extra, (char *) &nentries, sizeof(nentries));
-	appendStringInfoCharMacro(&enc->extra, enc->templated ? 1 : 0);
+	appendStringInfoCharMacro(&enc->extra, has);
 	if (enc->templated)
 		ledger_template_write(&enc->tmpl, &enc->extra);
 	appendBinaryStringInfo(&enc->extra, (char *) &nblocks, sizeof(nblocks));
 	appendBinaryStringInfo(&enc->extra, blocks.data, blocks.len);
+	write_ranges(enc, dict);
 	pfree(blocks.data);
 }
 
@@ -396,9 +516,37 @@ open_block(LedgerChunk *chunk, const LedgerDict *dict, uint32 i, uint32 first, c
 		ledger_corrupt(chunk, "dictionary has a bad block entry");
 }
 
+/* What the header has of the locator, which starts at "offset"; returns what follows. */
+static const uint8 *
+open_locator(LedgerChunk *chunk, LedgerDict *dict, uint64 offset, const uint8 *p)
+{
+	if (dict->nentries < LOCATOR_MIN || dict->nentries > LOCATOR_MAX)
+		ledger_corrupt(chunk, "dictionary has an unexpected locator");
+	dict->has_locator = true;
+	dict->locator_offset = offset;
+	dict->locator_width = group_width(dict->nentries);
+	dict->seed = *p++;
+	memcpy(&dict->locator_crc, p, sizeof(dict->locator_crc));
+	return p + sizeof(dict->locator_crc);
+}
+
+static void
+open_ranges(LedgerChunk *chunk, LedgerDict *dict, const uint8 *p, const uint8 *end)
+{
+	int			nvectors = chunk->nvectors;
+
+	dict->least = MemoryContextAlloc(chunk->context, sizeof(uint64) * 2 * (nvectors + 1));
+	dict->range = dict->least + nvectors;
+	p = ledger_numbers_read(p, end, nvectors, dict->least);
+	if (p != NULL)
+		p = ledger_numbers_read(p, end, nvectors, dict->range);
+	if (p != end)
+		ledger_corrupt(chunk, "dictionary has malformed ranges of codes");
+}
+
 /*
  * Open the dictionary that the header's bytes p to end describe, and whose
- * blocks are the first "preamble" bytes of the chunk.
+ * blocks, and locator, are the first "preamble" bytes of the chunk.
  */
 LedgerDict *
 ledger_dict_open(LedgerChunk *chunk, const uint8 *p, const uint8 *end, uint64 preamble)
@@ -407,11 +555,14 @@ ledger_dict_open(LedgerChunk *chunk, const uint8 *p, const uint8 *end, uint64 pr
 	uint32		first = 0;
 	uint64		offset = 0;
 	uint64		raw_total = 0;
+	bool		has_locator;
+	Size		described;
 
-	if (end - p < 5 || p[4] > 1)
+	if (end - p < 5 || (p[4] & ~(HAS_TEMPLATE | HAS_LOCATOR)) != 0)
 		ledger_corrupt(chunk, "dictionary is malformed");
 	memcpy(&dict->nentries, p, sizeof(uint32));
-	dict->templated = p[4] == 1;
+	dict->templated = (p[4] & HAS_TEMPLATE) != 0;
+	has_locator = (p[4] & HAS_LOCATOR) != 0;
 	p += 5;
 	if (dict->templated)
 	{
@@ -424,8 +575,10 @@ ledger_dict_open(LedgerChunk *chunk, const uint8 *p, const uint8 *end, uint64 pr
 		ledger_corrupt(chunk, "dictionary is malformed");
 	memcpy(&dict->nblocks, p, sizeof(uint32));
 	p += sizeof(uint32);
+	described = (Size) dict->nblocks * DESCRIPTION_SIZE(dict->templated) +
+		(has_locator ? 1 + sizeof(pg_crc32c) : 0);
 	if (dict->nentries > (uint32) chunk->nrows || dict->nblocks > dict->nentries ||
-		(Size) (end - p) != (Size) dict->nblocks * DESCRIPTION_SIZE(dict->templated))
+		(Size) (end - p) < described)
 		ledger_corrupt(chunk, "dictionary has a bad number of entries or blocks");
 
 	dict->blocks = MemoryContextAlloc(chunk->context, sizeof(DictBlock) * (dict->nblocks + 1));
@@ -437,13 +590,20 @@ ledger_dict_open(LedgerChunk *chunk, const uint8 *p, const uint8 *end, uint64 pr
 											  sizeof(uint32 *) * (dict->nblocks + 1));
 	for (uint32 i = 0; i < dict->nblocks; i++)
 	{
-		open_block(chunk, dict, i, first, p + i * DESCRIPTION_SIZE(dict->templated));
+		open_block(chunk, dict, i, first, p);
+		p += DESCRIPTION_SIZE(dict->templated);
 		dict->first[i] = first;
 		dict->offsets[i] = offset;
 		first += dict->blocks[i].nentries;
 		offset += dict->blocks[i].length;
 		raw_total += dict->blocks[i].raw_length;
 	}
+	if (has_locator)
+	{
+		p = open_locator(chunk, dict, offset, p);
+		offset += ledger_locator_size(dict->nentries, dict->locator_width);
+	}
+	open_ranges(chunk, dict, p, end);
 	if (first != dict->nentries || offset != preamble ||
 		(!dict->templated && raw_total > 2 * PLAIN_TOTAL_MAX))
 		ledger_corrupt(chunk, "dictionary's blocks do not add up");
@@ -630,90 +790,31 @@ ledger_dict_matches(LedgerChunk *chunk, const LedgerIntegers *ints, int first, i
 	return true;
 }
 
-/* Fewer entries are looked through as fast; an index of more is too large to keep. */
-#define INDEX_MIN		256
-#define INDEX_MAX		(PG_UINT16_MAX - 1)
-
 static void
-fill_index(LedgerDict *dict, uint16 *index, uint32 mask)
+load_locator(LedgerChunk *chunk, LedgerDict *dict)
 {
-	uint64		steps = 0;
+	Size		size = ledger_locator_size(dict->nentries, dict->locator_width);
+	uint8	   *locator = MemoryContextAlloc(chunk->context, size + LEDGER_SLACK);
 
-	for (uint32 code = 0; code < dict->nentries; code++)
-	{
-		uint32		place = hash_value(stored_entry(dict, find_block(dict, code), code)) & mask;
-
-		for (; index[place] != 0; place = (place + 1) & mask)
-			steps++;
-		index[place] = (uint16) (code + 1);
-		if (steps > STEPS_MAX * ((uint64) code + 1024))
-			return;				/* the hashes are no good */
-	}
-	dict->index = index;
-	dict->index_mask = mask;
+	chunk->source.read(chunk->source.arg, dict->locator_offset, size, locator);
+	if (ledger_crc(locator, size) != dict->locator_crc)
+		ledger_corrupt(chunk, "dictionary's locator has a wrong checksum");
+	memset(locator + size, 0, LEDGER_SLACK);
+	dict->locator = locator;
 }
 
-/*
- * Who looks for an entry a second time will do so again, and is given an index.
- */
-static void
-consider_index(LedgerChunk *chunk, LedgerDict *dict)
+/* The first of entries "code" to "end" - 1, and of one block i, that is "stored", or -1. */
+static int64
+find_in_block(LedgerChunk *chunk, uint32 i, uint32 code, uint32 end, LedgerBytes stored)
 {
-	uint32		size = INDEX_MIN;
-	uint16	   *index;
+	const LedgerDict *dict = chunk->dict;
 
-	if (++dict->asked != 2 || dict->nentries < INDEX_MIN || dict->nentries > INDEX_MAX ||
-		MemoryContextMemAllocated(chunk->context, false) > LEDGER_KEPT_MAX)
-		return;
-	for (uint32 i = 0; i < dict->nblocks; i++)
-		if (dict->data[i] == NULL)
-			load_block(chunk, i);
-	while (size < dict->nentries + dict->nentries / 3)
-		size *= 2;
-	index = MemoryContextAllocZero(chunk->context, size * sizeof(uint16));
-	fill_index(dict, index, size - 1);
-	if (dict->index == NULL)
-		pfree(index);
-}
-
-static bool
-find_in_index(const LedgerDict *dict, LedgerBytes stored, uint32 *code)
-{
-	uint32		place = hash_value(stored) & dict->index_mask;
-
-	for (; dict->index[place] != 0; place = (place + 1) & dict->index_mask)
+	if (dict->data[i] == NULL)
+		load_block(chunk, i);
+	for (; code < end; code++)
 	{
-		*code = dict->index[place] - 1;
-		if (ledger_bytes_equal(stored_entry(dict, find_block(dict, *code), *code), stored))
-			return true;
-	}
-	return false;
-}
-
-/* The first entry of a block of packed ones that is "packed", or -1. */
-static int
-find_packed(const LedgerDict *dict, uint32 i, const uint8 *packed)
-{
-	int			stride = LEDGER_TEMPLATE_STRIDE(&dict->tmpl);
-	const uint8 *entry = dict->data[i];
-
-	for (uint32 k = 0; k < dict->blocks[i].nentries; k++, entry += stride)
-	{
-		if (entry[0] == packed[0] && memcmp(entry, packed, stride) == 0)
-			return (int) k;
-	}
-	return -1;
-}
-
-static int
-find_plain(const LedgerDict *dict, uint32 i, const char *data, Size len)
-{
-	const uint32 *starts = dict->starts[i];
-
-	for (uint32 k = 0; k < dict->blocks[i].nentries; k++)
-	{
-		if (starts[k + 1] - starts[k] == len && memcmp(dict->data[i] + starts[k], data, len) == 0)
-			return (int) k;
+		if (ledger_bytes_equal(stored_entry(dict, i, code), stored))
+			return code;
 	}
 	return -1;
 }
@@ -726,6 +827,8 @@ ledger_dict_find(LedgerChunk *chunk, const char *data, Size len, uint32 *code)
 	LedgerBytes stored = {data, len};
 	uint8		packed[LEDGER_TEMPLATE_MAX];
 	char		unpacked[LEDGER_TEMPLATE_MAX];
+	uint32		next = 0;
+	uint32		end = dict->nentries;
 
 	if (dict->templated)
 	{
@@ -739,23 +842,38 @@ ledger_dict_find(LedgerChunk *chunk, const char *data, Size len, uint32 *code)
 		stored.data = (char *) packed;
 		stored.len = LEDGER_TEMPLATE_STRIDE(&dict->tmpl);
 	}
-	consider_index(chunk, dict);
-	if (dict->index != NULL)
-		return find_in_index(dict, stored, code);
-	for (uint32 i = 0; i < dict->nblocks; i++)
+	if (dict->has_locator)
 	{
-		int			entry;
+		if (dict->locator == NULL)
+			load_locator(chunk, dict);
+		next = ledger_locator_find(dict->locator, dict->nentries, dict->locator_width,
+								   ledger_hash_bytes(stored.data, stored.len, dict->seed));
+		next = Min(next << GROUP_SHIFT, dict->nentries);
+		end = Min(next + GROUP, dict->nentries);
+	}
+	while (next < end)
+	{
+		uint32		i = find_block(dict, next);
+		uint32		block_end = Min(end, dict->first[i] + dict->blocks[i].nentries);
+		int64		found = find_in_block(chunk, i, next, block_end, stored);
 
-		if (dict->data[i] == NULL)
-			load_block(chunk, i);
-		entry = dict->templated ? find_packed(dict, i, packed) : find_plain(dict, i, data, len);
-		if (entry >= 0)
+		if (found >= 0)
 		{
-			*code = dict->first[i] + entry;
+			*code = (uint32) found;
 			return true;
 		}
+		next = block_end;
 	}
 	return false;
+}
+
+/* May a vector's rows have the code? */
+bool
+ledger_dict_may_be_in(const LedgerChunk *chunk, int vector, uint32 code)
+{
+	const LedgerDict *dict = chunk->dict;
+
+	return code >= dict->least[vector] && code - dict->least[vector] <= dict->range[vector];
 }
 
 uint32
