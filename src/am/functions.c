@@ -486,7 +486,7 @@ typedef struct ChunkReader
 {
 	Relation	rel;
 	LedgerSegment *segment;
-	uint64		offset;
+	const LedgerColumnEntry *column;
 	int			attribute;
 	uint64		last_offset;	/* what was read last */
 	size_t		last_len;
@@ -510,8 +510,11 @@ chunk_read(void *arg, uint64 offset, size_t len, void *dst)
 {
 	ChunkReader *reader = arg;
 
-	reader->last_offset = reader->offset + offset;
 	reader->last_len = len;
+	if (!ledger_column_place(reader->column, offset, len, &reader->last_offset))
+		ledger_corrupt(reader->rel, reader->segment->block,
+					   "column %d of segment " UINT64_FORMAT " is read past its end",
+					   reader->attribute, reader->segment->root.segment);
 	if (!ledger_segment_read(reader->rel, reader->segment, false, reader->last_offset, len, dst))
 		chunk_corrupt(arg, "it was overwritten");
 }
@@ -551,8 +554,9 @@ static void
 show_column(Relation rel, LedgerSegment *segment, const LedgerColumnEntry *column,
 			int attribute, Datum *values, ReturnSetInfo *result)
 {
-	ChunkReader reader = {rel, segment, column->offset, attribute};
-	LedgerSource source = {chunk_read, chunk_corrupt, &reader, chunk_unsupported};
+	ChunkReader reader = {rel, segment, column, attribute};
+	LedgerSource source = {chunk_read, chunk_corrupt, &reader, chunk_unsupported,
+	column->header_length};
 	LedgerColumnType type = {column->typid, column->collation, column->attlen,
 	column->attbyval, column->attalign};
 	Name		name = &TupleDescAttr(RelationGetDescr(rel), attribute - 1)->attname;

@@ -18,7 +18,7 @@
 #include "utils/memutils.h"
 
 /* What is read at first: the trailer, and the header or its end. */
-#define FIRST_READ			1024
+#define FIRST_READ			2048
 
 /* A larger vector's bytes are not kept when another vector is read. */
 #define META_KEEP			(1024 * 1024)
@@ -26,8 +26,8 @@
 static void
 check_trailer(LedgerChunk *chunk, const LedgerChunkTrailer *trailer)
 {
-	uint64		fixed = (uint64) chunk->nvectors * sizeof(LedgerVectorEntry);
 	uint64		rest = chunk->length - sizeof(LedgerChunkTrailer);
+	uint64		header;
 
 	if (trailer->magic != LEDGER_CHUNK_MAGIC)
 		ledger_corrupt(chunk, "chunk has no trailer");
@@ -40,17 +40,12 @@ check_trailer(LedgerChunk *chunk, const LedgerChunkTrailer *trailer)
 				 trailer->version, LEDGER_CHUNK_VERSION);
 		ledger_corrupt(chunk, detail);
 	}
-	if (trailer->flags & (LEDGER_CHUNK_ZONES | LEDGER_CHUNK_TEXT_ZONES))
-		fixed += (uint64) chunk->nvectors * 2 * sizeof(uint64);
-	if (trailer->flags & LEDGER_CHUNK_TEXT_ZONES)
-		fixed += sizeof(uint32);
-	if (trailer->flags & LEDGER_CHUNK_FILTER)
-		fixed += sizeof(LedgerFilterEntry);
-	if (trailer->flags & LEDGER_CHUNK_TOKENS)
-		fixed += sizeof(LedgerFilterEntry);
-	if (trailer->header_length > rest || trailer->header_length < fixed ||
+	header = (uint64) trailer->header_length + trailer->inner_length;
+	if (header > rest || trailer->preamble_length > rest - header ||
 		trailer->header_length > MaxAllocSize - sizeof(LedgerChunkTrailer) ||
-		trailer->preamble_length > rest - trailer->header_length)
+		(trailer->inner_length > 0 && trailer->encoding != LEDGER_ENC_SHREDDED) ||
+		(chunk->source.header_length > 0 &&
+		 chunk->source.header_length != header + sizeof(LedgerChunkTrailer)))
 		ledger_corrupt(chunk, "chunk header has a bad length");
 	if (trailer->nrows != (uint32) chunk->nrows)
 		ledger_corrupt(chunk, "chunk has a wrong number of rows");
@@ -61,29 +56,26 @@ check_trailer(LedgerChunk *chunk, const LedgerChunkTrailer *trailer)
 
 /*
  * Read trailer and header, check them, and return the header's bytes, with
- * LEDGER_SLACK behind them.  Their end is aligned, and so are the entries and
- * numbers before it.
+ * LEDGER_SLACK behind them.
  */
 static uint8 *
 read_header(LedgerChunk *chunk, LedgerChunkTrailer *trailer)
 {
-	Size		some = (Size) Min(chunk->length, FIRST_READ);
+	uint32		known = chunk->source.header_length;
+	Size		some = (Size) Min(known > 0 ? known : chunk->length, FIRST_READ);
 	Size		size;
-	Size		before;			/* what aligns it */
 	uint8		first[FIRST_READ];
 	uint8	   *header;
 	pg_crc32c	crc;
 
-	if (chunk->length < sizeof(*trailer))
+	if (some < sizeof(*trailer))
 		ledger_corrupt(chunk, "chunk is too short");
 	chunk->source.read(chunk->source.arg, chunk->length - some, some, first);
 	memcpy(trailer, first + some - sizeof(*trailer), sizeof(*trailer));
 	check_trailer(chunk, trailer);
 
 	size = (Size) trailer->header_length + sizeof(*trailer);
-	before = MAXALIGN(size) - size;
-	header = MemoryContextAllocHuge(chunk->context, before + size + LEDGER_SLACK);
-	header += before;
+	header = MemoryContextAllocHuge(chunk->context, size + LEDGER_SLACK);
 	if (size <= some)
 		memcpy(header, first + some - size, size);
 	else
@@ -99,11 +91,60 @@ read_header(LedgerChunk *chunk, LedgerChunkTrailer *trailer)
 	return header;
 }
 
+/* A list of numbers of the vectors, which precedes other things in the header. */
+static const uint8 *
+read_numbers(const LedgerChunk *chunk, const uint8 *p, const uint8 *end, uint64 *numbers)
+{
+	p = ledger_numbers_read(p, end, chunk->nvectors, numbers);
+	if (p == NULL)
+		ledger_corrupt(chunk, "chunk header is malformed");
+	return p;
+}
+
+static uint32
+small_number(const LedgerChunk *chunk, uint64 number)
+{
+	if (number > PG_UINT32_MAX)
+		ledger_corrupt(chunk, "vector has a bad length or number of NULLs");
+	return (uint32) number;
+}
+
+/* What the header has of the vectors; returns what follows. */
+static const uint8 *
+open_vectors(LedgerChunk *chunk, const uint8 *p, const uint8 *end)
+{
+	int			nvectors = chunk->nvectors;
+	LedgerVectorEntry *vectors;
+	uint64	   *numbers;
+
+	vectors = MemoryContextAlloc(chunk->context, sizeof(LedgerVectorEntry) * (nvectors + 1));
+	chunk->vectors = vectors;
+	/* these are put in another place's room, which is to be filled later */
+	numbers = MemoryContextAlloc(chunk->context, sizeof(uint64) * (nvectors + 1));
+	chunk->offsets = numbers;
+	p = read_numbers(chunk, p, end, numbers);
+	for (int v = 0; v < nvectors; v++)
+		vectors[v].nulls = small_number(chunk, numbers[v]);
+	p = read_numbers(chunk, p, end, numbers);
+	for (int v = 0; v < nvectors; v++)
+		vectors[v].length = vectors[v].meta_length = small_number(chunk, numbers[v]);
+	if (chunk->encoding == LEDGER_ENC_LZ4)
+	{
+		p = read_numbers(chunk, p, end, numbers);
+		for (int v = 0; v < nvectors; v++)
+			vectors[v].length += numbers[v];
+	}
+	if ((Size) (end - p) < nvectors * sizeof(pg_crc32c))
+		ledger_corrupt(chunk, "chunk header is malformed");
+	for (int v = 0; v < nvectors; v++, p += sizeof(pg_crc32c))
+		memcpy(&vectors[v].crc, p, sizeof(pg_crc32c));
+	return p;
+}
+
 /* Check the vectors' entries, and compute where the vectors are. */
 static void
 locate_vectors(LedgerChunk *chunk, uint64 offset, uint64 end)
 {
-	chunk->offsets = MemoryContextAlloc(chunk->context, sizeof(uint64) * (chunk->nvectors + 1));
 	for (int v = 0; v < chunk->nvectors; v++)
 	{
 		const LedgerVectorEntry *entry = &chunk->vectors[v];
@@ -177,40 +218,67 @@ open_extra(LedgerChunk *chunk, const uint8 *p, const uint8 *end, uint64 preamble
 		ledger_corrupt(chunk, "template has a wrong length");
 }
 
-/*
- * Understand a filter's entry; the filter ends at "end", and there are "room"
- * bytes for it.  Returns its size.
- */
-static uint64
-open_filter(LedgerChunk *chunk, LedgerChunkFilter *filter, const uint8 *p, uint64 end, uint64 room)
+static const uint8 *
+read_uint32(const LedgerChunk *chunk, const uint8 *p, const uint8 *end, uint32 *number)
 {
-	LedgerFilterEntry entry;
-	uint64		size;
-
-	memcpy(&entry, p, sizeof(entry));
-	size = LEDGER_FILTER_SIZE(entry.nblocks);
-	if (entry.nblocks == 0 || entry.nblocks > LEDGER_FILTER_BLOCKS_MAX || size > room ||
-		entry.unused != 0)
-		ledger_corrupt(chunk, "filter has a bad length");
-	filter->nblocks = entry.nblocks;
-	filter->offset = end - size;
-	return size;
+	if ((Size) (end - p) < sizeof(*number))
+		ledger_corrupt(chunk, "chunk header is malformed");
+	memcpy(number, p, sizeof(*number));
+	return p + sizeof(*number);
 }
 
-/* What precedes the zones of texts; returns where that begins. */
+/*
+ * Understand what the header has of a filter, which ends at *filter_end and for which
+ * there are "room" bytes.
+ */
 static const uint8 *
-open_zone_prefix(LedgerChunk *chunk, const uint8 *start, const uint8 *end)
+open_filter(LedgerChunk *chunk, LedgerChunkFilter *filter, const uint8 *p, const uint8 *end,
+			uint64 room, uint64 *filter_end)
 {
+	uint32		nblocks;
+	uint64		size;
+
+	p = read_uint32(chunk, p, end, &nblocks);
+	size = LEDGER_FILTER_SIZE(nblocks);
+	if (nblocks == 0 || nblocks > LEDGER_FILTER_BLOCKS_MAX || size > room)
+		ledger_corrupt(chunk, "filter has a bad length");
+	*filter_end -= size;
+	filter->nblocks = nblocks;
+	filter->offset = *filter_end;
+	return p;
+}
+
+/* The zone maps; returns what follows. */
+static const uint8 *
+open_zones(LedgerChunk *chunk, bool of_texts, const uint8 *p, const uint8 *end)
+{
+	int			nvectors = chunk->nvectors;
+	Size		size = sizeof(uint64) * (nvectors + 1);
+	uint64	   *zones = MemoryContextAlloc(chunk->context, 2 * size);
+	uint64	   *numbers = MemoryContextAlloc(chunk->context, size);
 	uint32		length;
 
-	end -= sizeof(length);
-	memcpy(&length, end, sizeof(length));
-	if (length > LEDGER_ZONE_PREFIX_MAX || length > (Size) (end - start))
-		ledger_corrupt(chunk, "zone maps have a bad prefix");
-	end -= length;
-	chunk->zone_prefix.data = (const char *) end;
-	chunk->zone_prefix.len = length;
-	return end;
+	if (of_texts)
+	{
+		p = read_uint32(chunk, p, end, &length);
+		if (length > LEDGER_ZONE_PREFIX_MAX || length > (Size) (end - p))
+			ledger_corrupt(chunk, "zone maps have a bad prefix");
+		chunk->zone_prefix.data = (const char *) p;
+		chunk->zone_prefix.len = length;
+		p += length;
+	}
+	p = read_numbers(chunk, p, end, numbers);
+	for (int v = 0; v < nvectors; v++)
+		zones[2 * v] = numbers[v];
+	p = read_numbers(chunk, p, end, numbers);
+	for (int v = 0; v < nvectors; v++)
+		zones[2 * v + 1] = zones[2 * v] + numbers[v];
+	pfree(numbers);
+	if (of_texts)
+		chunk->text_zones = zones;
+	else
+		chunk->zones = zones;
+	return p;
 }
 
 /* Can a chunk of this length have its filter there? */
@@ -251,28 +319,24 @@ ledger_chunk_prepare(const LedgerSource *source, uint64 length, LedgerFilterPlac
  * its filter already.
  */
 static const uint8 *
-open_filters(LedgerChunk *chunk, const LedgerChunkTrailer *trailer, const uint8 *end,
-			 uint64 *vectors_end)
+open_filters(LedgerChunk *chunk, const LedgerChunkTrailer *trailer, const uint8 *p,
+			 const uint8 *end, uint64 *vectors_end)
 {
 	LedgerChunkFilter filter = {0};
+	LedgerChunkFilter tokens = {0};
 	uint64		first = trailer->preamble_length;
 
 	if (trailer->flags & LEDGER_CHUNK_TOKENS)
-	{
-		end -= sizeof(LedgerFilterEntry);
-		*vectors_end -= open_filter(chunk, &chunk->tokens, end, *vectors_end, *vectors_end - first);
-		chunk->token_words = (trailer->flags & LEDGER_CHUNK_WORDS) != 0;
-	}
+		p = open_filter(chunk, &tokens, p, end, *vectors_end - first, vectors_end);
 	if (trailer->flags & LEDGER_CHUNK_FILTER)
-	{
-		end -= sizeof(LedgerFilterEntry);
-		*vectors_end -= open_filter(chunk, &filter, end, *vectors_end, *vectors_end - first);
-	}
+		p = open_filter(chunk, &filter, p, end, *vectors_end - first, vectors_end);
+	chunk->token_words = (trailer->flags & LEDGER_CHUNK_WORDS) != 0;
+	chunk->tokens = tokens;
 	if (chunk->filter.nblocks == 0)
 		chunk->filter = filter;
 	else if (chunk->filter.nblocks != filter.nblocks || chunk->filter.offset != filter.offset)
 		ledger_corrupt(chunk, "filter is not where it should be");
-	return end;
+	return p;
 }
 
 bool
@@ -285,41 +349,29 @@ void
 ledger_chunk_load(LedgerChunk *chunk)
 {
 	LedgerChunkTrailer trailer;
-	const uint8 *header;
+	const uint8 *p;
 	const uint8 *end;
 	uint64		vectors_end;
 
 	if (chunk->loaded)
 		return;
-	header = read_header(chunk, &trailer);
+	p = read_header(chunk, &trailer);
+	end = p + trailer.header_length;
 	chunk->encoding = trailer.encoding;
-	chunk->header_length = trailer.header_length;
+	chunk->inner_length = trailer.inner_length;
+	chunk->body_length = chunk->length - sizeof(trailer) - trailer.header_length -
+		trailer.inner_length;
 	chunk->zstd = (trailer.flags & LEDGER_CHUNK_ZSTD) != 0;
 	if (chunk->zstd && !ledger_has_zstd())
 		ledger_unsupported(chunk, "chunk is compressed with zstd, which this build of ledger lacks");
-	end = header + trailer.header_length;
 
-	/* the fixed parts are at the end */
-	end -= chunk->nvectors * sizeof(LedgerVectorEntry);
-	chunk->vectors = (const LedgerVectorEntry *) end;
-	vectors_end = chunk->length - sizeof(trailer) - trailer.header_length;
-	end = open_filters(chunk, &trailer, end, &vectors_end);
+	vectors_end = chunk->body_length;
+	p = open_vectors(chunk, p, end);
+	p = open_filters(chunk, &trailer, p, end, &vectors_end);
 	if (trailer.flags & (LEDGER_CHUNK_ZONES | LEDGER_CHUNK_TEXT_ZONES))
-	{
-		const uint64 *zones;
-
-		end -= chunk->nvectors * 2 * sizeof(uint64);
-		zones = (const uint64 *) end;
-		if (trailer.flags & LEDGER_CHUNK_ZONES)
-			chunk->zones = zones;
-		else
-		{
-			chunk->text_zones = zones;
-			end = open_zone_prefix(chunk, header, end);
-		}
-	}
+		p = open_zones(chunk, (trailer.flags & LEDGER_CHUNK_TEXT_ZONES) != 0, p, end);
 	locate_vectors(chunk, trailer.preamble_length, vectors_end);
-	open_extra(chunk, header, end, trailer.preamble_length);
+	open_extra(chunk, p, end, trailer.preamble_length);
 	if (chunk->encoding == LEDGER_ENC_FLOAT)
 		chunk->floats = MemoryContextAlloc(chunk->context, sizeof(LedgerFloats));
 	chunk->loaded = true;

@@ -369,19 +369,6 @@ write_vector(LedgerEncoder *enc, int start, int end, LedgerVectorEntry *entry, u
 	entry->crc = ledger_crc(enc->meta.data, enc->meta.len);
 }
 
-/* Fill in the zones of texts, and append what precedes them in the header. */
-static void
-write_zone_prefix(LedgerEncoder *enc, uint64 *zones)
-{
-	LedgerBytes prefix;
-	uint32		length;
-
-	ledger_text_zones_make(enc, &prefix, zones);
-	length = (uint32) prefix.len;
-	appendBinaryStringInfo(&enc->extra, prefix.data, prefix.len);
-	appendBinaryStringInfo(&enc->extra, (char *) &length, sizeof(length));
-}
-
 /* Write a filter's blocks, piece by piece, so that who asks reads one piece. */
 static void
 write_blocks(LedgerEncoder *enc, uint32 *filter, uint32 nblocks)
@@ -398,33 +385,98 @@ write_blocks(LedgerEncoder *enc, uint32 *filter, uint32 nblocks)
 	pfree(filter);
 }
 
-/* Write the filter, if there is to be one. */
-static bool
-write_filter(LedgerEncoder *enc, const uint64 *zones, int nvectors, bool texts,
-			 LedgerFilterEntry *entry)
+/* Write the filter, if there is to be one; returns its number of blocks, or 0. */
+static uint32
+write_filter(LedgerEncoder *enc, const uint64 *zones, int nvectors, bool texts)
 {
 	uint32	   *filter = NULL;
 	bool		answered = zones != NULL &&
 		ledger_zones_answer(zones, nvectors, !texts && ledger_zone_is_signed(&enc->input->type));
+	uint32		nblocks = ledger_filter_make(enc, &enc->summary, answered, &filter);
 
-	entry->nblocks = ledger_filter_make(enc, &enc->summary, answered, &filter);
-	if (entry->nblocks == 0)
-		return false;
-	write_blocks(enc, filter, entry->nblocks);
-	return true;
+	if (nblocks > 0)
+		write_blocks(enc, filter, nblocks);
+	return nblocks;
 }
 
 /* The same of tokens. */
-static bool
-write_tokens(LedgerEncoder *enc, LedgerFilterEntry *entry, bool *words)
+static uint32
+write_tokens(LedgerEncoder *enc, bool *words)
 {
 	uint32	   *filter = NULL;
+	uint32		nblocks = ledger_token_filter_make(enc, enc->written, &filter, words);
 
-	entry->nblocks = ledger_token_filter_make(enc, enc->written, &filter, words);
-	if (entry->nblocks == 0)
-		return false;
-	write_blocks(enc, filter, entry->nblocks);
-	return true;
+	if (nblocks > 0)
+		write_blocks(enc, filter, nblocks);
+	return nblocks;
+}
+
+/* What the header has of the vectors. */
+static void
+put_vectors(StringInfo header, LedgerEncoding encoding, const LedgerVectorEntry *vectors,
+			int nvectors)
+{
+	uint64	   *numbers = palloc(sizeof(uint64) * (nvectors + 1));
+
+	for (int v = 0; v < nvectors; v++)
+		numbers[v] = vectors[v].nulls;
+	ledger_numbers_write(numbers, nvectors, header);
+	for (int v = 0; v < nvectors; v++)
+		numbers[v] = vectors[v].meta_length;
+	ledger_numbers_write(numbers, nvectors, header);
+	if (encoding == LEDGER_ENC_LZ4)
+	{
+		for (int v = 0; v < nvectors; v++)
+			numbers[v] = vectors[v].length - vectors[v].meta_length;
+		ledger_numbers_write(numbers, nvectors, header);
+	}
+	for (int v = 0; v < nvectors; v++)
+		appendBinaryStringInfo(header, (const char *) &vectors[v].crc, sizeof(pg_crc32c));
+	pfree(numbers);
+}
+
+/* And the zone maps: two numbers a vector. */
+static void
+put_zones(StringInfo header, const uint64 *zones, int nvectors)
+{
+	uint64	   *numbers = palloc(sizeof(uint64) * (nvectors + 1));
+
+	for (int v = 0; v < nvectors; v++)
+		numbers[v] = zones[2 * v];
+	ledger_numbers_write(numbers, nvectors, header);
+	for (int v = 0; v < nvectors; v++)
+		numbers[v] = zones[2 * v + 1] - zones[2 * v];
+	ledger_numbers_write(numbers, nvectors, header);
+	pfree(numbers);
+}
+
+static void
+put_uint32(StringInfo header, uint32 number)
+{
+	appendBinaryStringInfo(header, (const char *) &number, sizeof(number));
+}
+
+/* Write the sub-columns' headers, and the chunk's own, where they belong. */
+static void
+finish_chunk(LedgerEncoder *enc, LedgerChunkTrailer *trailer, StringInfo header)
+{
+	StringInfo	other = enc->sink->header;
+
+	trailer->header_length = header->len;
+	trailer->inner_length = enc->inner.len;
+	trailer->crc = 0;
+	appendBinaryStringInfo(header, (const char *) trailer, offsetof(LedgerChunkTrailer, crc));
+	trailer->crc = ledger_crc(header->data, header->len);
+	put_uint32(header, trailer->crc);
+	if (other == NULL)
+	{
+		ledger_encoder_write(enc, enc->inner.data, enc->inner.len);
+		ledger_encoder_write(enc, header->data, header->len);
+		return;
+	}
+	appendBinaryStringInfo(other, enc->inner.data, enc->inner.len);
+	appendBinaryStringInfo(other, header->data, header->len);
+	enc->written += enc->inner.len + header->len;
 }
 
 static void
@@ -432,33 +484,49 @@ write_header(LedgerEncoder *enc, uint64 preamble, const uint64 *zones,
 			 const LedgerVectorEntry *vectors, int nvectors)
 {
 	LedgerChunkTrailer trailer;
-	uint64	   *text_zones = NULL;
-	LedgerFilterEntry filter = {0};
-	LedgerFilterEntry tokens = {0};
+	StringInfoData header;
+	LedgerBytes prefix;
+	bool		has_text_zones = zones == NULL && ledger_text_zone_type(&enc->input->type) &&
+		enc->encoding != LEDGER_ENC_NULL && enc->encoding != LEDGER_ENC_CONSTANT;
+	uint32		filter_blocks;
+	uint32		token_blocks;
 	bool		words;
 
 	memset(&trailer, 0, sizeof(trailer));
-	if (zones)
-		trailer.flags = LEDGER_CHUNK_ZONES;
-	else if (ledger_text_zone_type(&enc->input->type) && enc->encoding != LEDGER_ENC_NULL &&
-			 enc->encoding != LEDGER_ENC_CONSTANT)
+	if (has_text_zones)
 	{
+		uint64	   *text_zones = palloc0(sizeof(uint64) * 2 * (nvectors + 1));
+
+		ledger_text_zones_make(enc, &prefix, text_zones);
+		zones = text_zones;
 		trailer.flags = LEDGER_CHUNK_TEXT_ZONES;
-		zones = text_zones = palloc0(sizeof(uint64) * 2 * (nvectors + 1));
-		write_zone_prefix(enc, text_zones);
 	}
-	if (write_filter(enc, zones, nvectors, text_zones != NULL, &filter))
-		trailer.flags |= LEDGER_CHUNK_FILTER;
-	if (write_tokens(enc, &tokens, &words))
+	else if (zones)
+		trailer.flags = LEDGER_CHUNK_ZONES;
+	filter_blocks = write_filter(enc, zones, nvectors, has_text_zones);
+	token_blocks = write_tokens(enc, &words);
+
+	initStringInfo(&header);
+	put_vectors(&header, enc->encoding, vectors, nvectors);
+	if (token_blocks > 0)
+	{
 		trailer.flags |= LEDGER_CHUNK_TOKENS | (words ? LEDGER_CHUNK_WORDS : 0);
+		put_uint32(&header, token_blocks);
+	}
+	if (filter_blocks > 0)
+	{
+		trailer.flags |= LEDGER_CHUNK_FILTER;
+		put_uint32(&header, filter_blocks);
+	}
+	if (has_text_zones)
+	{
+		put_uint32(&header, (uint32) prefix.len);
+		appendBinaryStringInfo(&header, prefix.data, prefix.len);
+	}
 	if (zones)
-		appendBinaryStringInfo(&enc->extra, (const char *) zones, nvectors * 2 * sizeof(uint64));
-	if (trailer.flags & LEDGER_CHUNK_FILTER)
-		appendBinaryStringInfo(&enc->extra, (const char *) &filter, sizeof(filter));
-	if (trailer.flags & LEDGER_CHUNK_TOKENS)
-		appendBinaryStringInfo(&enc->extra, (const char *) &tokens, sizeof(tokens));
-	appendBinaryStringInfo(&enc->extra, (const char *) vectors,
-						   nvectors * sizeof(LedgerVectorEntry));
+		put_zones(&header, zones, nvectors);
+	appendBinaryStringInfo(&header, enc->extra.data, enc->extra.len);
+
 	if (enc->compression == LEDGER_COMPRESSION_ZSTD &&
 		(enc->encoding == LEDGER_ENC_DICTIONARY || enc->encoding == LEDGER_ENC_LZ4 ||
 		 enc->encoding == LEDGER_ENC_LINES || enc->encoding == LEDGER_ENC_SHREDDED))
@@ -468,12 +536,7 @@ write_header(LedgerEncoder *enc, uint64 preamble, const uint64 *zones,
 	trailer.encoding = enc->encoding;
 	trailer.nrows = enc->input->nrows;
 	trailer.preamble_length = preamble;
-	trailer.header_length = enc->extra.len;
-	appendBinaryStringInfo(&enc->extra, (char *) &trailer, sizeof(trailer));
-	trailer.crc = ledger_crc(enc->extra.data, enc->extra.len - sizeof(trailer.crc));
-	memcpy(enc->extra.data + enc->extra.len - sizeof(trailer.crc), &trailer.crc,
-		   sizeof(trailer.crc));
-	ledger_encoder_write(enc, enc->extra.data, enc->extra.len);
+	finish_chunk(enc, &trailer, &header);
 }
 
 uint64
@@ -505,6 +568,7 @@ ledger_chunk_encode_with(const LedgerColumnInput *columns, int self,
 	if (enc->compression == LEDGER_COMPRESSION_ZSTD && !ledger_has_zstd())
 		enc->compression = LEDGER_COMPRESSION_LZ4;
 	enc->sink = sink;
+	initStringInfo(&enc->inner);
 	initStringInfo(&enc->extra);
 	initStringInfo(&enc->meta);
 	if (ledger_zone_type(&enc->input->type))

@@ -63,17 +63,22 @@ typedef struct LedgerColumnInput
 extern void ledger_summary_add(LedgerSummary *summary, const LedgerColumnType *type,
 							   const Datum *values, int row);
 
-/* Where the encoder's bytes go, in order. */
+/*
+ * Where the encoder's bytes go, in order.  The header, which is the chunk's end,
+ * can go to another place: who opens many chunks reads all their headers.
+ */
 typedef struct LedgerSink
 {
 	void		(*write) (void *arg, const void *data, size_t len);
 	void	   *arg;
+	struct StringInfoData *header;	/* what it is appended to; NULL: it is written, too */
 } LedgerSink;
 
 /*
  * Where the decoder's bytes come from.  Offsets count from the start of the
- * chunk.  corrupt() reports what is wrong with the chunk and must not return
- * (no attribute says so, as PostgreSQL 18 has none for function pointers).
+ * chunk, wherever its header is.  corrupt() reports what is wrong with the chunk
+ * and must not return (no attribute says so, as PostgreSQL 18 has none for
+ * function pointers).
  */
 typedef struct LedgerSource
 {
@@ -82,6 +87,7 @@ typedef struct LedgerSource
 	void	   *arg;
 	/* likewise, of what this build cannot read; NULL: corrupt() is called */
 	void		(*unsupported) (void *arg, const char *detail);
+	uint32		header_length;	/* the chunk's last bytes, if known; else 0 */
 } LedgerSource;
 
 /*
@@ -116,7 +122,7 @@ typedef struct LedgerEncodeOptions
 
 /*
  * Encode column number "self" of columns[0 .. ncolumns-1] into the sink, and
- * return the number of bytes written.  The other columns are at hand because
+ * return the number of bytes written, with the header's.  The other columns are at hand because
  * an encoding may refer to an earlier column's value in the same row; the
  * columns it refers to are recorded in the chunk by index and are always
  * below "self".  Works in CurrentMemoryContext; the caller resets it.  Working

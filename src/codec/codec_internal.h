@@ -12,15 +12,19 @@
  *		filter		blocks of 32 bytes in pieces of 63, with a CRC-32C behind
  *					each, if there is one (filter.c)
  *		tokens		likewise (tokens.c)
- *		header		the encoding's own part ("extra"); the zone maps, if the
- *					type has them, two uint64 a vector; of texts, with
- *					what all values begin with and the length of that
- *					(uint32) before them; LedgerFilterEntry, if there is a
- *					filter, and another, if there is one of tokens; and one
- *					LedgerVectorEntry a vector
+ *		inner		the headers of sub-columns, with trailers, one after the other
+ *		header		of each vector: number of NULLs, length of meta, with LZ4
+ *					blocks length of these (each a list: ledger_numbers_write),
+ *					and CRC-32C of meta; number of blocks (uint32) of the
+ *					filter of tokens, if there is one, and of that of values; the zone
+ *					maps, if the type has them: a list of the least values, one
+ *					of the greatest less these, and, of texts, before them the
+ *					length (uint32) and the bytes of what all values begin with;
+ *					and the encoding's own part ("extra")
  *		trailer		LedgerChunkTrailer
  *
- * The header comes last because the sink is a stream.  Integers are in native
+ * The header comes last because the sink is a stream; from "inner" on the bytes
+ * can be in another place than those before (LedgerSink).  Integers are in native
  * byte order, as everywhere in PostgreSQL's files, except bit-packed ones.
  * Each meta, block, piece of a filter, and the header has a CRC-32C.
  *
@@ -69,7 +73,8 @@ typedef struct LedgerChunkTrailer
 	uint8		flags;			/* LEDGER_CHUNK_... */
 	uint32		nrows;
 	uint32		preamble_length;
-	uint32		header_length;	/* without this trailer */
+	uint32		header_length;	/* without this trailer and "inner" */
+	uint32		inner_length;
 	pg_crc32c	crc;			/* of the header and the fields above */
 } LedgerChunkTrailer;
 
@@ -99,19 +104,13 @@ typedef struct LedgerChunkTrailer
 #define LEDGER_FILTER_SIZE(nblocks) \
 	((uint64) (nblocks) * LEDGER_FILTER_BLOCK + LEDGER_FILTER_PIECES(nblocks) * sizeof(pg_crc32c))
 
-typedef struct LedgerFilterEntry
-{
-	uint32		nblocks;
-	uint32		unused;			/* zero */
-} LedgerFilterEntry;
-
+/* What the header has of a vector. */
 typedef struct LedgerVectorEntry
 {
 	uint64		length;			/* blocks and meta */
 	uint32		meta_length;
 	pg_crc32c	crc;			/* of meta */
 	uint32		nulls;
-	uint32		unused;			/* zero */
 } LedgerVectorEntry;
 
 /* A sub-column of a segment's column may have more values than that has rows. */
@@ -390,6 +389,7 @@ typedef struct LedgerEncoder
 	LedgerSink *sink;
 	uint64		written;
 	LedgerEncoding encoding;
+	StringInfoData inner;
 	StringInfoData extra;
 	StringInfoData meta;		/* of the current vector */
 
@@ -537,7 +537,8 @@ struct LedgerChunk
 	LedgerSource source;
 	uint64		length;
 	bool		loaded;			/* the header; before, filter is the only thing known */
-	uint32		header_length;
+	uint64		body_length;	/* what precedes "inner" */
+	uint32		inner_length;
 	LedgerColumnType type;
 	int			nrows;
 	int			nvectors;

@@ -164,8 +164,9 @@ typedef struct LedgerShredColumn
 	int			scale;			/* of the numbers as they are stored */
 	int			least_scale;	/* zeros at the end go, but for these digits */
 	uint32		nvalues;
-	uint64		offset;			/* in the chunk */
+	uint64		offset;			/* in the chunk, but for the header */
 	uint64		length;
+	uint32		header_length;	/* of that: with trailer */
 	LedgerBytes path;
 } LedgerShredColumn;
 

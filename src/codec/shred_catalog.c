@@ -121,6 +121,7 @@ ledger_shred_catalog_write(const LedgerShredCatalog *catalog, StringInfo out)
 		ledger_put_varint(out, column->least_scale);
 		ledger_put_varint(out, column->nvalues);
 		ledger_put_varint(out, column->length);
+		ledger_put_varint(out, column->header_length);
 		put_bytes(out, column->path);
 	}
 	ledger_put_varint(out, catalog->nkeysets);
@@ -204,9 +205,10 @@ get_columns(CatalogReader *r, LedgerShredCatalog *catalog)
 		column->least_scale = get_number(r, column->scale);
 		column->nvalues = get_number(r, LEDGER_SHRED_VALUES);
 		column->length = get_number(r, PG_INT64_MAX / LEDGER_SHRED_COLUMNS);
+		column->header_length = get_number(r, Min(column->length, PG_UINT32_MAX));
 		column->path = get_bytes(r, KEYS_MAX);
 		column->offset = offset;
-		offset += column->length;
+		offset += column->length - column->header_length;
 	}
 }
 

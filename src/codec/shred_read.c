@@ -24,8 +24,10 @@
 typedef struct SubColumn
 {
 	LedgerChunk *parent;
-	uint64		offset;
-	uint64		length;
+	uint64		offset;			/* in the parent, as that of the header */
+	uint64		header_offset;
+	uint64		body_length;
+	uint32		header_length;
 	LedgerChunk *chunk;			/* NULL until it is needed */
 
 	uint64		passed;			/* values before those of the vector's next document */
@@ -57,10 +59,14 @@ column_read(void *arg, uint64 offset, size_t len, void *dst)
 {
 	SubColumn  *column = arg;
 	const LedgerSource *source = &column->parent->source;
+	bool		in_header = offset >= column->body_length;
+	uint64		start = in_header ? offset - column->body_length : offset;
+	uint64		size = in_header ? column->header_length : column->body_length;
 
-	if (offset > column->length || len > column->length - offset)
+	if (start > size || len > size - start)
 		ledger_corrupt(column->parent, "sub-column is read past its end");
-	source->read(source->arg, column->offset + offset, len, dst);
+	source->read(source->arg, (in_header ? column->header_offset : column->offset) + start, len,
+				 dst);
 }
 
 static void
@@ -88,17 +94,20 @@ read_catalog(LedgerChunk *chunk, LedgerShredReader *shred, uint64 preamble)
 	LedgerStored stored = {start, shred->stored_length, shred->raw_length, shred->crc,
 	"catalog of shredded documents"};
 	uint8	   *raw = MemoryContextAlloc(chunk->context, shred->raw_length + 1);
-	uint64		end = 0;
+	uint64		bodies = 0;
+	uint64		headers = 0;
 	const char *bad;
 
 	ledger_read_stored(chunk, &stored, raw, NULL, 0);
 	bad = ledger_shred_catalog_read(catalog, raw, raw + shred->raw_length, chunk->context);
 	if (bad)
 		ledger_corrupt(chunk, bad);
-	if (catalog->ncolumns > 0)
-		end = catalog->columns[catalog->ncolumns - 1].offset +
-			catalog->columns[catalog->ncolumns - 1].length;
-	if (end != start)
+	for (int i = 0; i < catalog->ncolumns; i++)
+	{
+		bodies += catalog->columns[i].length - catalog->columns[i].header_length;
+		headers += catalog->columns[i].header_length;
+	}
+	if (bodies != start || headers != chunk->inner_length)
 		ledger_corrupt(chunk, "sub-columns do not fill their chunk");
 }
 
@@ -110,6 +119,7 @@ ledger_shred_open(LedgerChunk *chunk, const uint8 *p, const uint8 *end, uint64 p
 {
 	LedgerShredReader *shred = MemoryContextAllocZero(chunk->context, sizeof(LedgerShredReader));
 	LedgerShredCatalog *catalog = &shred->catalog;
+	uint64		header_offset = chunk->body_length;
 
 	/* neither can a sub-column be shredded */
 	if (chunk->type.attlen != -1 || chunk->type.typid == TEXTOID ||
@@ -130,9 +140,14 @@ ledger_shred_open(LedgerChunk *chunk, const uint8 *p, const uint8 *end, uint64 p
 											(catalog->ncolumns + 1) * sizeof(SubColumn));
 	for (int i = 0; i < catalog->ncolumns; i++)
 	{
+		const LedgerShredColumn *column = &catalog->columns[i];
+
 		shred->columns[i].parent = chunk;
-		shred->columns[i].offset = catalog->columns[i].offset;
-		shred->columns[i].length = catalog->columns[i].length;
+		shred->columns[i].offset = column->offset;
+		shred->columns[i].header_offset = header_offset;
+		shred->columns[i].header_length = column->header_length;
+		shred->columns[i].body_length = column->length - column->header_length;
+		header_offset += column->header_length;
 	}
 	shred->starts = MemoryContextAlloc(chunk->context, (catalog->ncolumns + 1) * sizeof(uint64));
 	shred->counts = MemoryContextAllocZero(chunk->context,
@@ -201,14 +216,11 @@ ledger_shred_subchunk(LedgerChunk *chunk, int i)
 	if (column->chunk == NULL)
 	{
 		LedgerColumnType type = ledger_shred_column_type(entry);
-		LedgerSource source;
+		LedgerSource source = {column_read, column_corrupt, column, column_unsupported,
+		entry->header_length};
 		const int  *references;
 
-		source.read = column_read;
-		source.corrupt = column_corrupt;
-		source.unsupported = column_unsupported;
-		source.arg = column;
-		column->chunk = ledger_chunk_open(&source, column->length, &type, entry->nvalues,
+		column->chunk = ledger_chunk_open(&source, entry->length, &type, entry->nvalues,
 										  chunk->context);
 		if (ledger_chunk_references(column->chunk, &references) > 0)
 		{

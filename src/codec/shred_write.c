@@ -471,6 +471,7 @@ write_column(LedgerShredWriter *shred, int c, const LedgerEncodeOptions *options
 	LedgerColumnInput input;
 	MemoryContext context;
 	MemoryContext old;
+	int			header_start = sink->header->len;
 
 	if (fill->scales && !scale_numbers(column, fill))
 	{
@@ -488,6 +489,7 @@ write_column(LedgerShredWriter *shred, int c, const LedgerEncodeOptions *options
 									ALLOCSET_DEFAULT_SIZES);
 	old = MemoryContextSwitchTo(context);
 	column->length = ledger_chunk_encode_with(&input, 0, options, sink);
+	column->header_length = sink->header->len - header_start;
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
 	if (fill->values)
@@ -574,7 +576,7 @@ make_catalog(LedgerShredWriter *shred, StringInfo raw)
 static bool
 write_preamble(LedgerEncoder *enc, LedgerShredWriter *shred, const LedgerSummary *summary)
 {
-	LedgerSink	sink = {write_through, enc};
+	LedgerSink	sink = {write_through, enc, &enc->inner};
 	LedgerEncodeOptions options = {enc->effort, enc->compression};
 	StringInfoData memory;
 	StringInfoData raw;
@@ -599,8 +601,11 @@ write_preamble(LedgerEncoder *enc, LedgerShredWriter *shred, const LedgerSummary
 	{
 		uint64		codes = enc->input->nrows;
 
-		if (memory.len + raw.len / 2 + codes > ledger_lz4_estimate(enc, summary))
+		if (memory.len + enc->inner.len + raw.len / 2 + codes > ledger_lz4_estimate(enc, summary))
+		{
+			resetStringInfo(&enc->inner);
 			return false;
+		}
 		ledger_encoder_write(enc, memory.data, memory.len);
 	}
 	write_catalog(enc, &raw);

@@ -222,7 +222,9 @@ check_column(Relation rel, const LedgerSegment *segment, const LedgerColumnEntry
 	const LedgerColumnEntry *entry = &columns[column];
 	uint64		size = segment->root.data_bytes;
 
-	if (entry->offset > size || entry->length > size - entry->offset ||
+	if (entry->header_length > entry->length ||
+		entry->offset > size || entry->length - entry->header_length > size - entry->offset ||
+		entry->header_offset > size || entry->header_length > size - entry->header_offset ||
 		!ledger_filter_fits(filter_place(entry), entry->length) || entry->base > column ||
 		(entry->length > 0 &&
 		 (entry->attlen < -2 || entry->attlen == 0 || entry->attbyval > 1 ||
@@ -272,9 +274,8 @@ column_read(void *arg, uint64 offset, size_t len, void *dst)
 	LedgerSegmentReader *reader = source->reader;
 	const LedgerColumnEntry *entry = &reader->columns[source->column];
 
-	source->offset = entry->offset + offset;
 	source->len = len;
-	if (offset > entry->length || len > entry->length - offset)
+	if (!ledger_column_place(entry, offset, len, &source->offset))
 		ledger_corrupt(reader->rel, reader->segment->block,
 					   "column %d of segment " UINT64_FORMAT " is read past its end",
 					   source->column + 1, reader->entry.segment);
@@ -320,7 +321,8 @@ LedgerChunk *
 ledger_reader_prepare(LedgerSegmentReader *reader, Relation rel, int column)
 {
 	const LedgerColumnEntry *entry = ledger_reader_column(reader, rel, column);
-	LedgerSource source;
+	LedgerSource source = {column_read, column_corrupt, &reader->sources[column],
+	column_unsupported, entry->header_length};
 	LedgerColumnType type;
 
 	reader->rel = rel;
@@ -329,10 +331,6 @@ ledger_reader_prepare(LedgerSegmentReader *reader, Relation rel, int column)
 
 	reader->sources[column].reader = reader;
 	reader->sources[column].column = column;
-	source.read = column_read;
-	source.corrupt = column_corrupt;
-	source.unsupported = column_unsupported;
-	source.arg = &reader->sources[column];
 	type.typid = entry->typid;
 	type.collation = entry->collation;
 	type.attlen = entry->attlen;

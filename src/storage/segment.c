@@ -343,6 +343,30 @@ flush_stream(LedgerSegmentWriter *writer)
 	writer->npending = 0;
 }
 
+/* Extents that are reckoned with: of the xmin stream, and of what is not written yet. */
+#define MORE_EXTENTS	8
+
+/*
+ * Have the data stream's last bytes, which are yet to be written, be in the root
+ * block if they fit there at all: where too much of an unfinished block precedes
+ * them, that is filled up with zeros.  It would take a block of its own anyway.
+ */
+void
+ledger_segment_end_in_root(LedgerSegmentWriter *writer, int nslots, size_t len)
+{
+	size_t		left = LEDGER_PAGE_PAYLOAD - writer->npending;
+	size_t		used = sizeof(LedgerSegmentRoot) + nslots * sizeof(LedgerSegmentSlot) +
+		(writer->nextents + MORE_EXTENTS) * sizeof(LedgerExtent) + len;
+
+	Assert(!writer->xmins);
+	if (writer->npending == 0 || used <= left || used > LEDGER_PAGE_PAYLOAD)
+		return;
+	memset(writer->pending + writer->npending, 0, left);
+	writer->bytes += left;
+	writer->npending += left;
+	flush_stream(writer);
+}
+
 /* What is written from here on goes to the xmin stream. */
 void
 ledger_segment_start_xmins(LedgerSegmentWriter *writer)

@@ -324,9 +324,9 @@ typedef struct LedgerSegmentSlot
  * inline_bytes bytes, if these have room here and do not fill a block: the column
  * directory, or as much of it as that is, before the rest.
  *
- * The data stream holds the column chunks, then the gap bitmap (one bit a
- * position, set for a gap; absent without gaps), then the column directory:
- * LedgerColumnEntry[ncolumns].  The xmin stream holds a chunk (see codec.h) of
+ * The data stream holds the column chunks but for their headers, then the gap
+ * bitmap (one bit a position, set for a gap; absent without gaps), then these
+ * headers, then the column directory: LedgerColumnEntry[ncolumns].  The xmin stream holds a chunk (see codec.h) of
  * int4 xmins (0 for a gap), or, in a bulk-written segment whose rows come from
  * several commands, a chunk of int4 command ids; it is absent where all are
  * the same.  Its blocks are free once the slots are frozen, or, for a
@@ -366,8 +366,9 @@ StaticAssertDecl(sizeof(LedgerSegmentRoot) +
 /* One column of a segment, as it was when the segment was written. */
 typedef struct LedgerColumnEntry
 {
-	uint64		offset;			/* of the chunk in the data stream */
-	uint64		length;			/* 0: every value is NULL */
+	uint64		offset;			/* of the chunk in the data stream, but for the header */
+	uint64		length;			/* of all; 0: every value is NULL */
+	uint64		header_offset;	/* of the header in the data stream */
 	Oid			typid;			/* InvalidOid for a dropped column */
 	Oid			collation;
 	int16		attlen;
@@ -376,7 +377,24 @@ typedef struct LedgerColumnEntry
 	uint32		base;			/* column that the chunk's references count from */
 	uint32		filter_blocks;	/* of the chunk's Bloom filter; 0: none */
 	uint32		filter_behind;	/* bytes of the chunk that follow that */
+	uint32		header_length;
 } LedgerColumnEntry;
+
+/*
+ * Where in the data stream "len" bytes of a column's chunk are, or false if it
+ * has not so many there.
+ */
+static inline bool
+ledger_column_place(const LedgerColumnEntry *entry, uint64 offset, size_t len, uint64 *place)
+{
+	uint64		body = entry->length - entry->header_length;
+	bool		in_header = offset >= body;
+	uint64		start = in_header ? offset - body : offset;
+	uint64		size = in_header ? entry->header_length : body;
+
+	*place = (in_header ? entry->header_offset : entry->offset) + start;
+	return start <= size && len <= size - start;
+}
 
 static inline pg_crc32c
 ledger_checksum(const void *data, size_t length)
@@ -479,6 +497,7 @@ extern LedgerSegmentWriter *ledger_segment_begin_at(Relation rel, LedgerSlotNumb
 													int nblocks);
 extern void ledger_segment_write(LedgerSegmentWriter *writer, const void *data, size_t len);
 extern uint64 ledger_segment_offset(LedgerSegmentWriter *writer);
+extern void ledger_segment_end_in_root(LedgerSegmentWriter *writer, int nslots, size_t len);
 extern void ledger_segment_read_back(LedgerSegmentWriter *writer, uint64 offset,
 									 size_t len, void *dst);
 extern void ledger_segment_abandon(LedgerSegmentWriter *writer);

@@ -32,7 +32,12 @@ typedef struct EncodeState
 	const LedgerRowSet *rows;
 	LedgerSegmentWriter *writer;
 	LedgerEncodeOptions options;
-	uint64		chunk_start;	/* of the chunk being verified */
+	StringInfoData headers;		/* of the columns written so far */
+
+	/* the chunk being verified */
+	uint64		chunk_start;
+	uint64		body_length;
+	int			header_start;
 	int			attribute;		/* being encoded */
 	uint64		excess;			/* bytes that compression saved in the rows */
 } EncodeState;
@@ -164,7 +169,10 @@ read_chunk(void *arg, uint64 offset, size_t len, void *dst)
 {
 	EncodeState *state = arg;
 
-	ledger_segment_read_back(state->writer, state->chunk_start + offset, len, dst);
+	if (offset >= state->body_length)
+		memcpy(dst, state->headers.data + state->header_start + (offset - state->body_length), len);
+	else
+		ledger_segment_read_back(state->writer, state->chunk_start + offset, len, dst);
 }
 
 static void chunk_is_wrong(void *arg, const char *detail) pg_attribute_noreturn();
@@ -188,10 +196,11 @@ chunk_is_wrong(void *arg, const char *detail)
  */
 static LedgerFilterPlace
 verify_chunk(EncodeState *state, const LedgerColumnInput *columns, int self,
-			 uint64 start, uint64 length)
+			 uint64 length)
 {
 	const LedgerColumnInput *column = &columns[self];
-	LedgerSource source = {read_chunk, chunk_is_wrong, state};
+	LedgerSource source = {read_chunk, chunk_is_wrong, state, NULL,
+	(uint32) (length - state->body_length)};
 	MemoryContext vector_context = AllocSetContextCreate(CurrentMemoryContext,
 														 "ledger verify vector",
 														 ALLOCSET_DEFAULT_SIZES);
@@ -201,7 +210,6 @@ verify_chunk(EncodeState *state, const LedgerColumnInput *columns, int self,
 	int			nreferred;
 	bool		ends_only;
 
-	state->chunk_start = start;
 	chunk = ledger_chunk_open(&source, length, &column->type, column->nrows,
 							  CurrentMemoryContext);
 	ends_only = ledger_chunk_checks_itself(chunk, state->options.effort);
@@ -240,25 +248,30 @@ write_bytes(void *arg, const void *data, size_t len)
 	ledger_give_way();
 }
 
-/* Encode, write and verify one chunk; returns its length, and where its filter is. */
+/*
+ * Encode, write and verify one chunk, whose header is appended to the others, or
+ * written, too; returns its length, and where its filter is.
+ */
 static uint64
 write_chunk(EncodeState *state, const LedgerColumnInput *columns, int self,
-			LedgerFilterPlace *filter)
+			bool header_apart, LedgerFilterPlace *filter)
 {
-	LedgerFilterPlace place;
-	LedgerSink	sink = {write_bytes, state->writer};
-	uint64		start = ledger_segment_offset(state->writer);
+	LedgerSink	sink = {write_bytes, state->writer, header_apart ? &state->headers : NULL};
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "ledger chunk",
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
-	uint64		length = ledger_chunk_encode_with(columns, self, &state->options, &sink);
+	uint64		length;
+	uint64		wrote;
 
-	if (length != ledger_segment_offset(state->writer) - start)
+	state->chunk_start = ledger_segment_offset(state->writer);
+	state->header_start = state->headers.len;
+	length = ledger_chunk_encode_with(columns, self, &state->options, &sink);
+	state->body_length = ledger_segment_offset(state->writer) - state->chunk_start;
+	wrote = state->body_length + (state->headers.len - state->header_start);
+	if (length != wrote)
 		elog(ERROR, "column encoder wrote " UINT64_FORMAT " bytes, not " UINT64_FORMAT,
-			 ledger_segment_offset(state->writer) - start, length);
-	place = verify_chunk(state, columns, self, start, length);
-	if (filter)
-		*filter = place;
+			 wrote, length);
+	*filter = verify_chunk(state, columns, self, length);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
 	return length;
@@ -287,6 +300,7 @@ write_columns(EncodeState *state, LedgerColumnEntry *directory)
 		for (int i = 0; i < ncolumns; i++)
 		{
 			LedgerColumnEntry *entry = &directory[first + i];
+			int			header_start = state->headers.len;
 			LedgerFilterPlace filter = {0};
 
 			state->attribute = first + i + 1;
@@ -298,7 +312,9 @@ write_columns(EncodeState *state, LedgerColumnEntry *directory)
 			entry->attalign = columns[i].type.attalign;
 			entry->base = first;
 			if (!all_null(&columns[i]))
-				entry->length = write_chunk(state, columns, i, &filter);
+				entry->length = write_chunk(state, columns, i, true, &filter);
+			entry->header_offset = header_start;	/* for now, among the headers */
+			entry->header_length = state->headers.len - header_start;
 			entry->filter_blocks = filter.nblocks;
 			entry->filter_behind = filter.behind;
 		}
@@ -331,6 +347,27 @@ write_gaps(EncodeState *state, LedgerSegmentRoot *root)
 	pfree(bitmap);
 }
 
+/*
+ * Write the columns' headers, and the directory, which a look-up reads of every
+ * segment, into the root if it has room.
+ */
+static void
+write_directory(EncodeState *state, LedgerColumnEntry *directory, int nslots,
+				LedgerSegmentRoot *root)
+{
+	int			natts = state->desc->natts;
+	size_t		size = natts * sizeof(LedgerColumnEntry);
+	uint64		offset = ledger_segment_offset(state->writer);
+
+	for (int i = 0; i < natts; i++)
+		directory[i].header_offset += offset;
+	ledger_segment_write(state->writer, state->headers.data, state->headers.len);
+	ledger_segment_end_in_root(state->writer, nslots, size);
+	root->directory_offset = ledger_segment_offset(state->writer);
+	root->directory_crc = ledger_checksum(directory, size);
+	ledger_segment_write(state->writer, directory, size);
+}
+
 /* The xmins, or the command ids, as a chunk of a column of their own. */
 static void
 write_xmins(EncodeState *state)
@@ -339,6 +376,7 @@ write_xmins(EncodeState *state)
 	const uint32 *source = rows->xmins ? rows->xmins : rows->cids;
 	LedgerColumnInput column = {{INT4OID, InvalidOid, sizeof(int32), true, TYPALIGN_INT},
 	rows->nrows, NULL, NULL};
+	LedgerFilterPlace filter;
 	Datum	   *values;
 
 	ledger_segment_start_xmins(state->writer);
@@ -350,7 +388,7 @@ write_xmins(EncodeState *state)
 	column.values = values;
 	column.isnull = palloc0(rows->nrows * sizeof(bool));
 	state->attribute = 0;
-	write_chunk(state, &column, 0, NULL);
+	(void) write_chunk(state, &column, 0, false, &filter);
 }
 
 static uint64
@@ -387,11 +425,11 @@ ledger_write_segment(Relation rel, TupleDesc desc, LedgerRowSet *rows,
 	state.options.effort = rows->loading ? LEDGER_EFFORT_QUICK : LEDGER_EFFORT_THOROUGH;
 	state.options.compression = ledger_compression(rel);
 
+	initStringInfo(&state.headers);
+
 	write_columns(&state, directory);
 	write_gaps(&state, &root);
-	root.directory_offset = ledger_segment_offset(writer);
-	root.directory_crc = ledger_checksum(directory, desc->natts * sizeof(LedgerColumnEntry));
-	ledger_segment_write(writer, directory, desc->natts * sizeof(LedgerColumnEntry));
+	write_directory(&state, directory, nslots, &root);
 	write_xmins(&state);
 
 	rows->raw_bytes = raw_bytes(rows) + state.excess;

@@ -373,12 +373,8 @@ shim_sink(ShimBuffer *buffer)
 LedgerSource
 shim_source(ShimBuffer *buffer)
 {
-	LedgerSource source;
+	LedgerSource source = {buffer_read, buffer_corrupt, buffer};
 
-	source.read = buffer_read;
-	source.corrupt = buffer_corrupt;
-	source.arg = buffer;
-	source.unsupported = NULL;
 	return source;
 }
 
