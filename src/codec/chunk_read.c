@@ -114,12 +114,11 @@ static const uint8 *
 open_vectors(LedgerChunk *chunk, const uint8 *p, const uint8 *end)
 {
 	int			nvectors = chunk->nvectors;
-	LedgerVectorEntry *vectors;
-	uint64	   *numbers;
+	LedgerChunkVector *vectors;
+	uint64	   *numbers;		/* at last, bytes of LZ4 blocks, for locate_vectors */
 
-	vectors = MemoryContextAlloc(chunk->context, sizeof(LedgerVectorEntry) * (nvectors + 1));
+	vectors = MemoryContextAlloc(chunk->context, sizeof(LedgerChunkVector) * (nvectors + 1));
 	chunk->vectors = vectors;
-	/* these are put in another place's room, which is to be filled later */
 	numbers = MemoryContextAlloc(chunk->context, sizeof(uint64) * (nvectors + 1));
 	chunk->offsets = numbers;
 	p = read_numbers(chunk, p, end, numbers);
@@ -127,13 +126,11 @@ open_vectors(LedgerChunk *chunk, const uint8 *p, const uint8 *end)
 		vectors[v].nulls = small_number(chunk, numbers[v]);
 	p = read_numbers(chunk, p, end, numbers);
 	for (int v = 0; v < nvectors; v++)
-		vectors[v].length = vectors[v].meta_length = small_number(chunk, numbers[v]);
+		vectors[v].meta_length = small_number(chunk, numbers[v]);
 	if (chunk->encoding == LEDGER_ENC_LZ4)
-	{
 		p = read_numbers(chunk, p, end, numbers);
-		for (int v = 0; v < nvectors; v++)
-			vectors[v].length += numbers[v];
-	}
+	else
+		memset(numbers, 0, sizeof(uint64) * nvectors);
 	if ((Size) (end - p) < nvectors * sizeof(pg_crc32c))
 		ledger_corrupt(chunk, "chunk header is malformed");
 	for (int v = 0; v < nvectors; v++, p += sizeof(pg_crc32c))
@@ -147,17 +144,18 @@ locate_vectors(LedgerChunk *chunk, uint64 offset, uint64 end)
 {
 	for (int v = 0; v < chunk->nvectors; v++)
 	{
-		const LedgerVectorEntry *entry = &chunk->vectors[v];
+		const LedgerChunkVector *entry = &chunk->vectors[v];
 		int			rows = Min(chunk->nrows - v * LEDGER_VECTOR_ROWS, LEDGER_VECTOR_ROWS);
+		uint64		blocks = chunk->offsets[v];
 
 		chunk->offsets[v] = offset;
-		if (entry->length > end - offset || entry->meta_length > entry->length ||
+		if (blocks > end - offset || entry->meta_length > end - offset - blocks ||
 			entry->nulls > (uint32) rows ||
-			(chunk->encoding == LEDGER_ENC_NULL && entry->nulls != (uint32) rows) ||
-			(chunk->encoding != LEDGER_ENC_LZ4 && entry->meta_length != entry->length))
+			(chunk->encoding == LEDGER_ENC_NULL && entry->nulls != (uint32) rows))
 			ledger_corrupt(chunk, "vector has a bad length or number of NULLs");
-		offset += entry->length;
+		offset += blocks + entry->meta_length;
 	}
+	chunk->offsets[chunk->nvectors] = offset;
 	if (offset != end)
 		ledger_corrupt(chunk, "vectors do not fill their chunk");
 }
@@ -248,37 +246,60 @@ open_filter(LedgerChunk *chunk, LedgerChunkFilter *filter, const uint8 *p, const
 	return p;
 }
 
-/* The zone maps; returns what follows. */
+/* Where the zone maps are; returns what follows. */
 static const uint8 *
-open_zones(LedgerChunk *chunk, bool of_texts, const uint8 *p, const uint8 *end)
+open_zones(LedgerChunk *chunk, const uint8 *p, const uint8 *end)
 {
-	int			nvectors = chunk->nvectors;
-	Size		size = sizeof(uint64) * (nvectors + 1);
-	uint64	   *zones = MemoryContextAlloc(chunk->context, 2 * size);
-	uint64	   *numbers = MemoryContextAlloc(chunk->context, size);
 	uint32		length;
 
-	if (of_texts)
+	p = read_uint32(chunk, p, end, &length);
+	if (length > (Size) (end - p))
+		ledger_corrupt(chunk, "zone maps have a bad length");
+	chunk->stored_zones = p;
+	chunk->stored_zones_end = p + length;
+	if (chunk->has_text_zones)
 	{
-		p = read_uint32(chunk, p, end, &length);
-		if (length > LEDGER_ZONE_PREFIX_MAX || length > (Size) (end - p))
+		p = read_uint32(chunk, p, chunk->stored_zones_end, &length);
+		if (length > LEDGER_ZONE_PREFIX_MAX || length > (Size) (chunk->stored_zones_end - p))
 			ledger_corrupt(chunk, "zone maps have a bad prefix");
 		chunk->zone_prefix.data = (const char *) p;
 		chunk->zone_prefix.len = length;
-		p += length;
+		chunk->stored_zones = p + length;
 	}
-	p = read_numbers(chunk, p, end, numbers);
-	for (int v = 0; v < nvectors; v++)
-		zones[2 * v] = numbers[v];
-	p = read_numbers(chunk, p, end, numbers);
-	for (int v = 0; v < nvectors; v++)
-		zones[2 * v + 1] = zones[2 * v] + numbers[v];
-	pfree(numbers);
-	if (of_texts)
-		chunk->text_zones = zones;
-	else
-		chunk->zones = zones;
-	return p;
+	return chunk->stored_zones_end;
+}
+
+/*
+ * The zone maps, or NULL.  They are unpacked when they are first asked for: most
+ * columns that a look-up reads are not asked.
+ */
+const uint64 *
+ledger_chunk_zones(LedgerChunk *chunk)
+{
+	int			nvectors = chunk->nvectors;
+	Size		size = sizeof(uint64) * (nvectors + 1);
+	uint64	   *zones;
+	uint64	   *ranges;
+	const uint8 *p;
+
+	if (chunk->zones != NULL || chunk->stored_zones == NULL)
+		return chunk->zones;
+	zones = MemoryContextAlloc(chunk->context, 2 * size);
+	ranges = MemoryContextAlloc(chunk->context, size);
+	p = read_numbers(chunk, chunk->stored_zones, chunk->stored_zones_end, zones);
+	p = read_numbers(chunk, p, chunk->stored_zones_end, ranges);
+	if (p != chunk->stored_zones_end)
+		ledger_corrupt(chunk, "zone maps are malformed");
+	for (int v = nvectors - 1; v >= 0; v--)
+	{
+		uint64		least = zones[v];
+
+		zones[2 * v] = least;
+		zones[2 * v + 1] = least + ranges[v];
+	}
+	pfree(ranges);
+	chunk->zones = zones;
+	return zones;
 }
 
 /* Can a chunk of this length have its filter there? */
@@ -368,8 +389,9 @@ ledger_chunk_load(LedgerChunk *chunk)
 	vectors_end = chunk->body_length;
 	p = open_vectors(chunk, p, end);
 	p = open_filters(chunk, &trailer, p, end, &vectors_end);
+	chunk->has_text_zones = (trailer.flags & LEDGER_CHUNK_TEXT_ZONES) != 0;
 	if (trailer.flags & (LEDGER_CHUNK_ZONES | LEDGER_CHUNK_TEXT_ZONES))
-		p = open_zones(chunk, (trailer.flags & LEDGER_CHUNK_TEXT_ZONES) != 0, p, end);
+		p = open_zones(chunk, p, end);
 	locate_vectors(chunk, trailer.preamble_length, vectors_end);
 	open_extra(chunk, p, end, trailer.preamble_length);
 	if (chunk->encoding == LEDGER_ENC_FLOAT)
@@ -407,7 +429,7 @@ ledger_chunk_references(const LedgerChunk *chunk, const int **columns)
 static void
 read_meta(LedgerChunk *chunk, int v)
 {
-	const LedgerVectorEntry *entry = &chunk->vectors[v];
+	const LedgerChunkVector *entry = &chunk->vectors[v];
 	Size		size = (Size) entry->meta_length + LEDGER_SLACK;
 
 	if (size > MaxAllocSize)
@@ -421,8 +443,7 @@ read_meta(LedgerChunk *chunk, int v)
 		chunk->meta = MemoryContextAlloc(chunk->context, size);
 		chunk->meta_size = size;
 	}
-	chunk->source.read(chunk->source.arg,
-					   chunk->offsets[v] + entry->length - entry->meta_length,
+	chunk->source.read(chunk->source.arg, chunk->offsets[v + 1] - entry->meta_length,
 					   entry->meta_length, chunk->meta);
 	memset(chunk->meta + entry->meta_length, 0, LEDGER_SLACK);
 	if (ledger_crc(chunk->meta, entry->meta_length) != entry->crc)
@@ -486,9 +507,10 @@ offer_to_keep(LedgerChunk *chunk, int v)
 static void
 open_vector(LedgerChunk *chunk, int v)
 {
-	const LedgerVectorEntry *entry = &chunk->vectors[v];
+	const LedgerChunkVector *entry = &chunk->vectors[v];
 	int			rows = Min(chunk->nrows - v * LEDGER_VECTOR_ROWS, LEDGER_VECTOR_ROWS);
 	int			n = rows - entry->nulls;
+	uint64		length = chunk->offsets[v + 1] - chunk->offsets[v];
 	const uint8 *p;
 	const uint8 *end;
 
@@ -507,7 +529,7 @@ open_vector(LedgerChunk *chunk, int v)
 	chunk->ints.n = n;
 	if (n == 0)
 	{
-		if (entry->length != 0)
+		if (length != 0)
 			ledger_corrupt(chunk, "vector without values is not empty");
 		chunk->vector = v;
 		return;
@@ -532,7 +554,7 @@ open_vector(LedgerChunk *chunk, int v)
 			break;
 		case LEDGER_ENC_LZ4:
 			ledger_lz4_vector_open(chunk, p, end, n, chunk->offsets[v],
-								   entry->length - entry->meta_length);
+								   length - entry->meta_length);
 			p = end;
 			break;
 		case LEDGER_ENC_LINES:
@@ -858,18 +880,19 @@ ledger_chunk_nulls(const LedgerChunk *chunk, int vector)
 }
 
 void
-ledger_chunk_zone(const LedgerChunk *chunk, int vector, LedgerZone *zone)
+ledger_chunk_zone(LedgerChunk *chunk, int vector, LedgerZone *zone)
 {
 	int			rows = Min(chunk->nrows - vector * LEDGER_VECTOR_ROWS, LEDGER_VECTOR_ROWS);
+	const uint64 *zones = chunk->has_text_zones ? NULL : ledger_chunk_zones(chunk);
 
 	Assert(vector >= 0 && vector < chunk->nvectors);
 	memset(zone, 0, sizeof(*zone));
 	zone->nulls = chunk->vectors[vector].nulls;
-	if (chunk->zones && zone->nulls < (uint32) rows)
+	if (zones && zone->nulls < (uint32) rows)
 	{
 		zone->valid = true;
-		zone->min = (Datum) chunk->zones[2 * vector];
-		zone->max = (Datum) chunk->zones[2 * vector + 1];
+		zone->min = (Datum) zones[2 * vector];
+		zone->max = (Datum) zones[2 * vector + 1];
 	}
 }
 

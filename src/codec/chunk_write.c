@@ -322,9 +322,17 @@ write_null_bitmap(LedgerEncoder *enc, int start, int end)
 	enc->meta.len += nbytes;
 }
 
+typedef struct WrittenVector
+{
+	uint64		blocks_length;
+	uint32		meta_length;
+	pg_crc32c	crc;			/* of meta */
+	uint32		nulls;
+} WrittenVector;
+
 /* Write rows start to end - 1. */
 static void
-write_vector(LedgerEncoder *enc, int start, int end, LedgerVectorEntry *entry, uint64 *zone)
+write_vector(LedgerEncoder *enc, int start, int end, WrittenVector *entry, uint64 *zone)
 {
 	uint64		offset = enc->written;
 
@@ -363,9 +371,9 @@ write_vector(LedgerEncoder *enc, int start, int end, LedgerVectorEntry *entry, u
 				break;
 		}
 	}
+	entry->blocks_length = enc->written - offset;
 	ledger_encoder_write(enc, enc->meta.data, enc->meta.len);
 	entry->meta_length = enc->meta.len;
-	entry->length = enc->written - offset;
 	entry->crc = ledger_crc(enc->meta.data, enc->meta.len);
 }
 
@@ -413,8 +421,7 @@ write_tokens(LedgerEncoder *enc, bool *words)
 
 /* What the header has of the vectors. */
 static void
-put_vectors(StringInfo header, LedgerEncoding encoding, const LedgerVectorEntry *vectors,
-			int nvectors)
+put_vectors(StringInfo header, LedgerEncoding encoding, const WrittenVector *vectors, int nvectors)
 {
 	uint64	   *numbers = palloc(sizeof(uint64) * (nvectors + 1));
 
@@ -427,7 +434,7 @@ put_vectors(StringInfo header, LedgerEncoding encoding, const LedgerVectorEntry 
 	if (encoding == LEDGER_ENC_LZ4)
 	{
 		for (int v = 0; v < nvectors; v++)
-			numbers[v] = vectors[v].length - vectors[v].meta_length;
+			numbers[v] = vectors[v].blocks_length;
 		ledger_numbers_write(numbers, nvectors, header);
 	}
 	for (int v = 0; v < nvectors; v++)
@@ -435,25 +442,35 @@ put_vectors(StringInfo header, LedgerEncoding encoding, const LedgerVectorEntry 
 	pfree(numbers);
 }
 
-/* And the zone maps: two numbers a vector. */
-static void
-put_zones(StringInfo header, const uint64 *zones, int nvectors)
-{
-	uint64	   *numbers = palloc(sizeof(uint64) * (nvectors + 1));
-
-	for (int v = 0; v < nvectors; v++)
-		numbers[v] = zones[2 * v];
-	ledger_numbers_write(numbers, nvectors, header);
-	for (int v = 0; v < nvectors; v++)
-		numbers[v] = zones[2 * v + 1] - zones[2 * v];
-	ledger_numbers_write(numbers, nvectors, header);
-	pfree(numbers);
-}
-
 static void
 put_uint32(StringInfo header, uint32 number)
 {
 	appendBinaryStringInfo(header, (const char *) &number, sizeof(number));
+}
+
+/* The zone maps: two numbers a vector; "prefix" if they are of texts. */
+static void
+put_zones(StringInfo header, const LedgerBytes *prefix, const uint64 *zones, int nvectors)
+{
+	uint64	   *numbers = palloc(sizeof(uint64) * (nvectors + 1));
+	StringInfoData bytes;
+
+	initStringInfo(&bytes);
+	if (prefix)
+	{
+		put_uint32(&bytes, (uint32) prefix->len);
+		appendBinaryStringInfo(&bytes, prefix->data, prefix->len);
+	}
+	for (int v = 0; v < nvectors; v++)
+		numbers[v] = zones[2 * v];
+	ledger_numbers_write(numbers, nvectors, &bytes);
+	for (int v = 0; v < nvectors; v++)
+		numbers[v] = zones[2 * v + 1] - zones[2 * v];
+	ledger_numbers_write(numbers, nvectors, &bytes);
+	put_uint32(header, bytes.len);
+	appendBinaryStringInfo(header, bytes.data, bytes.len);
+	pfree(numbers);
+	pfree(bytes.data);
 }
 
 /* Write the sub-columns' headers, and the chunk's own, where they belong. */
@@ -481,7 +498,7 @@ finish_chunk(LedgerEncoder *enc, LedgerChunkTrailer *trailer, StringInfo header)
 
 static void
 write_header(LedgerEncoder *enc, uint64 preamble, const uint64 *zones,
-			 const LedgerVectorEntry *vectors, int nvectors)
+			 const WrittenVector *vectors, int nvectors)
 {
 	LedgerChunkTrailer trailer;
 	StringInfoData header;
@@ -518,13 +535,8 @@ write_header(LedgerEncoder *enc, uint64 preamble, const uint64 *zones,
 		trailer.flags |= LEDGER_CHUNK_FILTER;
 		put_uint32(&header, filter_blocks);
 	}
-	if (has_text_zones)
-	{
-		put_uint32(&header, (uint32) prefix.len);
-		appendBinaryStringInfo(&header, prefix.data, prefix.len);
-	}
 	if (zones)
-		put_zones(&header, zones, nvectors);
+		put_zones(&header, has_text_zones ? &prefix : NULL, zones, nvectors);
 	appendBinaryStringInfo(&header, enc->extra.data, enc->extra.len);
 
 	if (enc->compression == LEDGER_COMPRESSION_ZSTD &&
@@ -555,7 +567,7 @@ ledger_chunk_encode_with(const LedgerColumnInput *columns, int self,
 	LedgerEncoder *enc = palloc0(sizeof(LedgerEncoder));
 	int			nrows = columns[self].nrows;
 	int			nvectors = LEDGER_VECTORS_OF(nrows);
-	LedgerVectorEntry *vectors = palloc0(sizeof(LedgerVectorEntry) * (nvectors + 1));
+	WrittenVector *vectors = palloc0(sizeof(WrittenVector) * (nvectors + 1));
 	uint64	   *zones = NULL;
 	uint64		preamble;
 

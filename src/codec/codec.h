@@ -472,7 +472,7 @@ typedef struct LedgerZone
 } LedgerZone;
 
 extern uint32 ledger_chunk_nulls(const LedgerChunk *chunk, int vector);
-extern void ledger_chunk_zone(const LedgerChunk *chunk, int vector, LedgerZone *zone);
+extern void ledger_chunk_zone(LedgerChunk *chunk, int vector, LedgerZone *zone);
 
 /*
  * The same for text, varchar, bytea and uuid, by bytes: every value that is
@@ -492,14 +492,14 @@ typedef struct LedgerTextZone
 /* What such a number is of bytes, of which there are "skip" or more. */
 extern uint64 ledger_zone_number(const char *data, Size len, Size skip);
 
-extern void ledger_chunk_text_zone(const LedgerChunk *chunk, int vector,
+extern void ledger_chunk_text_zone(LedgerChunk *chunk, int vector,
 								   LedgerTextZone *zone);
 
 /*
  * Least and greatest number of each vector's values, or NULL; *zone is given their
  * common prefix.  Of a vector of NULLs, the least is above the greatest.
  */
-extern const uint64 *ledger_chunk_text_numbers(const LedgerChunk *chunk, LedgerTextZone *zone);
+extern const uint64 *ledger_chunk_text_numbers(LedgerChunk *chunk, LedgerTextZone *zone);
 extern bool ledger_text_zone_may_contain(const LedgerTextZone *zone, const char *data,
 										 Size len);
 

@@ -16,11 +16,12 @@
  *		header		of each vector: number of NULLs, length of meta, with LZ4
  *					blocks length of these (each a list: ledger_numbers_write),
  *					and CRC-32C of meta; number of blocks (uint32) of the
- *					filter of tokens, if there is one, and of that of values; the zone
- *					maps, if the type has them: a list of the least values, one
- *					of the greatest less these, and, of texts, before them the
- *					length (uint32) and the bytes of what all values begin with;
- *					and the encoding's own part ("extra")
+ *					filter of tokens, if there is one, and of that of values;
+ *					the zone maps, if the type has them: length (uint32) of all
+ *					that follows of these; of texts, length (uint32) and bytes
+ *					of what all values begin with; a list of the least values,
+ *					and one of the greatest less these; and the encoding's own
+ *					part ("extra")
  *		trailer		LedgerChunkTrailer
  *
  * The header comes last because the sink is a stream; from "inner" on the bytes
@@ -104,14 +105,13 @@ typedef struct LedgerChunkTrailer
 #define LEDGER_FILTER_SIZE(nblocks) \
 	((uint64) (nblocks) * LEDGER_FILTER_BLOCK + LEDGER_FILTER_PIECES(nblocks) * sizeof(pg_crc32c))
 
-/* What the header has of a vector. */
-typedef struct LedgerVectorEntry
+/* What the header has of a vector, but for where it is. */
+typedef struct LedgerChunkVector
 {
-	uint64		length;			/* blocks and meta */
 	uint32		meta_length;
 	pg_crc32c	crc;			/* of meta */
 	uint32		nulls;
-} LedgerVectorEntry;
+} LedgerChunkVector;
 
 /* A sub-column of a segment's column may have more values than that has rows. */
 #define LEDGER_CHUNK_ROWS_MAX	(64 * LEDGER_SEGMENT_ROWS)
@@ -545,14 +545,16 @@ struct LedgerChunk
 	LedgerEncoding encoding;
 	bool		zstd;			/* what compressed blocks are of */
 	MemoryContext context;
-	const uint64 *zones;		/* two a vector, or NULL */
-	const uint64 *text_zones;	/* likewise */
+	bool		has_text_zones;
+	const uint8 *stored_zones;	/* NULL: there are none */
+	const uint8 *stored_zones_end;
+	const uint64 *zones;		/* two a vector, or NULL until they are asked for */
 	LedgerBytes zone_prefix;	/* what precedes the text zones' bytes */
 	LedgerChunkFilter filter;
 	LedgerChunkFilter tokens;
 	bool		token_words;	/* these are tokens without digits */
-	const LedgerVectorEntry *vectors;
-	uint64	   *offsets;		/* of the vectors */
+	const LedgerChunkVector *vectors;
+	uint64	   *offsets;		/* of the vectors, and of their end */
 
 	LedgerBytes constant;
 	LedgerTemplate tmpl;
@@ -593,6 +595,7 @@ ledger_corrupt(const LedgerChunk *chunk, const char *detail)
 	pg_unreachable();
 }
 
+extern const uint64 *ledger_chunk_zones(LedgerChunk *chunk);
 extern void ledger_constant_value(LedgerChunk *chunk, Datum *value);
 extern bool ledger_chunk_may_keep(const LedgerChunk *chunk, uint64 *asked, int v);
 extern int	ledger_chunk_select(LedgerChunk *chunk, int first, int count, int *rows,

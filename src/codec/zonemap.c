@@ -291,19 +291,18 @@ ledger_zones_answer(const uint64 *zones, int nvectors, bool is_signed)
 }
 
 const uint64 *
-ledger_chunk_text_numbers(const LedgerChunk *chunk, LedgerTextZone *zone)
+ledger_chunk_text_numbers(LedgerChunk *chunk, LedgerTextZone *zone)
 {
 	memset(zone, 0, sizeof(*zone));
-	if (chunk->text_zones != NULL)
-	{
-		zone->prefix = chunk->zone_prefix.data;
-		zone->prefix_length = (int) chunk->zone_prefix.len;
-	}
-	return chunk->text_zones;
+	if (!chunk->has_text_zones)
+		return NULL;
+	zone->prefix = chunk->zone_prefix.data;
+	zone->prefix_length = (int) chunk->zone_prefix.len;
+	return ledger_chunk_zones(chunk);
 }
 
 void
-ledger_chunk_text_zone(const LedgerChunk *chunk, int vector, LedgerTextZone *zone)
+ledger_chunk_text_zone(LedgerChunk *chunk, int vector, LedgerTextZone *zone)
 {
 	int			rows = Min(chunk->nrows - vector * LEDGER_VECTOR_ROWS, LEDGER_VECTOR_ROWS);
 	const uint64 *numbers = ledger_chunk_text_numbers(chunk, zone);

@@ -58,6 +58,9 @@ check_codes(LedgerChunk *chunk, const LedgerColumnInput *input)
 				return "code is out of range";
 			if (!column_same(input, first + i, isnull ? (Datum) 0 : values[codes[i]], isnull))
 				return "code is wrong";
+			if (!isnull && chunk->encoding == LEDGER_ENC_DICTIONARY &&
+				!ledger_chunk_may_have_code(chunk, first / LEDGER_VECTOR_ROWS, codes[i]))
+				return "vector does not have a code that it has";
 		}
 		first += count;
 	}
@@ -72,6 +75,8 @@ check_codes(LedgerChunk *chunk, const LedgerColumnInput *input)
 		other[bytes.len] = 'x';
 		if (!ledger_chunk_find_code(chunk, bytes.data, bytes.len, &found) || found != code)
 			return "code of a value is not found";
+		reads_seen.excluded += chunk->encoding == LEDGER_ENC_DICTIONARY &&
+			!ledger_chunk_may_have_code(chunk, RANDOM_BELOW(chunk->nvectors), code);
 		if (ledger_chunk_find_code(chunk, other, bytes.len + 1, &found) &&
 			!ledger_bytes_equal((LedgerBytes) {other, bytes.len + 1},
 								ledger_datum_bytes(&input->type, values[found])))
@@ -756,6 +761,11 @@ exercise_chunk(LedgerChunk *chunk, int first, int count)
 			if (chunk->type.attlen == -1)
 				look_at(values[i]);
 		ledger_chunk_codes(chunk, first, count, codes);
+		if (chunk->encoding == LEDGER_ENC_DICTIONARY)
+		{
+			(void) ledger_chunk_find_code(chunk, "0123456789abcdef", 1 + RANDOM_BELOW(16), &n);
+			(void) ledger_chunk_may_have_code(chunk, first / LEDGER_VECTOR_ROWS, some / 2);
+		}
 	}
 	if (ledger_chunk_templates(chunk) > 0)
 	{

@@ -12,6 +12,7 @@
 typedef struct ReadsSeen
 {
 	long		coded;			/* chunks with codes */
+	long		excluded;		/* vectors that cannot have a code */
 	long		lines;
 	long		never;			/* templates that cannot have a word, */
 	long		always;			/* or must */

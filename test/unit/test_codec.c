@@ -309,6 +309,45 @@ same_with_summary(const LedgerColumnInput *columns, int self, const LedgerEncode
 	return same;
 }
 
+/* With the header in another place the bytes are the same, and so is what is read. */
+static bool
+same_with_header_apart(const LedgerColumnInput *columns, int self,
+					   const LedgerEncodeOptions *options, ShimBuffer *expected)
+{
+	ShimBuffer	body = {0};
+	StringInfoData header;
+	LedgerSink	sink = shim_sink(&body);
+	LedgerSource source = shim_source(expected);
+	const LedgerColumnInput *input = &columns[self];
+	volatile bool same;
+
+	initStringInfo(&header);
+	sink.header = &header;
+	same = ledger_chunk_encode_with(columns, self, options, &sink) == expected->len &&
+		body.len + header.len == expected->len &&
+		(body.len == 0 || memcmp(body.data, expected->data, body.len) == 0) &&
+		memcmp(header.data, expected->data + body.len, header.len) == 0;
+	source.header_length = header.len;
+	if (setjmp(shim_corrupt_jump) == 0)
+	{
+		LedgerChunk *chunk = ledger_chunk_open(&source, expected->len, &input->type, input->nrows,
+											   NULL);
+
+		same &= all_vectors_same(chunk, columns, self);
+	}
+	else
+		same = false;
+	source.header_length += 1 + RANDOM_BELOW(3);
+	if (source.header_length <= expected->len && setjmp(shim_corrupt_jump) == 0)
+	{
+		(void) ledger_chunk_open(&source, expected->len, &input->type, input->nrows, NULL);
+		same = false;			/* it is not of that length */
+	}
+	free(body.data);
+	shim_free_all();
+	return same;
+}
+
 static void
 check_effort(const LedgerColumnInput *columns, int self, LedgerEffort effort, const char *name,
 			 int damages)
@@ -327,6 +366,7 @@ check_effort(const LedgerColumnInput *columns, int self, LedgerEffort effort, co
 	report(length == buffer.len, name, "length");
 	report(same_with_summary(columns, self, &options, &buffer), name, "summary");
 	shim_free_all();
+	report(same_with_header_apart(columns, self, &options, &buffer), name, "header apart");
 	if (setjmp(shim_corrupt_jump) == 0)
 	{
 		LedgerChunk *chunk = ledger_chunk_open(&source, length, &input->type, input->nrows, NULL);
@@ -778,6 +818,7 @@ report_reads(void)
 	report(reads_seen.lines > 20, "templates", "there are some");
 	snprintf(what, sizeof(what), "some are told apart (%ld, %ld)", reads_seen.never, reads_seen.always);
 	report(reads_seen.never > 200 && reads_seen.always > 1000, "templates", what);
+	report(reads_seen.excluded > 100, "codes", "there are vectors without them");
 	report(reads_seen.tokens > reads_seen.words && reads_seen.words > 0, "tokens",
 		   "there are filters of both kinds");
 }
@@ -818,6 +859,63 @@ check_incompressible(LedgerEffort effort)
 	snprintf(what, sizeof(what), "%zu bytes for %d", buffer.len, ROWS * LENGTH);
 	report(buffer.len < ROWS * LENGTH * 1.03, "incompressible", what);
 	shim_free_all();
+	free(buffer.data);
+	free(bytes);
+	free(isnull);
+	free(values);
+}
+
+/* Who looks a value up in a large dictionary does not read all of it. */
+static void
+check_locator(bool templated)
+{
+	enum
+	{
+		ROWS = 30000,
+		DISTINCT = 10000,
+		LENGTH = 64
+	};
+	Datum	   *values = malloc(ROWS * sizeof(Datum));
+	bool	   *isnull = calloc(ROWS, sizeof(bool));
+	char	   *bytes = malloc(DISTINCT * (LENGTH + VARHDRSZ));
+	LedgerColumnInput input = {{TEXTOID, 100, -1, false, 'i'}, ROWS, values, isnull, NULL};
+	ShimBuffer	buffer = {0};
+	LedgerSink	sink = shim_sink(&buffer);
+	LedgerSource source = shim_source(&buffer);
+	volatile int found = 0;
+	volatile size_t most = 0;
+	char		what[128];
+
+	for (int i = 0; i < DISTINCT; i++)
+	{
+		char	   *value = bytes + i * (LENGTH + VARHDRSZ);
+		int			len = templated ? LENGTH : LENGTH - i % 7;
+
+		for (int b = 0; b < len; b++)
+			value[VARHDRSZ + b] = templated ? "0123456789abcdef"[RANDOM_BELOW(16)] :
+				(char) ('a' + RANDOM_BELOW(26));
+		SET_VARSIZE(value, len + VARHDRSZ);
+		/* three times each, not far from each other */
+		for (int k = 0; k < 3; k++)
+			values[i / 50 * 150 + k * 50 + i % 50] = PointerGetDatum(value);
+	}
+	ledger_chunk_encode(&input, 0, LEDGER_EFFORT_THOROUGH, &sink);
+	shim_free_all();
+	for (int k = 0; k < 200 && setjmp(shim_corrupt_jump) == 0; k++)
+	{
+		LedgerChunk *chunk = ledger_chunk_open(&source, buffer.len, &input.type, ROWS, NULL);
+		LedgerBytes value = ledger_datum_bytes(&input.type, values[RANDOM_BELOW(ROWS)]);
+		uint32		code;
+
+		buffer.bytes_read = 0;
+		found += chunk->encoding == LEDGER_ENC_DICTIONARY &&
+			ledger_chunk_find_code(chunk, value.data, value.len, &code);
+		most = Max(most, buffer.bytes_read);
+		shim_free_all();
+	}
+	report(found == 200, "locator", "every value is found");
+	snprintf(what, sizeof(what), "%zu bytes are read of %zu", (size_t) most, buffer.len);
+	report(most > 0 && most < buffer.len / 4, "locator", what);
 	free(buffer.data);
 	free(bytes);
 	free(isnull);
@@ -960,6 +1058,8 @@ test_documents(void)
 	check_incompressible(LEDGER_EFFORT_QUICK);
 	check_incompressible(LEDGER_EFFORT_THOROUGH);
 	check_many_distinct();
+	check_locator(false);
+	check_locator(true);
 	check_repeating_catalog(LEDGER_COMPRESSION_LZ4);
 	check_repeating_catalog(LEDGER_COMPRESSION_ZSTD);
 	check_encodings(DOCUMENT_ENCODINGS);
