@@ -378,6 +378,7 @@ typedef struct LedgerColumnEntry
 	uint32		filter_blocks;	/* of the chunk's Bloom filter; 0: none */
 	uint32		filter_behind;	/* bytes of the chunk that follow that */
 	uint32		header_length;
+	uint32		unused;			/* zero */
 } LedgerColumnEntry;
 
 /*
