@@ -577,6 +577,7 @@ ledger_chunk_encode_with(const LedgerColumnInput *columns, int self,
 	enc->input = &columns[self];
 	enc->effort = options->effort;
 	enc->compression = options->compression;
+	enc->no_locator = options->no_locator;
 	if (enc->compression == LEDGER_COMPRESSION_ZSTD && !ledger_has_zstd())
 		enc->compression = LEDGER_COMPRESSION_LZ4;
 	enc->sink = sink;

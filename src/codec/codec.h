@@ -118,6 +118,7 @@ typedef struct LedgerEncodeOptions
 {
 	LedgerEffort effort;
 	LedgerCompression compression;
+	bool		no_locator;		/* nobody will look for a value in the dictionary */
 } LedgerEncodeOptions;
 
 /*

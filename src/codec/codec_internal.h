@@ -386,6 +386,7 @@ typedef struct LedgerEncoder
 	const LedgerColumnInput *input; /* columns[self] */
 	LedgerEffort effort;
 	LedgerCompression compression;
+	bool		no_locator;
 	LedgerSink *sink;
 	uint64		written;
 	LedgerEncoding encoding;

@@ -14,7 +14,8 @@
  *
  * Behind the blocks, unless there are few entries, is a locator (locator.c) that
  * tells which group of GROUP entries has one of given bytes: to look through all
- * is dear for who looks one value up in many segments.
+ * is dear for who looks one value up in many segments.  Sub-columns have none, as
+ * nobody asks so of them.
  *
  * Bytes of the encoding's part of the header:
  *
@@ -406,7 +407,7 @@ write_locator(LedgerEncoder *enc, const LedgerDictBuild *dict, StringInfo header
 	pg_crc32c	crc;
 	Size		size;
 
-	if (nentries < LOCATOR_MIN || nentries > LOCATOR_MAX)
+	if (enc->no_locator || nentries < LOCATOR_MIN || nentries > LOCATOR_MAX)
 		return false;
 	size = ledger_locator_size(nentries, group_width(nentries));
 	hashes = palloc(sizeof(uint64) * nentries);

@@ -160,6 +160,10 @@ ledger_locator_make(const uint64 *hashes, uint32 n, int shift, int width)
 			put_number(bits, peeled[i].place, width, (key >> shift) ^
 					   ledger_locator_find(bits, n, width, hashes[key]));
 		}
+#ifdef USE_ASSERT_CHECKING
+		for (uint32 key = 0; key < n; key++)
+			Assert(ledger_locator_find(bits, n, width, hashes[key]) == key >> shift);
+#endif
 	}
 	pfree(peeled);
 	pfree(table);

@@ -577,7 +577,7 @@ static bool
 write_preamble(LedgerEncoder *enc, LedgerShredWriter *shred, const LedgerSummary *summary)
 {
 	LedgerSink	sink = {write_through, enc, &enc->inner};
-	LedgerEncodeOptions options = {enc->effort, enc->compression};
+	LedgerEncodeOptions options = {enc->effort, enc->compression, true};
 	StringInfoData memory;
 	StringInfoData raw;
 	bool		compare = summary->total <= COMPARE_MAX;
