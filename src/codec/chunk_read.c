@@ -68,7 +68,7 @@ read_header(LedgerChunk *chunk, LedgerChunkTrailer *trailer)
 	uint8	   *header;
 	pg_crc32c	crc;
 
-	if (some < sizeof(*trailer))
+	if (some < sizeof(*trailer) || some > chunk->length)
 		ledger_corrupt(chunk, "chunk is too short");
 	chunk->source.read(chunk->source.arg, chunk->length - some, some, first);
 	memcpy(trailer, first + some - sizeof(*trailer), sizeof(*trailer));

@@ -258,8 +258,9 @@ extern int	ledger_chunk_match_code(LedgerChunk *chunk, int start, uint32 code,
 									uint16 *rows, int n);
 
 /*
- * May a row of the vector have the code, which is that of a value found?  The
- * vector's codes are unpacked when this is first asked, and never again.
+ * May a row of the vector have the code, which is that of a value found?  Unless
+ * the codes that the vector has are all greater or less, they are unpacked when this
+ * is first asked, and never again.
  */
 extern bool ledger_chunk_may_have_code(LedgerChunk *chunk, int vector, uint32 code);
 

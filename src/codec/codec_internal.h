@@ -5,8 +5,8 @@
  *
  * The bytes of a chunk, in order:
  *
- *		preamble	the dictionary's blocks, the seed of LZ4, the sub-columns of
- *					shredded documents, or nothing
+ *		preamble	the dictionary's blocks and locator, the seed of LZ4, the
+ *					sub-columns of shredded documents, or nothing
  *		vectors		one after the other; a vector is its LZ4 blocks (if the
  *					encoding has any), then its "meta" bytes
  *		filter		blocks of 32 bytes in pieces of 63, with a CRC-32C behind
@@ -27,7 +27,7 @@
  * The header comes last because the sink is a stream; from "inner" on the bytes
  * can be in another place than those before (LedgerSink).  Integers are in native
  * byte order, as everywhere in PostgreSQL's files, except bit-packed ones.
- * Each meta, block, piece of a filter, and the header has a CRC-32C.
+ * Each meta, block, locator, piece of a filter, and the header has a CRC-32C.
  *
  *-------------------------------------------------------------------------
  */

@@ -100,9 +100,11 @@ typedef struct DictTable
 #define GROUP_SHIFT			7
 #define GROUP				(1 << GROUP_SHIFT)
 
-/* Fewer entries are looked through as fast. */
+/* Fewer entries are looked through as fast; only sub-columns have more. */
 #define LOCATOR_MIN			(2 * GROUP)
-#define LOCATOR_MAX			(GROUP << LEDGER_LOCATOR_WIDTH_MAX)
+#define LOCATOR_MAX			LEDGER_SEGMENT_ROWS
+
+StaticAssertDecl(LOCATOR_MAX <= GROUP << LEDGER_LOCATOR_WIDTH_MAX, "groups do not fit");
 
 /* Hashes that are tried.  Where they fail again and again it is not by chance. */
 #define LOCATOR_SEEDS		8
@@ -521,7 +523,7 @@ open_block(LedgerChunk *chunk, const LedgerDict *dict, uint32 i, uint32 first, c
 static const uint8 *
 open_locator(LedgerChunk *chunk, LedgerDict *dict, uint64 offset, const uint8 *p)
 {
-	if (dict->nentries < LOCATOR_MIN || dict->nentries > LOCATOR_MAX)
+	if (dict->nentries == 0 || dict->nentries > LOCATOR_MAX)
 		ledger_corrupt(chunk, "dictionary has an unexpected locator");
 	dict->has_locator = true;
 	dict->locator_offset = offset;
@@ -864,6 +866,7 @@ ledger_dict_find(LedgerChunk *chunk, const char *data, Size len, uint32 *code)
 			return true;
 		}
 		next = block_end;
+		CHECK_FOR_INTERRUPTS();
 	}
 	return false;
 }

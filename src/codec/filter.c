@@ -11,8 +11,8 @@
  * 1.0 and 1.00 are one numeric, -0.0 and 0.0 one float.  Integers of different
  * widths hash alike, and so do floats.
  *
- * The filter lies before that of tokens and the chunk's header, and is read piece
- * by piece, as it is asked.
+ * The filter lies before that of tokens, at the end of the chunk's body, and is read
+ * piece by piece, as it is asked.
  *
  *-------------------------------------------------------------------------
  */

@@ -5,14 +5,17 @@
  *
  * A locator maps the hash of each of n keys to a small number, and any other
  * hash to any number: a table three places of which, chosen by the hash, make
- * the key's number by exclusive or.  It takes 1.23 times n * width bits, and
- * says nothing of what the keys are.
+ * the key's number by exclusive or.  It has 1.23 n + 48 places of "width" bits,
+ * and says nothing of what the keys are.
  *
  * The table is filled backwards: a place that only one key has can be given
  * whatever that key lacks when all others have been served, so keys are taken
  * away one by one, each with such a place of its own, until none is left.
  * That fails now and then, by chance, or where hashes are equal; it is tried
  * again with hashes of another seed.
+ *
+ * How many places there are and which a hash has is part of the stored format, as
+ * is ledger_hash_bytes: never change.
  *
  *-------------------------------------------------------------------------
  */
@@ -22,7 +25,7 @@
 
 #define PLACES	3
 
-/* Places a key, a little more than 1.22 of which the keys seldom fill. */
+/* With less than 1.22 places a key, hardly a table can be filled. */
 #define THIRD_OF(n)		((uint32) ((uint64) (n) * 41 / 100) + 16)
 
 static inline void
@@ -54,43 +57,40 @@ typedef struct Peeled
 	uint32		place;
 } Peeled;
 
-static void
-peel(Place *table, uint32 place, const uint64 *hashes, uint32 third, Peeled *peeled, uint32 *n)
+/*
+ * Take away keys, as long as one has a place of its own, and list them; returns
+ * how many.  Each key is looked at once, and so is each place that becomes one's own.
+ */
+static uint32
+peel(Place *table, const uint64 *hashes, uint32 n, uint32 third, Peeled *peeled)
 {
-	uint32		places[PLACES];
+	uint32	   *queue = palloc(sizeof(uint32) * PLACES * third);
+	uint32		nqueued = 0;
+	uint32		npeeled = 0;
 
-	/* what taking a key away leaves alone is taken away next */
-	while (table[place].count == 1)
+	for (uint32 place = 0; place < PLACES * third; place++)
+		if (table[place].count == 1)
+			queue[nqueued++] = place;
+	for (uint32 next = 0; next < nqueued; next++)
 	{
+		uint32		place = queue[next];
 		uint32		key = table[place].keys;
-		uint32		next = place;
+		uint32		places[PLACES];
 
-		peeled[*n].key = key;
-		peeled[(*n)++].place = place;
+		if (table[place].count == 0)
+			continue;			/* its key had another such place */
+		peeled[npeeled].key = key;
+		peeled[npeeled++].place = place;
 		find_places(hashes[key], third, places);
 		for (int i = 0; i < PLACES; i++)
 		{
-			table[places[i]].count--;
 			table[places[i]].keys ^= key;
-			if (table[places[i]].count == 1)
-				next = places[i];
+			if (--table[places[i]].count == 1)
+				queue[nqueued++] = places[i];
 		}
-		place = next;
 	}
-}
-
-static uint32
-peel_all(Place *table, const uint64 *hashes, uint32 n, uint32 third, Peeled *peeled)
-{
-	uint32		npeeled = 0;
-	uint32		before;
-
-	do
-	{
-		before = npeeled;
-		for (uint32 place = 0; place < PLACES * third; place++)
-			peel(table, place, hashes, third, peeled, &npeeled);
-	} while (npeeled > before && npeeled < n);
+	pfree(queue);
+	Assert(npeeled <= n);
 	return npeeled;
 }
 
@@ -138,7 +138,7 @@ ledger_locator_make(const uint64 *hashes, uint32 n, int shift, int width)
 	Peeled	   *peeled = palloc(sizeof(Peeled) * n);
 	uint8	   *bits = NULL;
 
-	Assert(width <= LEDGER_LOCATOR_WIDTH_MAX && (n - 1) >> shift < 1U << width);
+	Assert(n > 0 && width <= LEDGER_LOCATOR_WIDTH_MAX && (n - 1) >> shift < 1U << width);
 	for (uint32 key = 0; key < n; key++)
 	{
 		uint32		places[PLACES];
@@ -150,7 +150,7 @@ ledger_locator_make(const uint64 *hashes, uint32 n, int shift, int width)
 			table[places[i]].keys ^= key;
 		}
 	}
-	if (peel_all(table, hashes, n, third, peeled) == n)
+	if (peel(table, hashes, n, third, peeled) == n)
 	{
 		bits = palloc0(ledger_locator_size(n, width) + LEDGER_SLACK);
 		for (uint32 i = n; i-- > 0;)

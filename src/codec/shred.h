@@ -13,11 +13,12 @@
  *
  * A chunk's bytes:
  *
- *		preamble	the sub-columns, each a chunk as of codec_internal.h, and
- *					the catalog
+ *		preamble	the sub-columns, each a chunk as of codec_internal.h but for
+ *					its end from "inner" on, and the catalog
  *		vectors		each: the null bitmap if any, the numbers of the shapes,
  *					and for each sub-column the number of values before the
  *					vector (both as of bitpack.h)
+ *		inner		these ends of the sub-columns' chunks
  *		extra		12 bytes: raw and stored length of the catalog, its CRC
  *
  * The catalog, in LZ4 if that makes it smaller; numbers are varints of seven
@@ -25,8 +26,8 @@
  *
  *		number of columns referred to; for each its index
  *		number of sub-columns; for each: class, the number's scale and least
- *			scale (0 for other classes), values, length of the chunk, and the
- *			path as bytes
+ *			scale (0 for other classes), values, length of the chunk, how much
+ *			of that is its end, and the path as bytes
  *		number of key sets; for each: number of keys; for each key its bytes
  *		number of shapes; for each: number of operations, and these
  *

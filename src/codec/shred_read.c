@@ -106,6 +106,8 @@ read_catalog(LedgerChunk *chunk, LedgerShredReader *shred, uint64 preamble)
 	{
 		bodies += catalog->columns[i].length - catalog->columns[i].header_length;
 		headers += catalog->columns[i].header_length;
+		if (catalog->columns[i].header_length == 0)
+			ledger_corrupt(chunk, "sub-column has no header");
 	}
 	if (bodies != start || headers != chunk->inner_length)
 		ledger_corrupt(chunk, "sub-columns do not fill their chunk");

@@ -223,6 +223,7 @@ check_column(Relation rel, const LedgerSegment *segment, const LedgerColumnEntry
 	uint64		size = segment->root.data_bytes;
 
 	if (entry->header_length > entry->length ||
+		(entry->length > 0 && entry->header_length == 0) ||
 		entry->offset > size || entry->length - entry->header_length > size - entry->offset ||
 		entry->header_offset > size || entry->header_length > size - entry->header_offset ||
 		!ledger_filter_fits(filter_place(entry), entry->length) || entry->base > column ||

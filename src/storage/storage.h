@@ -394,7 +394,7 @@ ledger_column_place(const LedgerColumnEntry *entry, uint64 offset, size_t len, u
 	uint64		size = in_header ? entry->header_length : body;
 
 	*place = (in_header ? entry->header_offset : entry->offset) + start;
-	return start <= size && len <= size - start;
+	return entry->header_length <= entry->length && start <= size && len <= size - start;
 }
 
 static inline pg_crc32c

@@ -164,17 +164,6 @@ all_null(const LedgerColumnInput *column)
 
 /* ---- verifying ---- */
 
-static void
-read_chunk(void *arg, uint64 offset, size_t len, void *dst)
-{
-	EncodeState *state = arg;
-
-	if (offset >= state->body_length)
-		memcpy(dst, state->headers.data + state->header_start + (offset - state->body_length), len);
-	else
-		ledger_segment_read_back(state->writer, state->chunk_start + offset, len, dst);
-}
-
 static void chunk_is_wrong(void *arg, const char *detail) pg_attribute_noreturn();
 
 static void
@@ -189,8 +178,26 @@ chunk_is_wrong(void *arg, const char *detail)
 			 errdetail_internal("%s", detail)));
 }
 
+static void
+read_chunk(void *arg, uint64 offset, size_t len, void *dst)
+{
+	EncodeState *state = arg;
+
+	if (offset >= state->body_length)
+	{
+		uint64		start = state->header_start + (offset - state->body_length);
+
+		if (start > (uint64) state->headers.len || len > state->headers.len - start)
+			chunk_is_wrong(state, "its header is read past its end");
+		memcpy(dst, state->headers.data + start, len);
+	}
+	else
+		ledger_segment_read_back(state->writer, state->chunk_start + offset, len, dst);
+}
+
 /*
- * Read back the chunk just written, and compare each value with what went in.
+ * Read back the chunk just written, whose header is in memory yet if it is one of
+ * those that are written later, and compare each value with what went in.
  * Of a chunk that has checked itself, the first and the last vector are enough
  * to tell that what holds it together is right.  Returns where its filter is.
  */

@@ -761,8 +761,15 @@ exercise_chunk(LedgerChunk *chunk, int first, int count)
 			if (chunk->type.attlen == -1)
 				look_at(values[i]);
 		ledger_chunk_codes(chunk, first, count, codes);
+		(void) ledger_chunk_zones(chunk);
 		if (chunk->encoding == LEDGER_ENC_DICTIONARY)
 		{
+			if (some > 0)
+			{
+				LedgerBytes bytes = ledger_datum_bytes(&chunk->type, values[0]);
+
+				(void) ledger_chunk_find_code(chunk, bytes.data, bytes.len, &n);
+			}
 			(void) ledger_chunk_find_code(chunk, "0123456789abcdef", 1 + RANDOM_BELOW(16), &n);
 			(void) ledger_chunk_may_have_code(chunk, first / LEDGER_VECTOR_ROWS, some / 2);
 		}

@@ -8,6 +8,7 @@
 #include "catalog/pg_type_d.h"
 #include "codec/codec_internal.h"
 #include "json.h"
+#include "port/pg_bitutils.h"
 #include "reads.h"
 
 static int	encodings[16];
@@ -865,6 +866,39 @@ check_incompressible(LedgerEffort effort)
 	free(values);
 }
 
+/* A locator tells all keys' numbers, if their hashes differ. */
+static void
+check_locators(void)
+{
+	static const uint32 counts[] = {1, 2, 3, 127, 128, 129, 256, 1000, 10000, 65536};
+	static uint64 hashes[65536];
+	int			failed = 0;
+	int			made = 0;
+
+	for (int k = 0; k < 20 * (int) lengthof(counts); k++)
+	{
+		uint32		n = counts[k % lengthof(counts)];
+		int			shift = RANDOM_BELOW(2) ? 7 : 0;
+		int			width = (n - 1) >> shift == 0 ? 1 : 1 + pg_leftmost_one_pos32((n - 1) >> shift);
+		uint8	   *locator;
+
+		for (uint32 i = 0; i < n; i++)
+			hashes[i] = shim_random();
+		locator = ledger_locator_make(hashes, n, shift, width);
+		made += locator != NULL;
+		for (uint32 i = 0; locator != NULL && i < n; i++)
+			failed += ledger_locator_find(locator, n, width, hashes[i]) != i >> shift;
+		if (n > 1)
+		{
+			hashes[RANDOM_BELOW(n - 1)] = hashes[n - 1];
+			failed += ledger_locator_make(hashes, n, shift, width) != NULL;
+		}
+		shim_free_all();
+	}
+	report(failed == 0, "locators", "keys are where they should be, and equal hashes are refused");
+	report(made > 19 * (int) lengthof(counts), "locators", "they are made");
+}
+
 /* Who looks a value up in a large dictionary does not read all of it. */
 static void
 check_locator(bool templated)
@@ -1058,6 +1092,7 @@ test_documents(void)
 	check_incompressible(LEDGER_EFFORT_QUICK);
 	check_incompressible(LEDGER_EFFORT_THOROUGH);
 	check_many_distinct();
+	check_locators();
 	check_locator(false);
 	check_locator(true);
 	check_repeating_catalog(LEDGER_COMPRESSION_LZ4);
