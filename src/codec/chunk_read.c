@@ -93,7 +93,7 @@ read_header(LedgerChunk *chunk, LedgerChunkTrailer *trailer)
 
 /* A list of numbers of the vectors, which precedes other things in the header. */
 static const uint8 *
-read_numbers(const LedgerChunk *chunk, const uint8 *p, const uint8 *end, uint64 *numbers)
+read_list(const LedgerChunk *chunk, const uint8 *p, const uint8 *end, uint64 *numbers)
 {
 	p = ledger_numbers_read(p, end, chunk->nvectors, numbers);
 	if (p == NULL)
@@ -121,14 +121,14 @@ open_vectors(LedgerChunk *chunk, const uint8 *p, const uint8 *end)
 	chunk->vectors = vectors;
 	numbers = MemoryContextAlloc(chunk->context, sizeof(uint64) * (nvectors + 1));
 	chunk->offsets = numbers;
-	p = read_numbers(chunk, p, end, numbers);
+	p = read_list(chunk, p, end, numbers);
 	for (int v = 0; v < nvectors; v++)
 		vectors[v].nulls = small_number(chunk, numbers[v]);
-	p = read_numbers(chunk, p, end, numbers);
+	p = read_list(chunk, p, end, numbers);
 	for (int v = 0; v < nvectors; v++)
 		vectors[v].meta_length = small_number(chunk, numbers[v]);
 	if (chunk->encoding == LEDGER_ENC_LZ4)
-		p = read_numbers(chunk, p, end, numbers);
+		p = read_list(chunk, p, end, numbers);
 	else
 		memset(numbers, 0, sizeof(uint64) * nvectors);
 	if ((Size) (end - p) < nvectors * sizeof(pg_crc32c))
@@ -286,8 +286,8 @@ ledger_chunk_zones(LedgerChunk *chunk)
 		return chunk->zones;
 	zones = MemoryContextAlloc(chunk->context, 2 * size);
 	ranges = MemoryContextAlloc(chunk->context, size);
-	p = read_numbers(chunk, chunk->stored_zones, chunk->stored_zones_end, zones);
-	p = read_numbers(chunk, p, chunk->stored_zones_end, ranges);
+	p = read_list(chunk, chunk->stored_zones, chunk->stored_zones_end, zones);
+	p = read_list(chunk, p, chunk->stored_zones_end, ranges);
 	if (p != chunk->stored_zones_end)
 		ledger_corrupt(chunk, "zone maps are malformed");
 	for (int v = nvectors - 1; v >= 0; v--)

@@ -322,12 +322,11 @@ write_null_bitmap(LedgerEncoder *enc, int start, int end)
 	enc->meta.len += nbytes;
 }
 
+/* What becomes of a vector: what the reader knows of it, and its LZ4 blocks. */
 typedef struct WrittenVector
 {
+	LedgerChunkVector vector;
 	uint64		blocks_length;
-	uint32		meta_length;
-	pg_crc32c	crc;			/* of meta */
-	uint32		nulls;
 } WrittenVector;
 
 /* Write rows start to end - 1. */
@@ -337,9 +336,9 @@ write_vector(LedgerEncoder *enc, int start, int end, WrittenVector *entry, uint6
 	uint64		offset = enc->written;
 
 	memset(entry, 0, sizeof(*entry));
-	entry->nulls = collect_dense(enc, start, end);
+	entry->vector.nulls = collect_dense(enc, start, end);
 	resetStringInfo(&enc->meta);
-	if (entry->nulls > 0 && enc->ndense > 0)
+	if (entry->vector.nulls > 0 && enc->ndense > 0)
 		write_null_bitmap(enc, start, end);
 	if (zone)
 		ledger_zone_make(enc->input, enc->dense, enc->ndense, zone);
@@ -373,8 +372,8 @@ write_vector(LedgerEncoder *enc, int start, int end, WrittenVector *entry, uint6
 	}
 	entry->blocks_length = enc->written - offset;
 	ledger_encoder_write(enc, enc->meta.data, enc->meta.len);
-	entry->meta_length = enc->meta.len;
-	entry->crc = ledger_crc(enc->meta.data, enc->meta.len);
+	entry->vector.meta_length = enc->meta.len;
+	entry->vector.crc = ledger_crc(enc->meta.data, enc->meta.len);
 }
 
 /* Write a filter's blocks, piece by piece, so that who asks reads one piece. */
@@ -426,10 +425,10 @@ put_vectors(StringInfo header, LedgerEncoding encoding, const WrittenVector *vec
 	uint64	   *numbers = palloc(sizeof(uint64) * (nvectors + 1));
 
 	for (int v = 0; v < nvectors; v++)
-		numbers[v] = vectors[v].nulls;
+		numbers[v] = vectors[v].vector.nulls;
 	ledger_numbers_write(numbers, nvectors, header);
 	for (int v = 0; v < nvectors; v++)
-		numbers[v] = vectors[v].meta_length;
+		numbers[v] = vectors[v].vector.meta_length;
 	ledger_numbers_write(numbers, nvectors, header);
 	if (encoding == LEDGER_ENC_LZ4)
 	{
@@ -438,7 +437,7 @@ put_vectors(StringInfo header, LedgerEncoding encoding, const WrittenVector *vec
 		ledger_numbers_write(numbers, nvectors, header);
 	}
 	for (int v = 0; v < nvectors; v++)
-		appendBinaryStringInfo(header, (const char *) &vectors[v].crc, sizeof(pg_crc32c));
+		appendBinaryStringInfo(header, (const char *) &vectors[v].vector.crc, sizeof(pg_crc32c));
 	pfree(numbers);
 }
 

@@ -123,9 +123,9 @@ typedef struct LedgerEncodeOptions
 
 /*
  * Encode column number "self" of columns[0 .. ncolumns-1] into the sink, and
- * return the number of bytes written, with the header's.  The other columns are at hand because
- * an encoding may refer to an earlier column's value in the same row; the
- * columns it refers to are recorded in the chunk by index and are always
+ * return the number of bytes written, with the header's.  The other columns are
+ * at hand because an encoding may refer to an earlier column's value in the same
+ * row; the columns it refers to are recorded in the chunk by index and are always
  * below "self".  Works in CurrentMemoryContext; the caller resets it.  Working
  * memory is bounded whatever the size of the values.
  */

@@ -525,7 +525,6 @@ open_locator(LedgerChunk *chunk, LedgerDict *dict, uint64 offset, const uint8 *p
 {
 	if (dict->nentries == 0 || dict->nentries > LOCATOR_MAX)
 		ledger_corrupt(chunk, "dictionary has an unexpected locator");
-	dict->has_locator = true;
 	dict->locator_offset = offset;
 	dict->locator_width = group_width(dict->nentries);
 	dict->seed = *p++;
@@ -558,14 +557,13 @@ ledger_dict_open(LedgerChunk *chunk, const uint8 *p, const uint8 *end, uint64 pr
 	uint32		first = 0;
 	uint64		offset = 0;
 	uint64		raw_total = 0;
-	bool		has_locator;
 	Size		described;
 
 	if (end - p < 5 || (p[4] & ~(HAS_TEMPLATE | HAS_LOCATOR)) != 0)
 		ledger_corrupt(chunk, "dictionary is malformed");
 	memcpy(&dict->nentries, p, sizeof(uint32));
 	dict->templated = (p[4] & HAS_TEMPLATE) != 0;
-	has_locator = (p[4] & HAS_LOCATOR) != 0;
+	dict->has_locator = (p[4] & HAS_LOCATOR) != 0;
 	p += 5;
 	if (dict->templated)
 	{
@@ -579,7 +577,7 @@ ledger_dict_open(LedgerChunk *chunk, const uint8 *p, const uint8 *end, uint64 pr
 	memcpy(&dict->nblocks, p, sizeof(uint32));
 	p += sizeof(uint32);
 	described = (Size) dict->nblocks * DESCRIPTION_SIZE(dict->templated) +
-		(has_locator ? 1 + sizeof(pg_crc32c) : 0);
+		(dict->has_locator ? 1 + sizeof(pg_crc32c) : 0);
 	if (dict->nentries > (uint32) chunk->nrows || dict->nblocks > dict->nentries ||
 		(Size) (end - p) < described)
 		ledger_corrupt(chunk, "dictionary has a bad number of entries or blocks");
@@ -601,7 +599,7 @@ ledger_dict_open(LedgerChunk *chunk, const uint8 *p, const uint8 *end, uint64 pr
 		offset += dict->blocks[i].length;
 		raw_total += dict->blocks[i].raw_length;
 	}
-	if (has_locator)
+	if (dict->has_locator)
 	{
 		p = open_locator(chunk, dict, offset, p);
 		offset += ledger_locator_size(dict->nentries, dict->locator_width);

@@ -349,7 +349,8 @@ flush_stream(LedgerSegmentWriter *writer)
 /*
  * Have the data stream's last bytes, which are yet to be written, be in the root
  * block if they fit there at all: where too much of an unfinished block precedes
- * them, that is filled up with zeros.  It would take a block of its own anyway.
+ * them, that is filled up with zeros.  It would take a block of its own anyway, but
+ * for a few bytes that are reckoned with and may not be needed.
  */
 void
 ledger_segment_end_in_root(LedgerSegmentWriter *writer, int nslots, size_t len)

@@ -326,11 +326,11 @@ typedef struct LedgerSegmentSlot
  *
  * The data stream holds the column chunks but for their headers, then the gap
  * bitmap (one bit a position, set for a gap; absent without gaps), then these
- * headers, then the column directory: LedgerColumnEntry[ncolumns].  The xmin stream holds a chunk (see codec.h) of
- * int4 xmins (0 for a gap), or, in a bulk-written segment whose rows come from
- * several commands, a chunk of int4 command ids; it is absent where all are
- * the same.  Its blocks are free once the slots are frozen, or, for a
- * bulk-written segment, sealed.
+ * headers, then the column directory: LedgerColumnEntry[ncolumns].  The xmin
+ * stream holds a chunk (see codec.h) of int4 xmins (0 for a gap), or, in a
+ * bulk-written segment whose rows come from several commands, a chunk of int4
+ * command ids; it is absent where all are the same.  Its blocks are free once the
+ * slots are frozen, or, for a bulk-written segment, sealed.
  */
 typedef struct LedgerSegmentRoot
 {
