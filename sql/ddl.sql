@@ -578,6 +578,31 @@ DECLARE j json; BEGIN EXECUTE 'EXPLAIN (FORMAT json) ' || q INTO j; RETURN (j->0
 SELECT guess('SELECT * FROM fresh') BETWEEN 65000 AND 260000 AS guessed;
 SELECT guess('SELECT * FROM l') BETWEEN 120000 AND 140000 AS known;
 DROP TABLE fresh;
+-- and so are the columns' widths, which the newest segment knows
+CREATE FUNCTION width(q text) RETURNS int LANGUAGE plpgsql AS $f$
+DECLARE j json; BEGIN EXECUTE 'EXPLAIN (FORMAT json) ' || q INTO j; RETURN j->0->'Plan'->>'Plan Width'; END $f$;
+CREATE TABLE w1 (i int, b bigint, t text, n numeric, nothing text, gone text, f char(7), d jsonb, many int[], c name) USING heap;
+CREATE TABLE w2 (LIKE w1) USING ledger WITH (autovacuum_enabled = off);
+INSERT INTO w1 SELECT i, i, repeat('x', i % 300), i / 7.0, NULL, 'gone', 'f', jsonb_build_object('k', repeat('y', i % 100)), array_fill(i, ARRAY[i % 9]), 'name' FROM generate_series(1, 20000) i;
+INSERT INTO w2 SELECT * FROM w1;
+SELECT ledger.seal('w2') >= 0 AS sealed;
+ANALYZE w1;
+CREATE VIEW widths AS SELECT attname, abs(width(format('SELECT %I FROM w1', attname)) - width(format('SELECT %I FROM w2', attname))) AS off
+FROM pg_attribute WHERE attrelid = 'w1'::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum;
+SELECT * FROM widths WHERE off > 1;
+SELECT abs(width('SELECT * FROM w1') - width('SELECT * FROM w2')) <= 9 AS all_columns;
+SELECT count(*) AS analyzed FROM pg_stats WHERE tablename = 'w2' AND schemaname = 'ddl';
+ALTER TABLE w1 DROP COLUMN gone, ADD COLUMN late text DEFAULT 'late', ADD COLUMN later int;
+ALTER TABLE w2 DROP COLUMN gone, ADD COLUMN late text DEFAULT 'late', ADD COLUMN later int;
+SELECT * FROM widths WHERE off > 1;
+-- what the segment has is another type's, or is of the transaction that rolls back
+BEGIN;
+ALTER TABLE w2 ALTER COLUMN i TYPE bigint;
+SELECT width('SELECT i FROM w2') AS altered;
+ROLLBACK;
+SELECT width('SELECT i FROM w2') AS as_before;
+DROP VIEW widths;
+DROP TABLE w1, w2;
 
 -- VACUUM FULL and CLUSTER.
 CREATE INDEX l_id ON l (id);

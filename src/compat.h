@@ -22,6 +22,20 @@
 #include "varatt.h"
 #endif
 
+/*
+ * Only what the server looks up by name is visible outside of the library.  From 16
+ * on, the server's headers see to that.
+ */
+#if PG_VERSION_NUM < 160000
+#undef PGDLLEXPORT
+#define PGDLLEXPORT				__attribute__((visibility("default")))
+#define LEDGER_FUNCTION(name) \
+	extern PGDLLEXPORT Datum name(PG_FUNCTION_ARGS); \
+	PG_FUNCTION_INFO_V1(name)
+#else
+#define LEDGER_FUNCTION(name)	PG_FUNCTION_INFO_V1(name)
+#endif
+
 /* From 16 on, the planner leaves constant keys out of GROUP BY. */
 #if PG_VERSION_NUM >= 160000
 #define LedgerKeysLeftOut(root) \

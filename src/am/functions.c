@@ -31,10 +31,10 @@
 /* How long ledger.seal() waits for a lock before it looks for a deadlock. */
 #define LOCK_WAIT_MS	200
 
-PG_FUNCTION_INFO_V1(ledger_seal);
-PG_FUNCTION_INFO_V1(ledger_stats);
-PG_FUNCTION_INFO_V1(ledger_segments);
-PG_FUNCTION_INFO_V1(ledger_chunks);
+LEDGER_FUNCTION(ledger_seal);
+LEDGER_FUNCTION(ledger_stats);
+LEDGER_FUNCTION(ledger_segments);
+LEDGER_FUNCTION(ledger_chunks);
 
 /* ---- which relations ---- */
 

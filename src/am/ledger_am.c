@@ -17,9 +17,9 @@
 
 PG_MODULE_MAGIC;
 
-PG_FUNCTION_INFO_V1(ledger_am_handler);
+LEDGER_FUNCTION(ledger_am_handler);
 
-void		_PG_init(void);
+extern PGDLLEXPORT void _PG_init(void);
 
 /* ---- what a ledger does not do ---- */
 

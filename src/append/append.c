@@ -34,10 +34,10 @@
 #include "utils/memutils.h"
 #include "utils/rls.h"
 
-PG_FUNCTION_INFO_V1(ledger_append);
-PG_FUNCTION_INFO_V1(ledger_append_batch);
-PG_FUNCTION_INFO_V1(ledger_append_json);
-PG_FUNCTION_INFO_V1(ledger_append_ndjson);
+LEDGER_FUNCTION(ledger_append);
+LEDGER_FUNCTION(ledger_append_batch);
+LEDGER_FUNCTION(ledger_append_json);
+LEDGER_FUNCTION(ledger_append_ndjson);
 
 static int64 append_entries(Oid relid, AppendSource *source, const AppendOptions *options);
 static void check_relation(Oid relid);

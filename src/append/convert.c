@@ -91,7 +91,7 @@ typedef struct Conversion
 	Oid			duplicate;		/* a unique index that a row was twice in */
 } Conversion;
 
-PG_FUNCTION_INFO_V1(ledger_convert);
+LEDGER_FUNCTION(ledger_convert);
 
 static void
 check_relation(Relation rel)

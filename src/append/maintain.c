@@ -108,7 +108,7 @@ typedef struct Work
 /* A step returns whether it is to be done once more. */
 typedef bool (*Step) (Work *work);
 
-PG_FUNCTION_INFO_V1(ledger_maintain);
+LEDGER_FUNCTION(ledger_maintain);
 
 static bool
 exists(Oid relid)

@@ -30,8 +30,8 @@
 /* More periods ahead than that are a mistake. */
 #define PREMAKE_MAX		1000
 
-PG_FUNCTION_INFO_V1(ledger_manage);
-PG_FUNCTION_INFO_V1(ledger_unmanage);
+LEDGER_FUNCTION(ledger_manage);
+LEDGER_FUNCTION(ledger_unmanage);
 
 static Interval
 interval_argument(FunctionCallInfo fcinfo, int number, const char *name)

@@ -21,8 +21,8 @@
 #include "utils/rel.h"
 #include "write/write.h"
 
-PG_FUNCTION_INFO_V1(ledger_set_option);
-PG_FUNCTION_INFO_V1(ledger_get_option);
+LEDGER_FUNCTION(ledger_set_option);
+LEDGER_FUNCTION(ledger_get_option);
 
 /* An error unless there is such an option. */
 static void

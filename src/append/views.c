@@ -32,9 +32,9 @@
 #include "utils/timestamp.h"
 #include "write/write.h"
 
-PG_FUNCTION_INFO_V1(ledger_partition_stats);
-PG_FUNCTION_INFO_V1(ledger_time_range);
-PG_FUNCTION_INFO_V1(ledger_tail_stats);
+LEDGER_FUNCTION(ledger_partition_stats);
+LEDGER_FUNCTION(ledger_time_range);
+LEDGER_FUNCTION(ledger_tail_stats);
 
 /* Open a relation without waiting for a lock; NULL if that cannot be. */
 static Relation

@@ -183,7 +183,8 @@ open_extra(LedgerChunk *chunk, const uint8 *p, const uint8 *end, uint64 preamble
 				ledger_corrupt(chunk, "encoding does not fit the column's type");
 			break;
 		case LEDGER_ENC_NUMBER:
-			if (!ledger_numbering_open(&chunk->type, &chunk->numbering, p, end))
+			chunk->numbering = MemoryContextAlloc(chunk->context, sizeof(LedgerNumbering));
+			if (!ledger_numbering_open(&chunk->type, chunk->numbering, p, end))
 				ledger_corrupt(chunk, "description of numbers is malformed");
 			break;
 		case LEDGER_ENC_CONSTANT:
@@ -197,9 +198,12 @@ open_extra(LedgerChunk *chunk, const uint8 *p, const uint8 *end, uint64 preamble
 			break;
 		case LEDGER_ENC_HEX:
 		case LEDGER_ENC_DECIMAL:
-			if (ledger_template_open(&chunk->tmpl, p, end) != end ||
-				chunk->tmpl.decimal != (chunk->encoding == LEDGER_ENC_DECIMAL))
+			chunk->tmpl = MemoryContextAlloc(chunk->context, sizeof(LedgerTemplate));
+			if (ledger_template_open(chunk->tmpl, p, end) != end ||
+				chunk->tmpl->decimal != (chunk->encoding == LEDGER_ENC_DECIMAL))
 				ledger_corrupt(chunk, "template is malformed");
+			if (chunk->type.attlen > 0 && chunk->tmpl->len != chunk->type.attlen)
+				ledger_corrupt(chunk, "template has a wrong length");
 			break;
 		case LEDGER_ENC_LZ4:
 			chunk->lz4 = ledger_lz4_open(chunk, p, end, preamble);
@@ -211,9 +215,6 @@ open_extra(LedgerChunk *chunk, const uint8 *p, const uint8 *end, uint64 preamble
 			chunk->shred = ledger_shred_open(chunk, p, end, preamble);
 			break;
 	}
-	if ((chunk->encoding == LEDGER_ENC_HEX || chunk->encoding == LEDGER_ENC_DECIMAL) &&
-		chunk->type.attlen > 0 && chunk->tmpl.len != chunk->type.attlen)
-		ledger_corrupt(chunk, "template has a wrong length");
 }
 
 static const uint8 *
@@ -550,7 +551,7 @@ open_vector(LedgerChunk *chunk, int v)
 			break;
 		case LEDGER_ENC_HEX:
 			chunk->packed = p;
-			p += (Size) n * LEDGER_TEMPLATE_STRIDE(&chunk->tmpl);
+			p += (Size) n * LEDGER_TEMPLATE_STRIDE(chunk->tmpl);
 			break;
 		case LEDGER_ENC_LZ4:
 			ledger_lz4_vector_open(chunk, p, end, n, chunk->offsets[v],
@@ -641,7 +642,7 @@ decode_numbers(LedgerChunk *chunk, int first, int count, Datum *values)
 	for (int i = 0; i < count; i++)
 	{
 		char		room[LEDGER_NUMBER_MAX];
-		int			len = ledger_number_format(&chunk->numbering, numbers[i], room);
+		int			len = ledger_number_format(chunk->numbering, numbers[i], room);
 
 		memcpy(ledger_arena_value(&arena, &chunk->type, len, hint, &values[i]), room, len);
 	}
@@ -650,7 +651,7 @@ decode_numbers(LedgerChunk *chunk, int first, int count, Datum *values)
 static void
 decode_templated(LedgerChunk *chunk, int first, int count, Datum *values)
 {
-	const LedgerTemplate *tmpl = &chunk->tmpl;
+	const LedgerTemplate *tmpl = chunk->tmpl;
 	int			stride = LEDGER_TEMPLATE_STRIDE(tmpl);
 	Size		hint = count * ledger_value_size(&chunk->type, tmpl->len);
 	LedgerArena arena = {NULL, 0};

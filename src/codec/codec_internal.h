@@ -443,7 +443,7 @@ extern bool ledger_dict_matches(LedgerChunk *chunk, const LedgerIntegers *codes,
 								int first, int count, const int *rows,
 								const Datum *values);
 extern bool ledger_dict_find(LedgerChunk *chunk, const char *data, Size len, uint32 *code);
-extern bool ledger_dict_may_be_in(const LedgerChunk *chunk, int vector, uint32 code);
+extern bool ledger_dict_may_be_in(LedgerChunk *chunk, int vector, uint32 code);
 extern uint32 ledger_dict_entries(const LedgerDict *dict);
 extern void ledger_dict_values(LedgerChunk *chunk, uint32 first, uint32 count, Datum *values);
 
@@ -459,9 +459,9 @@ extern uint32 ledger_locator_find(const uint8 *bits, uint32 n, int width, uint64
 /*
  * LZ4 (lz4_write.c, lz4_read.c).
  */
-#define LEDGER_LZ4_BLOCK		32768	/* raw bytes of a block, usually */
+#define LEDGER_LZ4_BLOCK		16384	/* raw bytes of a block, usually */
 #define LEDGER_LZ4_BLOCK_MAX	262144	/* and where the values are large */
-#define LEDGER_LZ4_SEED_MAX		32768
+#define LEDGER_LZ4_SEED_MAX		8192
 
 typedef struct LedgerLz4Block
 {
@@ -558,8 +558,8 @@ struct LedgerChunk
 	uint64	   *offsets;		/* of the vectors, and of their end */
 
 	LedgerBytes constant;
-	LedgerTemplate tmpl;
-	LedgerNumbering numbering;
+	LedgerTemplate *tmpl;		/* of LEDGER_ENC_HEX and LEDGER_ENC_DECIMAL */
+	LedgerNumbering *numbering; /* of LEDGER_ENC_NUMBER */
 	LedgerDict *dict;
 	LedgerLz4Reader *lz4;
 	LedgerLinesReader *lines;

@@ -68,6 +68,13 @@ typedef struct DictBlock
 	uint32		nentries;
 } DictBlock;
 
+typedef struct DictPlace
+{
+	DictBlock	block;
+	uint32		first;			/* its first entry's code */
+	uint64		offset;
+} DictPlace;
+
 /* Bytes that the header has of a block */
 #define DESCRIPTION_SIZE(templated)	((templated) ? sizeof(pg_crc32c) : sizeof(DictBlock))
 
@@ -116,9 +123,8 @@ struct LedgerDict
 	LedgerTemplate tmpl;
 	uint32		per_block;		/* entries, if templated */
 	uint32		nblocks;
-	DictBlock  *blocks;
-	uint32	   *first;			/* first code of each block */
-	uint64	   *offsets;
+	const uint8 *crcs;			/* of the blocks, in the header, if templated: */
+	DictPlace  *places;			/* NULL then, as all else can be computed */
 	uint8	  **data;			/* raw bytes of each block read so far */
 	uint32	  **starts;			/* and, without template, of each entry */
 
@@ -129,7 +135,9 @@ struct LedgerDict
 	int			locator_width;
 	uint8	   *locator;		/* NULL until read */
 
-	uint64	   *least;			/* codes, by vector */
+	const uint8 *stored_ranges;	/* in the header */
+	const uint8 *stored_ranges_end;
+	uint64	   *least;			/* codes, by vector; NULL until asked for */
 	uint64	   *range;			/* greatest less least */
 };
 
@@ -493,30 +501,52 @@ ledger_dict_write(LedgerEncoder *enc, const LedgerDictBuild *dict)
 	pfree(blocks.data);
 }
 
-/*
- * Understand what the header has of block i, which starts at code "first", and
- * check it.
- */
-static void
-open_block(LedgerChunk *chunk, const LedgerDict *dict, uint32 i, uint32 first, const uint8 *p)
+static DictPlace
+block_place(const LedgerDict *dict, uint32 i)
 {
-	DictBlock  *block = &dict->blocks[i];
-	uint32		left = dict->nentries - first;
+	DictPlace	place;
+	uint32		stride;
 
-	if (dict->templated)
+	if (!dict->templated)
+		return dict->places[i];
+	stride = LEDGER_TEMPLATE_STRIDE(&dict->tmpl);
+	place.first = i * dict->per_block;
+	place.offset = (uint64) place.first * stride;
+	place.block.nentries = Min(dict->per_block, dict->nentries - place.first);
+	place.block.length = place.block.nentries * stride;
+	place.block.raw_length = place.block.length;
+	memcpy(&place.block.crc, dict->crcs + i * sizeof(pg_crc32c), sizeof(pg_crc32c));
+	return place;
+}
+
+/* What the header has of blocks that are not of packed entries; returns their length. */
+static uint64
+open_plain_blocks(LedgerChunk *chunk, LedgerDict *dict, const uint8 *p)
+{
+	uint32		first = 0;
+	uint64		offset = 0;
+	uint64		raw_total = 0;
+
+	dict->places = MemoryContextAlloc(chunk->context, sizeof(DictPlace) * (dict->nblocks + 1));
+	dict->starts = MemoryContextAllocZero(chunk->context, sizeof(uint32 *) * (dict->nblocks + 1));
+	for (uint32 i = 0; i < dict->nblocks; i++)
 	{
-		block->nentries = Min(dict->per_block, left);
-		block->length = block->nentries * LEDGER_TEMPLATE_STRIDE(&dict->tmpl);
-		block->raw_length = block->length;
-		memcpy(&block->crc, p, sizeof(block->crc));
+		DictBlock  *block = &dict->places[i].block;
+
+		memcpy(block, p + i * sizeof(DictBlock), sizeof(DictBlock));
+		if (block->nentries == 0 || block->length == 0 || block->length > block->raw_length ||
+			block->raw_length > BLOCK_RAW_MAX || block->nentries > dict->nentries - first ||
+			block->nentries > BLOCK_ENTRIES_MAX || block->raw_length < 2 * block->nentries)
+			ledger_corrupt(chunk, "dictionary has a bad block entry");
+		dict->places[i].first = first;
+		dict->places[i].offset = offset;
+		first += block->nentries;
+		offset += block->length;
+		raw_total += block->raw_length;
 	}
-	else
-		memcpy(block, p, sizeof(*block));
-	if (block->nentries == 0 || block->length == 0 || block->length > block->raw_length ||
-		block->raw_length > BLOCK_RAW_MAX || block->nentries > left ||
-		(!dict->templated && (block->nentries > BLOCK_ENTRIES_MAX ||
-							  block->raw_length < 2 * block->nentries)))
-		ledger_corrupt(chunk, "dictionary has a bad block entry");
+	if (first != dict->nentries || raw_total > 2 * PLAIN_TOTAL_MAX)
+		ledger_corrupt(chunk, "dictionary's blocks do not add up");
+	return offset;
 }
 
 /* What the header has of the locator, which starts at "offset"; returns what follows. */
@@ -532,20 +562,6 @@ open_locator(LedgerChunk *chunk, LedgerDict *dict, uint64 offset, const uint8 *p
 	return p + sizeof(dict->locator_crc);
 }
 
-static void
-open_ranges(LedgerChunk *chunk, LedgerDict *dict, const uint8 *p, const uint8 *end)
-{
-	int			nvectors = chunk->nvectors;
-
-	dict->least = MemoryContextAlloc(chunk->context, sizeof(uint64) * 2 * (nvectors + 1));
-	dict->range = dict->least + nvectors;
-	p = ledger_numbers_read(p, end, nvectors, dict->least);
-	if (p != NULL)
-		p = ledger_numbers_read(p, end, nvectors, dict->range);
-	if (p != end)
-		ledger_corrupt(chunk, "dictionary has malformed ranges of codes");
-}
-
 /*
  * Open the dictionary that the header's bytes p to end describe, and whose
  * blocks, and locator, are the first "preamble" bytes of the chunk.
@@ -554,9 +570,7 @@ LedgerDict *
 ledger_dict_open(LedgerChunk *chunk, const uint8 *p, const uint8 *end, uint64 preamble)
 {
 	LedgerDict *dict = MemoryContextAllocZero(chunk->context, sizeof(LedgerDict));
-	uint32		first = 0;
-	uint64		offset = 0;
-	uint64		raw_total = 0;
+	uint64		offset;
 	Size		described;
 
 	if (end - p < 5 || (p[4] & ~(HAS_TEMPLATE | HAS_LOCATOR)) != 0)
@@ -582,32 +596,26 @@ ledger_dict_open(LedgerChunk *chunk, const uint8 *p, const uint8 *end, uint64 pr
 		(Size) (end - p) < described)
 		ledger_corrupt(chunk, "dictionary has a bad number of entries or blocks");
 
-	dict->blocks = MemoryContextAlloc(chunk->context, sizeof(DictBlock) * (dict->nblocks + 1));
-	dict->first = MemoryContextAlloc(chunk->context, sizeof(uint32) * (dict->nblocks + 1));
-	dict->offsets = MemoryContextAlloc(chunk->context, sizeof(uint64) * (dict->nblocks + 1));
 	dict->data = MemoryContextAllocZero(chunk->context, sizeof(uint8 *) * (dict->nblocks + 1));
-	if (!dict->templated)
-		dict->starts = MemoryContextAllocZero(chunk->context,
-											  sizeof(uint32 *) * (dict->nblocks + 1));
-	for (uint32 i = 0; i < dict->nblocks; i++)
+	if (dict->templated)
 	{
-		open_block(chunk, dict, i, first, p);
-		p += DESCRIPTION_SIZE(dict->templated);
-		dict->first[i] = first;
-		dict->offsets[i] = offset;
-		first += dict->blocks[i].nentries;
-		offset += dict->blocks[i].length;
-		raw_total += dict->blocks[i].raw_length;
+		if (dict->nblocks != (dict->nentries + dict->per_block - 1) / dict->per_block)
+			ledger_corrupt(chunk, "dictionary's blocks do not add up");
+		dict->crcs = p;
+		offset = (uint64) dict->nentries * LEDGER_TEMPLATE_STRIDE(&dict->tmpl);
 	}
+	else
+		offset = open_plain_blocks(chunk, dict, p);
+	p += dict->nblocks * DESCRIPTION_SIZE(dict->templated);
 	if (dict->has_locator)
 	{
 		p = open_locator(chunk, dict, offset, p);
 		offset += ledger_locator_size(dict->nentries, dict->locator_width);
 	}
-	open_ranges(chunk, dict, p, end);
-	if (first != dict->nentries || offset != preamble ||
-		(!dict->templated && raw_total > 2 * PLAIN_TOTAL_MAX))
+	if (offset != preamble)
 		ledger_corrupt(chunk, "dictionary's blocks do not add up");
+	dict->stored_ranges = p;
+	dict->stored_ranges_end = end;
 	return dict;
 }
 
@@ -638,15 +646,15 @@ static void
 load_block(LedgerChunk *chunk, uint32 i)
 {
 	LedgerDict *dict = chunk->dict;
-	const DictBlock *block = &dict->blocks[i];
-	LedgerStored stored = {dict->offsets[i], block->length, block->raw_length, block->crc,
-	"dictionary block"};
-	uint8	   *raw = MemoryContextAlloc(chunk->context, block->raw_length);
+	DictPlace	place = block_place(dict, i);
+	LedgerStored stored = {place.offset, place.block.length, place.block.raw_length,
+	place.block.crc, "dictionary block"};
+	uint8	   *raw = MemoryContextAlloc(chunk->context, place.block.raw_length);
 
 	CHECK_FOR_INTERRUPTS();
 	ledger_read_stored(chunk, &stored, raw, NULL, 0);
 	if (!dict->templated)
-		dict->starts[i] = locate_entries(chunk, block, raw);
+		dict->starts[i] = locate_entries(chunk, &place.block, raw);
 	dict->data[i] = raw;
 }
 
@@ -662,7 +670,7 @@ find_block(const LedgerDict *dict, uint32 code)
 	{
 		uint32		middle = (low + high) / 2;
 
-		if (dict->first[middle] <= code)
+		if (dict->places[middle].first <= code)
 			low = middle;
 		else
 			high = middle;
@@ -674,16 +682,17 @@ find_block(const LedgerDict *dict, uint32 code)
 static inline LedgerBytes
 stored_entry(const LedgerDict *dict, uint32 i, uint32 code)
 {
-	uint32		entry = code - dict->first[i];
 	LedgerBytes bytes;
 
 	if (dict->templated)
 	{
 		bytes.len = LEDGER_TEMPLATE_STRIDE(&dict->tmpl);
-		bytes.data = (char *) dict->data[i] + entry * bytes.len;
+		bytes.data = (char *) dict->data[i] + (code - i * dict->per_block) * bytes.len;
 	}
 	else
 	{
+		uint32		entry = code - dict->places[i].first;
+
 		bytes.len = dict->starts[i][entry + 1] - dict->starts[i][entry];
 		bytes.data = (char *) dict->data[i] + dict->starts[i][entry];
 	}
@@ -855,7 +864,8 @@ ledger_dict_find(LedgerChunk *chunk, const char *data, Size len, uint32 *code)
 	while (next < end)
 	{
 		uint32		i = find_block(dict, next);
-		uint32		block_end = Min(end, dict->first[i] + dict->blocks[i].nentries);
+		DictPlace	place = block_place(dict, i);
+		uint32		block_end = Min(end, place.first + place.block.nentries);
 		int64		found = find_in_block(chunk, i, next, block_end, stored);
 
 		if (found >= 0)
@@ -869,12 +879,31 @@ ledger_dict_find(LedgerChunk *chunk, const char *data, Size len, uint32 *code)
 	return false;
 }
 
+static void
+load_ranges(LedgerChunk *chunk, LedgerDict *dict)
+{
+	int			nvectors = chunk->nvectors;
+	const uint8 *end = dict->stored_ranges_end;
+	uint64	   *least = MemoryContextAlloc(chunk->context, sizeof(uint64) * 2 * (nvectors + 1));
+	const uint8 *p;
+
+	p = ledger_numbers_read(dict->stored_ranges, end, nvectors, least);
+	if (p != NULL)
+		p = ledger_numbers_read(p, end, nvectors, least + nvectors);
+	if (p != end)
+		ledger_corrupt(chunk, "dictionary has malformed ranges of codes");
+	dict->range = least + nvectors;
+	dict->least = least;
+}
+
 /* May a vector's rows have the code? */
 bool
-ledger_dict_may_be_in(const LedgerChunk *chunk, int vector, uint32 code)
+ledger_dict_may_be_in(LedgerChunk *chunk, int vector, uint32 code)
 {
-	const LedgerDict *dict = chunk->dict;
+	LedgerDict *dict = chunk->dict;
 
+	if (dict->least == NULL)
+		load_ranges(chunk, dict);
 	return code >= dict->least[vector] && code - dict->least[vector] <= dict->range[vector];
 }
 

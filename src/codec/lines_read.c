@@ -48,11 +48,6 @@ struct LedgerLinesReader
 	LedgerLineSet set;
 	LineColumn *columns;
 
-	/* lines counted by template, every other one apart; all zeros between calls */
-	uint16	   *counts[2];
-	uint16	   *seen;			/* templates whose counts are not zeros */
-	int			nseen;
-
 	/* of each vector that has been turned to twice, or NULL: see count_values() */
 	int		  **kept;
 	uint64		asked;			/* vectors that have been turned to */
@@ -231,12 +226,18 @@ load(LedgerChunk *chunk, LedgerLinesReader *r)
 	}
 	if (p != end || text != r->raw_length || description != r->columns_end)
 		ledger_corrupt(chunk, "dictionaries of log lines are malformed");
-	for (int i = 0; i < 2; i++)
-		r->counts[i] = MemoryContextAllocZero(chunk->context, sizeof(uint16) * r->ntemplates);
-	r->seen = MemoryContextAlloc(chunk->context, sizeof(uint16) * (2 * r->ntemplates + 1));
 	r->passed_values = MemoryContextAlloc(chunk->context, sizeof(int) * Max(r->set.ncolumns, 1));
 	r->loaded = true;
 }
+
+/*
+ * Lines counted by template, every other one apart, and the templates whose counts
+ * are not zeros.  From count_lines to add_values nothing can fail, so that between
+ * calls there are none.
+ */
+static uint16 counts[2][LEDGER_LINES_TEMPLATES];
+static uint16 seen[2 * LEDGER_LINES_TEMPLATES + 1];
+static int	nseen;
 
 /*
  * Count the templates of the vector's lines "first" to first + count - 1.  Lines
@@ -244,14 +245,14 @@ load(LedgerChunk *chunk, LedgerLinesReader *r)
  * of the one before, so that two are counted apart.
  */
 static void
-count_lines(LedgerLinesReader *r, int first, int count)
+count_lines(const LedgerLinesReader *r, int first, int count)
 {
 	for (int i = first; i < first + count; i++)
 	{
 		uint16		template = r->rows[i];
 
-		r->seen[r->nseen] = template;
-		r->nseen += r->counts[i & 1][template]++ == 0;
+		seen[nseen] = template;
+		nseen += counts[i & 1][template]++ == 0;
 	}
 }
 
@@ -261,12 +262,12 @@ count_lines(LedgerLinesReader *r, int first, int count)
  * work than line by line.
  */
 static void
-add_values(LedgerLinesReader *r, int *values)
+add_values(const LedgerLinesReader *r, int *values)
 {
-	for (int i = 0; i < r->nseen; i++)
+	for (int i = 0; i < nseen; i++)
 	{
-		uint16		template = r->seen[i];
-		int			n = r->counts[0][template] + r->counts[1][template];
+		uint16		template = seen[i];
+		int			n = counts[0][template] + counts[1][template];
 		const LedgerLinePart *part = ledger_line_parts(&r->set, template);
 
 		if (n == 0)
@@ -274,9 +275,9 @@ add_values(LedgerLinesReader *r, int *values)
 		for (; part->kind != 0; part++)
 			if (part->column >= 0)
 				values[part->column] += n;
-		r->counts[0][template] = r->counts[1][template] = 0;
+		counts[0][template] = counts[1][template] = 0;
 	}
-	r->nseen = 0;
+	nseen = 0;
 }
 
 /* Where a column's texts start in the vector's; returns what follows. */

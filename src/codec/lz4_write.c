@@ -37,7 +37,7 @@
 #include "miscadmin.h"
 
 /* Fewest bytes of a column that make a seed worth its bytes. */
-#define SEED_COLUMN_MIN		(8 * LEDGER_LZ4_SEED_MAX)
+#define SEED_COLUMN_MIN		(32 * LEDGER_LZ4_SEED_MAX)
 
 /* And the part of it that LZ4 must save on it, at the least. */
 #define SEED_GAIN_MIN		64

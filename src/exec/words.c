@@ -283,7 +283,7 @@ find_all_tokens(LedgerWords *words)
 
 /* ---- ledger.has_token() ---- */
 
-PG_FUNCTION_INFO_V1(ledger_text_has_token);
+LEDGER_FUNCTION(ledger_text_has_token);
 
 Datum
 ledger_text_has_token(PG_FUNCTION_ARGS)

@@ -684,9 +684,8 @@ is_stream_page(Page page, const LedgerSegment *segment, bool xmins, uint64 index
 
 /* Copy what the root block has of the data stream, from byte "start" of that on. */
 static void
-copy_inline(Page page, const LedgerSegment *segment, size_t start, size_t len, char *to)
+copy_inline(Page page, const LedgerSegmentRoot *root, size_t start, size_t len, char *to)
 {
-	const LedgerSegmentRoot *root = &segment->root;
 	const char *contents = LedgerPageContents(page) + sizeof(LedgerSegmentRoot) +
 		root_rest_size(root);
 	size_t		front = inline_front(root);
@@ -724,7 +723,7 @@ ledger_segment_read(Relation rel, const LedgerSegment *segment, bool xmins,
 		LockBuffer(buffer, BUFFER_LOCK_SHARE);
 		is_right = is_stream_page(page, segment, xmins, index);
 		if (is_right && is_in_root(segment, xmins, index))
-			copy_inline(page, segment, start, part, to);
+			copy_inline(page, &segment->root, start, part, to);
 		else if (is_right)
 			memcpy(to, LedgerPageContents(page) + start, part);
 		UnlockReleaseBuffer(buffer);
@@ -735,6 +734,39 @@ ledger_segment_read(Relation rel, const LedgerSegment *segment, bool xmins,
 		len -= part;
 	}
 	return true;
+}
+
+LedgerColumnEntry *
+ledger_peek_directory(Relation rel, BlockNumber block, LedgerSlotNumber primary,
+					  uint64 segment, uint32 *ncolumns)
+{
+	LedgerColumnEntry *columns = NULL;
+	Buffer		buffer = ledger_read_block(rel, block);
+	Page		page = BufferGetPage(buffer);
+	LedgerSegmentRoot root;
+
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	memcpy(&root, LedgerPageContents(page), sizeof(root));
+	if (root_is_of(page, primary, segment) && root_is_sane(&root) && root.inline_bytes > 0 &&
+		root.directory_offset >= inline_start(&root))
+	{
+		size_t		start = root.directory_offset - inline_start(&root);
+		size_t		size = root.ncolumns * sizeof(LedgerColumnEntry);
+
+		if (start <= root.inline_bytes && size <= root.inline_bytes - start)
+		{
+			columns = palloc(Max(size, 1));
+			copy_inline(page, &root, start, size, (char *) columns);
+			if (ledger_checksum(columns, size) != root.directory_crc)
+			{
+				pfree(columns);
+				columns = NULL;
+			}
+		}
+	}
+	UnlockReleaseBuffer(buffer);
+	*ncolumns = root.ncolumns;
+	return columns;
 }
 
 uint32

@@ -378,7 +378,7 @@ typedef struct LedgerColumnEntry
 	uint32		filter_blocks;	/* of the chunk's Bloom filter; 0: none */
 	uint32		filter_behind;	/* bytes of the chunk that follow that */
 	uint32		header_length;
-	uint32		unused;			/* zero */
+	uint32		width;			/* of a value that is not NULL, on average */
 } LedgerColumnEntry;
 
 /*
@@ -526,6 +526,15 @@ typedef struct LedgerSegment
 extern LedgerSegment *ledger_segment_open(Relation rel, BlockNumber block,
 										  LedgerSlotNumber primary, uint64 segment);
 extern void ledger_segment_close(LedgerSegment *segment);
+
+/*
+ * The column directory as the segment's root block has it, in CurrentMemoryContext,
+ * and its length; NULL if it is not there, or not right.  For those who can do
+ * without: what the block holds is no reason to fail.
+ */
+extern LedgerColumnEntry *ledger_peek_directory(Relation rel, BlockNumber block,
+												LedgerSlotNumber primary, uint64 segment,
+												uint32 *ncolumns);
 
 /* How many blocks it has, of which kind ever. */
 extern uint32 ledger_segment_blocks(const LedgerSegment *segment);

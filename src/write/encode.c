@@ -162,6 +162,26 @@ all_null(const LedgerColumnInput *column)
 	return memchr(column->isnull, 0, column->nrows) == NULL;
 }
 
+static uint32
+average_width(const LedgerColumnInput *column)
+{
+	uint64		bytes = 0;
+	uint64		count = 0;
+
+	if (column->type.attlen > 0)
+		return column->type.attlen;
+	for (int i = 0; i < column->nrows; i++)
+	{
+		const char *value = DatumGetPointer(column->values[i]);
+
+		if (column->isnull[i])
+			continue;
+		bytes += column->type.attlen == -1 ? VARSIZE_ANY(value) : strlen(value) + 1;
+		count++;
+	}
+	return count > 0 ? bytes / count : 0;
+}
+
 /* ---- verifying ---- */
 
 static void chunk_is_wrong(void *arg, const char *detail) pg_attribute_noreturn();
@@ -324,6 +344,7 @@ write_columns(EncodeState *state, LedgerColumnEntry *directory)
 			entry->header_length = state->headers.len - header_start;
 			entry->filter_blocks = filter.nblocks;
 			entry->filter_behind = filter.behind;
+			entry->width = average_width(&columns[i]);
 		}
 		MemoryContextSwitchTo(old);
 		MemoryContextDelete(context);
