@@ -233,9 +233,10 @@ load(LedgerChunk *chunk, LedgerLinesReader *r)
 /*
  * Lines counted by template, every other one apart, and the templates whose counts
  * are not zeros.  From count_lines to add_values nothing can fail, so that between
- * calls there are none.
+ * calls there are none.  All readers use the same, as few pages of memory are
+ * touched then.
  */
-static uint16 counts[2][LEDGER_LINES_TEMPLATES];
+static uint16 counts[LEDGER_LINES_TEMPLATES][2];
 static uint16 seen[2 * LEDGER_LINES_TEMPLATES + 1];
 static int	nseen;
 
@@ -252,7 +253,7 @@ count_lines(const LedgerLinesReader *r, int first, int count)
 		uint16		template = r->rows[i];
 
 		seen[nseen] = template;
-		nseen += counts[i & 1][template]++ == 0;
+		nseen += counts[template][i & 1]++ == 0;
 	}
 }
 
@@ -267,7 +268,7 @@ add_values(const LedgerLinesReader *r, int *values)
 	for (int i = 0; i < nseen; i++)
 	{
 		uint16		template = seen[i];
-		int			n = counts[0][template] + counts[1][template];
+		int			n = counts[template][0] + counts[template][1];
 		const LedgerLinePart *part = ledger_line_parts(&r->set, template);
 
 		if (n == 0)
@@ -275,7 +276,7 @@ add_values(const LedgerLinesReader *r, int *values)
 		for (; part->kind != 0; part++)
 			if (part->column >= 0)
 				values[part->column] += n;
-		counts[0][template] = counts[1][template] = 0;
+		counts[template][0] = counts[template][1] = 0;
 	}
 	nseen = 0;
 }
