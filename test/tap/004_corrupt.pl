@@ -44,7 +44,13 @@ $node->safe_psql('postgres', q(
 	CREATE TABLE damaged (LIKE orig) USING ledger;
 	CREATE TABLE answers (q text, answer text);
 	CREATE TABLE queries (id int, q text);
+	CREATE FUNCTION plan(rel regclass) RETURNS text LANGUAGE plpgsql AS $$
+	BEGIN
+		EXECUTE format('EXPLAIN SELECT * FROM %s WHERE k = 1', rel);
+		RETURN 'planned';
+	END $$;
 	INSERT INTO queries VALUES
+		(-2, 'SELECT plan(''#'')'),
 		-- by filters, the first of a value that is there
 		(-1, 'SELECT count(*)::text FROM # WHERE t = ''message '' || md5(''10007'')'),
 		(0, 'SELECT count(*)::text FROM # WHERE b = decode(md5(''11'') || md5(''-11''), ''hex'')'),
@@ -214,6 +220,10 @@ $node->safe_psql('postgres', q(
 			WHERE n BETWEEN m[1]::int AND coalesce(m[2], m[1])::int) $$));
 cmp_ok($node->safe_psql('postgres', q(SELECT count(*) FROM results JOIN streams USING (block) WHERE outcome = 'XX001')), '>', 50, 'damaged segments are noticed');
 $report->('errors name the block of a segment that is damaged', q(outcome = 'XX001' AND how <> 'cut' AND block IN (SELECT block FROM streams) AND NOT names(block, message, detail)));
+# The planner takes widths from a segment's root, and does without if it cannot, but
+# for a page that the server does not let it read.
+cmp_ok($node->safe_psql('postgres', q(SELECT count(*) FROM results JOIN streams USING (block) WHERE q = -2)), '>', 50, 'queries were planned');
+$report->('nor does planning fail over them', q(q = -2 AND block IN (SELECT block FROM streams) AND outcome <> 'right' AND message !~ '^invalid page in block'));
 $report->('no internal errors', q(outcome = 'XX000' AND message !~ 'damaged' AND block NOT IN (SELECT block FROM tails)));
 
 # The tag of a segment's root, which readers do not look at, says whether its block
