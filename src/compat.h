@@ -32,6 +32,7 @@
 #define LEDGER_FUNCTION(name) \
 	extern PGDLLEXPORT Datum name(PG_FUNCTION_ARGS); \
 	PG_FUNCTION_INFO_V1(name)
+extern PGDLLEXPORT void _PG_init(void);
 #else
 #define LEDGER_FUNCTION(name)	PG_FUNCTION_INFO_V1(name)
 #endif

@@ -19,8 +19,6 @@ PG_MODULE_MAGIC;
 
 LEDGER_FUNCTION(ledger_am_handler);
 
-extern PGDLLEXPORT void _PG_init(void);
-
 /* ---- what a ledger does not do ---- */
 
 static void

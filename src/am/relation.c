@@ -18,7 +18,6 @@
 #include "miscadmin.h"
 #include "read/read.h"
 #include "storage/smgr.h"
-#include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "write/packed.h"
 
@@ -241,42 +240,24 @@ unsealed_rows(Relation rel, const LedgerMetaData *meta)
 }
 
 /*
- * Widths of columns, as the newest segment had them.  Of what is not filled in here
+ * Columns' widths, as far as the metapage has them.  Of what is not filled in here
  * the planner reads the statistics: rows of a catalog that are long, and mostly
  * out of line.
  */
 static void
-estimate_widths(Relation rel, const LedgerMetaData *meta, BlockNumber nblocks,
-				int32 *attr_widths)
+estimate_widths(Relation rel, const LedgerMetaData *meta, int32 *attr_widths)
 {
 	TupleDesc	desc = RelationGetDescr(rel);
-	LedgerSlotNumber slot = meta->next_slot;
-	LedgerSlotNumber last = slot - Min(slot, ESTIMATE_SLOTS);
-	LedgerSlotEntry entry;
-	LedgerColumnEntry *columns = NULL;
-	uint32		ncolumns = 0;
 
-	while (slot-- > last)
+	for (int i = 0; i < Min(desc->natts, LEDGER_META_WIDTHS); i++)
 	{
-		if (ledger_read_entry(rel, slot, &entry) &&
-			(entry.state == LEDGER_SLOT_SEALED || entry.state == LEDGER_SLOT_BULK_WRITTEN))
-		{
-			if (entry.home < nblocks)
-				columns = ledger_peek_directory(rel, entry.home, entry.primary,
-												entry.segment, &ncolumns);
-			break;
-		}
-	}
-	if (columns == NULL)
-		return;
-	for (int i = 0; i < Min((int) ncolumns, desc->natts); i++)
-	{
-		Form_pg_attribute att = TupleDescAttr(desc, i);
+		int16		attlen = TupleDescAttr(desc, i)->attlen;
+		float4		width = attlen > 0 ? attlen : meta->widths[i];
 
-		if (columns[i].typid == att->atttypid && columns[i].width > 0)
-			attr_widths[att->attnum] = (int32) Min(columns[i].width, MaxAllocSize);
+		/* no checksum covers them */
+		if (width >= 1 && width <= LEDGER_WIDTH_MAX)
+			attr_widths[i + 1] = (int32) width;
 	}
-	pfree(columns);
 }
 
 void
@@ -292,7 +273,7 @@ ledger_relation_estimate_size(Relation rel, int32 *attr_widths, BlockNumber *pag
 	{
 		*tuples = (double) meta.totals.entries + unsealed_rows(rel, &meta);
 		if (attr_widths != NULL)
-			estimate_widths(rel, &meta, *pages, attr_widths);
+			estimate_widths(rel, &meta, attr_widths);
 	}
 
 	/* new and empty: as of a heap, assume that it will not stay so */

@@ -123,8 +123,8 @@ struct LedgerDict
 	LedgerTemplate tmpl;
 	uint32		per_block;		/* entries, if templated */
 	uint32		nblocks;
-	const uint8 *crcs;			/* of the blocks, in the header, if templated: */
-	DictPlace  *places;			/* NULL then, as all else can be computed */
+	const uint8 *crcs;			/* of the blocks, in the header, if templated */
+	DictPlace  *places;			/* of the blocks, if not: else it can be computed */
 	uint8	  **data;			/* raw bytes of each block read so far */
 	uint32	  **starts;			/* and, without template, of each entry */
 
@@ -782,7 +782,7 @@ ledger_dict_decode(LedgerChunk *chunk, const LedgerIntegers *ints, int first, in
 	}
 }
 
-/* Would ledger_dict_decode give these values? */
+/* Would ledger_dict_decode give these values, and may the open vector have them? */
 bool
 ledger_dict_matches(LedgerChunk *chunk, const LedgerIntegers *ints, int first, int count,
 					const int *rows, const Datum *values)
@@ -794,7 +794,8 @@ ledger_dict_matches(LedgerChunk *chunk, const LedgerIntegers *ints, int first, i
 	for (int i = 0; i < count; i++)
 	{
 		if (!ledger_bytes_equal(ledger_datum_bytes(&chunk->type, values[rows[i]]),
-								get_entry(chunk, codes[i], room)))
+								get_entry(chunk, codes[i], room)) ||
+			!ledger_dict_may_be_in(chunk, chunk->vector, (uint32) codes[i]))
 			return false;
 	}
 	return true;

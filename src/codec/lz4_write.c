@@ -37,7 +37,7 @@
 #include "miscadmin.h"
 
 /* Fewest bytes of a column that make a seed worth its bytes. */
-#define SEED_COLUMN_MIN		(32 * LEDGER_LZ4_SEED_MAX)
+#define SEED_COLUMN_MIN		(32 * LEDGER_LZ4_SEED)
 
 /* And the part of it that LZ4 must save on it, at the least. */
 #define SEED_GAIN_MIN		64
@@ -222,7 +222,7 @@ prepare_hc(LedgerLz4Writer *lz4)
 static int
 make_seed(LedgerEncoder *enc, LedgerLz4Writer *lz4, const LedgerSummary *summary)
 {
-	int			length = sample_values(enc, lz4, summary, 1, LEDGER_LZ4_SEED_MAX, lz4->buffer);
+	int			length = sample_values(enc, lz4, summary, 1, LEDGER_LZ4_SEED, lz4->buffer);
 
 	return LZ4_compress_default(lz4->buffer, lz4->room, length,
 								length - length / SEED_GAIN_MIN) > 0 ? length : 0;
@@ -236,8 +236,8 @@ ledger_lz4_begin(LedgerEncoder *enc, const LedgerSummary *summary)
 
 	lz4->block_size = summary->total / summary->nvalues >= LARGE_VALUE ?
 		LEDGER_LZ4_BLOCK_MAX : LEDGER_LZ4_BLOCK;
-	lz4->buffer = palloc(LEDGER_LZ4_SEED_MAX + lz4->block_size);
-	lz4->room = palloc(Max(lz4->block_size, LEDGER_LZ4_SEED_MAX));
+	lz4->buffer = palloc(LEDGER_LZ4_SEED + lz4->block_size);
+	lz4->room = palloc(Max(lz4->block_size, LEDGER_LZ4_SEED));
 	lz4->quick = enc->effort == LEDGER_EFFORT_QUICK;
 	lz4->effort = enc->effort;
 	lz4->compression = enc->compression;

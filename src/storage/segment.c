@@ -737,27 +737,25 @@ ledger_segment_read(Relation rel, const LedgerSegment *segment, bool xmins,
 }
 
 LedgerColumnEntry *
-ledger_peek_directory(Relation rel, BlockNumber block, LedgerSlotNumber primary,
-					  uint64 segment, uint32 *ncolumns)
+ledger_peek_directory(Relation rel, const LedgerSlotEntry *entry, LedgerSegmentRoot *root)
 {
 	LedgerColumnEntry *columns = NULL;
-	Buffer		buffer = ledger_read_block(rel, block);
+	Buffer		buffer = ledger_read_block(rel, entry->home);
 	Page		page = BufferGetPage(buffer);
-	LedgerSegmentRoot root;
 
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
-	memcpy(&root, LedgerPageContents(page), sizeof(root));
-	if (root_is_of(page, primary, segment) && root_is_sane(&root) && root.inline_bytes > 0 &&
-		root.directory_offset >= inline_start(&root))
+	memcpy(root, LedgerPageContents(page), sizeof(*root));
+	if (root_is_of(page, entry->primary, entry->segment) && root_is_sane(root) &&
+		root->inline_bytes > 0 && root->directory_offset >= inline_start(root))
 	{
-		size_t		start = root.directory_offset - inline_start(&root);
-		size_t		size = root.ncolumns * sizeof(LedgerColumnEntry);
+		size_t		start = root->directory_offset - inline_start(root);
+		size_t		size = root->ncolumns * sizeof(LedgerColumnEntry);
 
-		if (start <= root.inline_bytes && size <= root.inline_bytes - start)
+		if (start <= root->inline_bytes && size <= root->inline_bytes - start)
 		{
 			columns = palloc(Max(size, 1));
-			copy_inline(page, &root, start, size, (char *) columns);
-			if (ledger_checksum(columns, size) != root.directory_crc)
+			copy_inline(page, root, start, size, (char *) columns);
+			if (ledger_checksum(columns, size) != root->directory_crc)
 			{
 				pfree(columns);
 				columns = NULL;
@@ -765,7 +763,6 @@ ledger_peek_directory(Relation rel, BlockNumber block, LedgerSlotNumber primary,
 		}
 	}
 	UnlockReleaseBuffer(buffer);
-	*ncolumns = root.ncolumns;
 	return columns;
 }
 

@@ -222,6 +222,10 @@ typedef struct LedgerDictionaryPlace
 	BlockNumber blocks[LEDGER_DICTIONARY_BLOCKS];	/* as many as it takes */
 } LedgerDictionaryPlace;
 
+/* Columns whose widths are kept, and the most that is said of one. */
+#define LEDGER_META_WIDTHS		256
+#define LEDGER_WIDTH_MAX		8192
+
 typedef struct LedgerMetaData
 {
 	uint32		magic;
@@ -242,6 +246,8 @@ typedef struct LedgerMetaData
 	pg_crc32c	crc;			/* of all the above */
 	BlockNumber directories[LEDGER_META_DIRECTORIES];
 	BlockNumber roots[LEDGER_META_ROOTS];
+	uint64		width_rows;		/* for the planner: see ledger_note_widths */
+	float4		widths[LEDGER_META_WIDTHS];
 } LedgerMetaData;
 
 StaticAssertDecl(sizeof(LedgerMetaData) <= LEDGER_PAGE_PAYLOAD,
@@ -378,7 +384,7 @@ typedef struct LedgerColumnEntry
 	uint32		filter_blocks;	/* of the chunk's Bloom filter; 0: none */
 	uint32		filter_behind;	/* bytes of the chunk that follow that */
 	uint32		header_length;
-	uint32		width;			/* of a value that is not NULL, on average */
+	uint32		width;			/* bytes of a value, on average; 0: all are NULL */
 } LedgerColumnEntry;
 
 /*
@@ -528,13 +534,11 @@ extern LedgerSegment *ledger_segment_open(Relation rel, BlockNumber block,
 extern void ledger_segment_close(LedgerSegment *segment);
 
 /*
- * The column directory as the segment's root block has it, in CurrentMemoryContext,
- * and its length; NULL if it is not there, or not right.  For those who can do
- * without: what the block holds is no reason to fail.
+ * The root of a segment, and its column directory, in CurrentMemoryContext; NULL if
+ * the root block does not have that, or not right.  For those who can do without.
  */
-extern LedgerColumnEntry *ledger_peek_directory(Relation rel, BlockNumber block,
-												LedgerSlotNumber primary, uint64 segment,
-												uint32 *ncolumns);
+extern LedgerColumnEntry *ledger_peek_directory(Relation rel, const LedgerSlotEntry *entry,
+												LedgerSegmentRoot *root);
 
 /* How many blocks it has, of which kind ever. */
 extern uint32 ledger_segment_blocks(const LedgerSegment *segment);

@@ -162,6 +162,10 @@ all_null(const LedgerColumnInput *column)
 	return memchr(column->isnull, 0, column->nrows) == NULL;
 }
 
+/*
+ * Of a column's values that are not NULL, bytes on average with their headers as they
+ * happen to be; 0 if there are none.
+ */
 static uint32
 average_width(const LedgerColumnInput *column)
 {
@@ -174,6 +178,8 @@ average_width(const LedgerColumnInput *column)
 	{
 		const char *value = DatumGetPointer(column->values[i]);
 
+		if (i % LEDGER_VECTOR_ROWS == 0)
+			ledger_give_way();
 		if (column->isnull[i])
 			continue;
 		bytes += column->type.attlen == -1 ? VARSIZE_ANY(value) : strlen(value) + 1;

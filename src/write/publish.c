@@ -140,6 +140,50 @@ ledger_change_entry(Relation rel, LedgerSlotNumber slot, const LedgerSlotEntry *
 	ledger_publish_segment(rel, &one, 1, entry, change ? change : &none, closed_change);
 }
 
+/*
+ * Of a segment that has just been published, for good: count its columns' widths
+ * among those of all segments, for the planner.  That is a hint, so a record of its own
+ * does, and a crash in front of it loses little.
+ */
+void
+ledger_note_widths(Relation rel, const LedgerSlotEntry *entry)
+{
+	LedgerSegmentRoot root;
+	LedgerColumnEntry *columns = ledger_peek_directory(rel, entry, &root);
+	Buffer		buffer;
+	GenericXLogState *state;
+	LedgerMetaData *meta;
+	float4		part;
+	bool		changed = false;
+
+	if (columns == NULL || root.nrows == 0)
+		return;
+	buffer = ledger_lock_meta(rel, BUFFER_LOCK_EXCLUSIVE);
+	state = GenericXLogStart(rel);
+	meta = ledger_meta_of(rel, buffer, GenericXLogRegisterBuffer(state, buffer, 0));
+	meta->width_rows += root.nrows;
+	part = (float4) root.nrows / Max(root.nrows, meta->width_rows);
+	for (int i = 0; i < Min(root.ncolumns, LEDGER_META_WIDTHS); i++)
+	{
+		float4		width = Min(columns[i].width, LEDGER_WIDTH_MAX);
+		float4	   *mean = &meta->widths[i];
+
+		if (columns[i].attlen > 0 || width == 0 || width == *mean)
+			continue;
+		changed = true;
+		if (!(*mean >= 1 && *mean <= LEDGER_WIDTH_MAX))
+			*mean = width;		/* the first, or damaged */
+		else
+			*mean += (width - *mean) * part;
+	}
+	if (changed)
+		GenericXLogFinish(state);
+	else
+		GenericXLogAbort(state);
+	UnlockReleaseBuffer(buffer);
+	pfree(columns);
+}
+
 /* Change the totals alone. */
 void
 ledger_change_totals(Relation rel, const LedgerTotals *change)

@@ -568,6 +568,7 @@ publish(SealState *state, BlockNumber root, uint64 segment, uint32 nblocks)
 	change.blocks = nblocks;
 	ledger_publish_segment(state->rel, state->slots, state->nslots, state->entries,
 						   &change, -state->nslots);
+	ledger_note_widths(state->rel, &state->entries[0]);
 }
 
 /*

@@ -89,6 +89,7 @@ extern void ledger_change_entry(Relation rel, LedgerSlotNumber slot,
 								const LedgerSlotEntry *entry,
 								const LedgerTotals *change, int closed_change);
 
+extern void ledger_note_widths(Relation rel, const LedgerSlotEntry *entry);
 extern void ledger_change_totals(Relation rel, const LedgerTotals *change);
 
 extern uint64 ledger_reserve_segment(Relation rel, LedgerSlotNumber primary);
