@@ -168,7 +168,7 @@ ledger_note_widths(Relation rel, const LedgerSlotEntry *entry)
 		float4		width = Min(columns[i].width, LEDGER_WIDTH_MAX);
 		float4	   *mean = &meta->widths[i];
 
-		if (columns[i].attlen > 0 || width == 0 || width == *mean)
+		if (columns[i].attlen > 0 || width == 0)
 			continue;
 		changed = true;
 		if (!(*mean >= 1 && *mean <= LEDGER_WIDTH_MAX))
