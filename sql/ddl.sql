@@ -612,6 +612,23 @@ VACUUM w2;
 ANALYZE w1;
 SELECT width('SELECT t FROM w2') - width('SELECT t FROM w1') BETWEEN -20 AND 20 AS near;
 -- no column is as wide as all that, and many are not too many
+-- a column that comes late is not as wide as its first value
+ALTER TABLE w1 ADD COLUMN last text;
+ALTER TABLE w2 ADD COLUMN last text;
+INSERT INTO w1 (i, last) VALUES (0, repeat('wide', 200000));
+INSERT INTO w2 (i, last) VALUES (0, repeat('wide', 200000));
+SELECT ledger.seal('w2') AS sealed;
+INSERT INTO w1 (i, last) SELECT i, 'a note' FROM generate_series(1, 9000) i;
+INSERT INTO w2 (i, last) SELECT i, 'a note' FROM generate_series(1, 9000) i;
+SELECT ledger.seal('w2') AS sealed;
+ANALYZE w1;
+SELECT width('SELECT last FROM w2') BETWEEN 7 AND 9 AS narrow;
+-- of many columns, the first
+DO $$ BEGIN EXECUTE (SELECT 'CREATE TABLE w3 (' || string_agg('c' || c || ' text', ',') || ') USING ledger WITH (autovacuum_enabled = off)' FROM generate_series(1, 300) c); END $$;
+DO $$ BEGIN EXECUTE (SELECT 'INSERT INTO w3 VALUES (' || string_agg(format('%L', repeat('x', 99)), ',') || ')' FROM generate_series(1, 300) c); END $$;
+SELECT ledger.seal('w3') AS sealed;
+SELECT width('SELECT c1 FROM w3') AS c1, width('SELECT c128 FROM w3') AS c128, width('SELECT c129 FROM w3') AS c129;
+DROP TABLE w3;
 CREATE TABLE w3 (t text) USING ledger WITH (autovacuum_enabled = off);
 INSERT INTO w3 SELECT repeat('x', 1000000);
 SELECT ledger.seal('w3') AS sealed;

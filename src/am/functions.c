@@ -586,15 +586,10 @@ show_chunks(Relation rel, LedgerSlotNumber slot, const LedgerSlotEntry *entry,
 			LedgerSegment *segment, ReturnSetInfo *result)
 {
 	TupleDesc	desc = RelationGetDescr(rel);
-	size_t		size = segment->root.ncolumns * sizeof(LedgerColumnEntry);
-	LedgerColumnEntry *columns = palloc(Max(size, 1));
+	LedgerColumnEntry *columns = ledger_segment_directory(rel, segment);
 
-	if (!ledger_segment_read(rel, segment, false, segment->root.directory_offset, size, columns))
+	if (columns == NULL)
 		return;
-	if (ledger_checksum(columns, size) != segment->root.directory_crc)
-		ledger_segment_corrupt(rel, segment, false, segment->root.directory_offset, size,
-							   "the column directory fails its check");
-
 	for (int i = 0; i < segment->root.ncolumns && i < desc->natts; i++)
 	{
 		Datum		values[6];

@@ -252,11 +252,13 @@ estimate_widths(Relation rel, const LedgerMetaData *meta, int32 *attr_widths)
 	for (int i = 0; i < Min(desc->natts, LEDGER_META_WIDTHS); i++)
 	{
 		int16		attlen = TupleDescAttr(desc, i)->attlen;
-		float4		width = attlen > 0 ? attlen : meta->widths[i];
+		float4		mean = meta->widths[i].mean;
 
+		if (attlen > 0)
+			attr_widths[i + 1] = attlen;
 		/* no checksum covers them */
-		if (width >= 1 && width <= LEDGER_WIDTH_MAX)
-			attr_widths[i + 1] = (int32) width;
+		else if (mean > 0 && mean <= LEDGER_WIDTH_MAX)
+			attr_widths[i + 1] = Max((int32) mean, 1);
 	}
 }
 

@@ -56,13 +56,15 @@ ledger_summary_add(LedgerSummary *summary, const LedgerColumnType *type,
 		return;
 	bytes = ledger_datum_bytes(type, values[row]);
 	summary->total += bytes.len;
+	summary->with_headers += bytes.len +
+		(bytes.len + VARHDRSZ_SHORT <= VARATT_SHORT_MAX ? VARHDRSZ_SHORT : VARHDRSZ);
 	summary->longest = Max(summary->longest, bytes.len);
 	if (summary->constant)
 		summary->constant = same_value(type, values[summary->first], bytes);
 }
 
-static void
-summarize(const LedgerColumnInput *input, LedgerSummary *summary)
+void
+ledger_summarize(const LedgerColumnInput *input, LedgerSummary *summary)
 {
 	memset(summary, 0, sizeof(*summary));
 	summary->constant = true;
@@ -255,7 +257,7 @@ begin_chunk(LedgerEncoder *enc)
 	if (enc->input->summary)
 		summary = *enc->input->summary;
 	else
-		summarize(enc->input, &summary);
+		ledger_summarize(enc->input, &summary);
 	enc->summary = summary;
 	if (summary.nvalues == 0)
 		enc->encoding = LEDGER_ENC_NULL;

@@ -40,7 +40,8 @@ typedef struct LedgerSummary
 {
 	int			nvalues;		/* not NULL */
 	int			first;			/* row of the first of them */
-	uint64		total;			/* bytes, if by reference */
+	uint64		total;			/* bytes, if by reference, */
+	uint64		with_headers;	/* and with headers, as short as a heap has them */
 	Size		longest;
 	bool		constant;		/* all of them the same */
 } LedgerSummary;
@@ -62,6 +63,8 @@ typedef struct LedgerColumnInput
 /* Add a row that is not NULL to a summary; "constant" is true at first. */
 extern void ledger_summary_add(LedgerSummary *summary, const LedgerColumnType *type,
 							   const Datum *values, int row);
+
+extern void ledger_summarize(const LedgerColumnInput *input, LedgerSummary *summary);
 
 /*
  * Where the encoder's bytes go, in order.  The header, which is the chunk's end,

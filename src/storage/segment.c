@@ -684,8 +684,9 @@ is_stream_page(Page page, const LedgerSegment *segment, bool xmins, uint64 index
 
 /* Copy what the root block has of the data stream, from byte "start" of that on. */
 static void
-copy_inline(Page page, const LedgerSegmentRoot *root, size_t start, size_t len, char *to)
+copy_inline(Page page, const LedgerSegment *segment, size_t start, size_t len, char *to)
 {
+	const LedgerSegmentRoot *root = &segment->root;
 	const char *contents = LedgerPageContents(page) + sizeof(LedgerSegmentRoot) +
 		root_rest_size(root);
 	size_t		front = inline_front(root);
@@ -723,7 +724,7 @@ ledger_segment_read(Relation rel, const LedgerSegment *segment, bool xmins,
 		LockBuffer(buffer, BUFFER_LOCK_SHARE);
 		is_right = is_stream_page(page, segment, xmins, index);
 		if (is_right && is_in_root(segment, xmins, index))
-			copy_inline(page, &segment->root, start, part, to);
+			copy_inline(page, segment, start, part, to);
 		else if (is_right)
 			memcpy(to, LedgerPageContents(page) + start, part);
 		UnlockReleaseBuffer(buffer);
@@ -737,32 +738,20 @@ ledger_segment_read(Relation rel, const LedgerSegment *segment, bool xmins,
 }
 
 LedgerColumnEntry *
-ledger_peek_directory(Relation rel, const LedgerSlotEntry *entry, LedgerSegmentRoot *root)
+ledger_segment_directory(Relation rel, const LedgerSegment *segment)
 {
-	LedgerColumnEntry *columns = NULL;
-	Buffer		buffer = ledger_read_block(rel, entry->home);
-	Page		page = BufferGetPage(buffer);
+	const LedgerSegmentRoot *root = &segment->root;
+	size_t		size = root->ncolumns * sizeof(LedgerColumnEntry);
+	LedgerColumnEntry *columns = palloc(Max(size, 1));
 
-	LockBuffer(buffer, BUFFER_LOCK_SHARE);
-	memcpy(root, LedgerPageContents(page), sizeof(*root));
-	if (root_is_of(page, entry->primary, entry->segment) && root_is_sane(root) &&
-		root->inline_bytes > 0 && root->directory_offset >= inline_start(root))
+	if (!ledger_segment_read(rel, segment, false, root->directory_offset, size, columns))
 	{
-		size_t		start = root->directory_offset - inline_start(root);
-		size_t		size = root->ncolumns * sizeof(LedgerColumnEntry);
-
-		if (start <= root->inline_bytes && size <= root->inline_bytes - start)
-		{
-			columns = palloc(Max(size, 1));
-			copy_inline(page, root, start, size, (char *) columns);
-			if (ledger_checksum(columns, size) != root->directory_crc)
-			{
-				pfree(columns);
-				columns = NULL;
-			}
-		}
+		pfree(columns);
+		return NULL;
 	}
-	UnlockReleaseBuffer(buffer);
+	if (ledger_checksum(columns, size) != root->directory_crc)
+		ledger_segment_corrupt(rel, segment, false, root->directory_offset, size,
+							   "the column directory fails its check");
 	return columns;
 }
 

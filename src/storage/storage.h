@@ -223,8 +223,15 @@ typedef struct LedgerDictionaryPlace
 } LedgerDictionaryPlace;
 
 /* Columns whose widths are kept, and the most that is said of one. */
-#define LEDGER_META_WIDTHS		256
+#define LEDGER_META_WIDTHS		128
 #define LEDGER_WIDTH_MAX		8192
+
+/* How wide a column's values are: see ledger_note_widths. */
+typedef struct LedgerMetaWidth
+{
+	float4		values;			/* that the mean is of */
+	float4		mean;			/* bytes; 0: not known */
+} LedgerMetaWidth;
 
 typedef struct LedgerMetaData
 {
@@ -246,8 +253,7 @@ typedef struct LedgerMetaData
 	pg_crc32c	crc;			/* of all the above */
 	BlockNumber directories[LEDGER_META_DIRECTORIES];
 	BlockNumber roots[LEDGER_META_ROOTS];
-	uint64		width_rows;		/* for the planner: see ledger_note_widths */
-	float4		widths[LEDGER_META_WIDTHS];
+	LedgerMetaWidth widths[LEDGER_META_WIDTHS];
 } LedgerMetaData;
 
 StaticAssertDecl(sizeof(LedgerMetaData) <= LEDGER_PAGE_PAYLOAD,
@@ -384,7 +390,8 @@ typedef struct LedgerColumnEntry
 	uint32		filter_blocks;	/* of the chunk's Bloom filter; 0: none */
 	uint32		filter_behind;	/* bytes of the chunk that follow that */
 	uint32		header_length;
-	uint32		width;			/* bytes of a value, on average; 0: all are NULL */
+	uint32		values;			/* that are not NULL */
+	uint64		value_bytes;	/* of these with headers, if by reference */
 } LedgerColumnEntry;
 
 /*
@@ -534,11 +541,10 @@ extern LedgerSegment *ledger_segment_open(Relation rel, BlockNumber block,
 extern void ledger_segment_close(LedgerSegment *segment);
 
 /*
- * The root of a segment, and its column directory, in CurrentMemoryContext; NULL if
- * the root block does not have that, or not right.  For those who can do without.
+ * The column directory, in CurrentMemoryContext, or NULL if a block is no longer the
+ * segment's.
  */
-extern LedgerColumnEntry *ledger_peek_directory(Relation rel, const LedgerSlotEntry *entry,
-												LedgerSegmentRoot *root);
+extern LedgerColumnEntry *ledger_segment_directory(Relation rel, const LedgerSegment *segment);
 
 /* How many blocks it has, of which kind ever. */
 extern uint32 ledger_segment_blocks(const LedgerSegment *segment);

@@ -156,38 +156,6 @@ gather_columns(EncodeState *state, int first, int ncolumns, LedgerColumnInput *c
 	pfree(rooms);
 }
 
-static bool
-all_null(const LedgerColumnInput *column)
-{
-	return memchr(column->isnull, 0, column->nrows) == NULL;
-}
-
-/*
- * Of a column's values that are not NULL, bytes on average with their headers as they
- * happen to be; 0 if there are none.
- */
-static uint32
-average_width(const LedgerColumnInput *column)
-{
-	uint64		bytes = 0;
-	uint64		count = 0;
-
-	if (column->type.attlen > 0)
-		return column->type.attlen;
-	for (int i = 0; i < column->nrows; i++)
-	{
-		const char *value = DatumGetPointer(column->values[i]);
-
-		if (i % LEDGER_VECTOR_ROWS == 0)
-			ledger_give_way();
-		if (column->isnull[i])
-			continue;
-		bytes += column->type.attlen == -1 ? VARSIZE_ANY(value) : strlen(value) + 1;
-		count++;
-	}
-	return count > 0 ? bytes / count : 0;
-}
-
 /* ---- verifying ---- */
 
 static void chunk_is_wrong(void *arg, const char *detail) pg_attribute_noreturn();
@@ -335,6 +303,7 @@ write_columns(EncodeState *state, LedgerColumnEntry *directory)
 			LedgerColumnEntry *entry = &directory[first + i];
 			int			header_start = state->headers.len;
 			LedgerFilterPlace filter = {0};
+			LedgerSummary summary;
 
 			state->attribute = first + i + 1;
 			entry->offset = ledger_segment_offset(state->writer);
@@ -344,13 +313,19 @@ write_columns(EncodeState *state, LedgerColumnEntry *directory)
 			entry->attbyval = columns[i].type.attbyval;
 			entry->attalign = columns[i].type.attalign;
 			entry->base = first;
-			if (!all_null(&columns[i]))
+			if (columns[i].summary)
+				summary = *columns[i].summary;
+			else
+				ledger_summarize(&columns[i], &summary);
+			columns[i].summary = &summary;
+			if (summary.nvalues > 0)
 				entry->length = write_chunk(state, columns, i, true, &filter);
 			entry->header_offset = header_start;	/* for now, among the headers */
 			entry->header_length = state->headers.len - header_start;
 			entry->filter_blocks = filter.nblocks;
 			entry->filter_behind = filter.behind;
-			entry->width = average_width(&columns[i]);
+			entry->values = summary.nvalues;
+			entry->value_bytes = summary.with_headers;
 		}
 		MemoryContextSwitchTo(old);
 		MemoryContextDelete(context);

@@ -568,7 +568,6 @@ publish(SealState *state, BlockNumber root, uint64 segment, uint32 nblocks)
 	change.blocks = nblocks;
 	ledger_publish_segment(state->rel, state->slots, state->nslots, state->entries,
 						   &change, -state->nslots);
-	ledger_note_widths(state->rel, &state->entries[0]);
 }
 
 /*
@@ -693,6 +692,8 @@ ledger_seal_some(Relation rel, LedgerSealing what)
 	free_blocks(&state, 0);
 	if (result > 0 && (what != LEDGER_SEAL_LAST || others_follow(&state)))
 		ledger_learn_from_rows(rel, state.rows.tuples, state.rows.nrows);
+	if (result >= 0)
+		ledger_note_widths(rel, &state.entries[0]);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
 	return result;

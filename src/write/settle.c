@@ -103,10 +103,12 @@ settle_slot(Relation rel, LedgerSlotNumber slot, LedgerSlotEntry *before)
 		}
 	}
 	ledger_change_entry(rel, slot, &entry, &change, 0);
-	if (committed && before->primary == slot)
-		ledger_note_widths(rel, &entry);
 	if (before->state == LEDGER_SLOT_BULK_WRITTEN && before->primary == slot)
+	{
 		ledger_free_segment_blocks(rel, before, committed);
+		if (committed)
+			ledger_note_widths(rel, &entry);
+	}
 }
 
 /*
