@@ -14,6 +14,17 @@ my $node = ledger_node('managed', conf => "autovacuum = off\n");
 
 sub sql { return $node->safe_psql('postgres', $_[0]) }
 
+# That a command ends well, and without failed transactions; else, what it says.
+sub succeeds
+{
+	my ($command, $name) = @_;
+	local %ENV = (%ENV, PGHOST => $node->host, PGPORT => $node->port, PGDATABASE => 'postgres');
+	my ($out, $err) = PostgreSQL::Test::Utils::run_command($command);
+	my $rc = $?;
+
+	ok($rc == 0 && $out !~ /failed transactions: [1-9]/, $name) or diag("exit code $rc\n$out\n$err");
+}
+
 # The same rows in heap and ledger, over 30 days, by small transactions: thin segments.
 sql(q(
 	CREATE TABLE h (id int, ts timestamptz NOT NULL, v text) USING heap;
@@ -142,8 +153,10 @@ sql(q(CREATE TABLE storm (id int, ts timestamptz NOT NULL) PARTITION BY RANGE (t
 	SELECT ledger.manage('storm', '1 hour', 1)));
 my $script = PostgreSQL::Test::Utils::tempdir() . '/storm.sql';
 spew_raw($script, "\\set h random(0, 59)\nSELECT ledger.append('storm', ARRAY[ROW(:client_id, now() - :h * interval '1 hour'), ROW(-1, now() - (:h + 1) * interval '1 hour')]);\n");
-$node->command_ok([ 'pgbench', '-n', '-c', 8, '-j', 2, '-t', 100, '-f', $script, 'postgres' ], 'a storm');
-is(sql('SELECT count(*), count(*) FILTER (WHERE id >= 0) FROM storm'), '1600|800', 'all are stored');
+succeeds([ 'pgbench', '-n', '-c', 8, '-j', 2, '-t', 100, '-f', $script ], 'a storm');
+is(sql('SELECT count(*), count(*) FILTER (WHERE id >= 0) FROM storm'), '1600|800', 'all are stored')
+	or diag(sql('SELECT tableoid::regclass, count(*), count(*) FILTER (WHERE id >= 0), min(ts), max(ts) FROM storm GROUP BY 1 ORDER BY 1'),
+		"\n", sql(q(SELECT p.partition, p.range, p.entries FROM ledger.partitions p WHERE ledger = 'storm'::regclass ORDER BY 1)));
 is(sql(q(SELECT count(*) - count(DISTINCT range) FROM ledger.partitions WHERE ledger = 'storm'::regclass)), '0', 'once each');
 cmp_ok(sql(q(SELECT count(*) FROM ledger.partitions WHERE ledger = 'storm'::regclass)), '<=', 64, 'no more than needed');
 
@@ -338,9 +351,9 @@ is(sql(q(SELECT count(*) FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhreli
 # Dump and restore into a new database: the settings come along, and maintenance
 # drops nothing that it should not.
 my $dir = PostgreSQL::Test::Utils::tempdir();
-$node->command_ok([ 'pg_dump', '-Fc', '-f', "$dir/dump", 'postgres' ], 'dumped');
+succeeds([ 'pg_dump', '-Fc', '-f', "$dir/dump" ], 'dumped');
 sql('CREATE DATABASE restored');
-$node->command_ok([ 'pg_restore', '-d', 'restored', '-e', "$dir/dump" ], 'restored');
+succeeds([ 'pg_restore', '-d', 'restored', '-e', "$dir/dump" ], 'restored');
 my $list = q(SELECT relation, owner, partition_interval, premake, retention FROM ledger.managed WHERE relation IN (SELECT oid FROM pg_class) ORDER BY relation::text);
 is($node->safe_psql('restored', $list), sql($list), 'settings');
 is($node->safe_psql('restored', 'SELECT count(*), sum(id) FROM m'), sql('SELECT count(*), sum(id) FROM m'), 'rows');
