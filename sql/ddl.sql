@@ -604,6 +604,7 @@ SELECT width('SELECT t FROM w2') - width('SELECT t FROM w1') BETWEEN -10 AND 10 
 BEGIN;
 INSERT INTO w2 (i, t) SELECT i, repeat(md5(i::text), 100) FROM generate_series(1, 20000) i;
 ROLLBACK;
+VACUUM w2;
 SELECT width('SELECT t FROM w2') - width('SELECT t FROM w1') BETWEEN -10 AND 10 AS near;
 -- what is loaded counts when VACUUM has seen that it was committed
 INSERT INTO w1 (i, t) SELECT i, repeat('y', 500) FROM generate_series(1, 60000) i;
@@ -611,18 +612,24 @@ INSERT INTO w2 (i, t) SELECT i, repeat('y', 500) FROM generate_series(1, 60000) 
 VACUUM w2;
 ANALYZE w1;
 SELECT width('SELECT t FROM w2') - width('SELECT t FROM w1') BETWEEN -20 AND 20 AS near;
--- no column is as wide as all that, and many are not too many
 -- a column that comes late is not as wide as its first value
-ALTER TABLE w1 ADD COLUMN last text;
 ALTER TABLE w2 ADD COLUMN last text;
-INSERT INTO w1 (i, last) VALUES (0, repeat('wide', 200000));
-INSERT INTO w2 (i, last) VALUES (0, repeat('wide', 200000));
+INSERT INTO w2 (i, last) VALUES (0, repeat('wide', 2000));
 SELECT ledger.seal('w2') AS sealed;
-INSERT INTO w1 (i, last) SELECT i, 'a note' FROM generate_series(1, 9000) i;
 INSERT INTO w2 (i, last) SELECT i, 'a note' FROM generate_series(1, 9000) i;
 SELECT ledger.seal('w2') AS sealed;
-ANALYZE w1;
 SELECT width('SELECT last FROM w2') BETWEEN 7 AND 9 AS narrow;
+-- of a few rows nothing is believed, where there are others, but the statistics are
+CREATE TABLE w3 (t text) USING ledger WITH (autovacuum_enabled = off);
+INSERT INTO w3 VALUES (repeat('wide', 2000));
+SELECT ledger.seal('w3') AS sealed;
+SELECT width('SELECT t FROM w3') AS one_row;
+INSERT INTO w3 SELECT 'narrow' FROM generate_series(1, 9000);
+ANALYZE w3;
+SELECT width('SELECT t FROM w3') BETWEEN 7 AND 10 AS narrow;
+VACUUM w3;
+SELECT width('SELECT t FROM w3') BETWEEN 7 AND 10 AS narrow;
+DROP TABLE w3;
 -- of many columns, the first
 DO $$ BEGIN EXECUTE (SELECT 'CREATE TABLE w3 (' || string_agg('c' || c || ' text', ',') || ') USING ledger WITH (autovacuum_enabled = off)' FROM generate_series(1, 300) c); END $$;
 DO $$ BEGIN EXECUTE (SELECT 'INSERT INTO w3 VALUES (' || string_agg(format('%L', repeat('x', 99)), ',') || ')' FROM generate_series(1, 300) c); END $$;

@@ -24,6 +24,9 @@
 /* Unsealed slots that are looked at for an estimate of the rows. */
 #define ESTIMATE_SLOTS	256
 
+/* The most that the planner is told of a column's width: it adds these in an int. */
+#define WIDTH_MAX		262144
+
 /*
  * A new, empty file.  It has no block, not even a metapage, which the first
  * insertion makes: the relation still names its old file here.  Rows that are
@@ -240,25 +243,25 @@ unsealed_rows(Relation rel, const LedgerMetaData *meta)
 }
 
 /*
- * Columns' widths, as far as the metapage has them.  Of what is not filled in here
- * the planner reads the statistics: rows of a catalog that are long, and mostly
- * out of line.
+ * Columns' widths, as far as the metapage has them, unless these are of less than
+ * half of the rows, or a column was added with a value for those that were there.
+ * Of what is not filled in here the planner reads the statistics:
+ * rows of a catalog that are long, and mostly out of line.
  */
 static void
-estimate_widths(Relation rel, const LedgerMetaData *meta, int32 *attr_widths)
+estimate_widths(Relation rel, const LedgerMetaData *meta, double rows, int32 *attr_widths)
 {
 	TupleDesc	desc = RelationGetDescr(rel);
+	bool		most_known = meta->width_rows >= rows / 2;
 
-	for (int i = 0; i < Min(desc->natts, LEDGER_META_WIDTHS); i++)
+	for (int i = 0; i < desc->natts; i++)
 	{
 		int16		attlen = TupleDescAttr(desc, i)->attlen;
-		float4		mean = meta->widths[i].mean;
 
 		if (attlen > 0)
 			attr_widths[i + 1] = attlen;
-		/* no checksum covers them */
-		else if (mean > 0 && mean <= LEDGER_WIDTH_MAX)
-			attr_widths[i + 1] = Max((int32) mean, 1);
+		else if (most_known && !TupleDescAttr(desc, i)->atthasmissing && i < LEDGER_META_WIDTHS && ledger_width_known(&meta->widths[i]))
+			attr_widths[i + 1] = (int32) Max(Min(meta->widths[i].mean, WIDTH_MAX), 1);
 	}
 }
 
@@ -271,11 +274,12 @@ ledger_relation_estimate_size(Relation rel, int32 *attr_widths, BlockNumber *pag
 	*pages = RelationGetNumberOfBlocks(rel);
 	*tuples = 0;
 	*allvisfrac = 0;
-	if (*pages > 0 && ledger_read_meta(rel, &meta))
+	/* it plans what it cannot run, too */
+	if (*pages > 0 && !RELATION_IS_OTHER_TEMP(rel) && ledger_read_meta(rel, &meta))
 	{
 		*tuples = (double) meta.totals.entries + unsealed_rows(rel, &meta);
 		if (attr_widths != NULL)
-			estimate_widths(rel, &meta, attr_widths);
+			estimate_widths(rel, &meta, *tuples, attr_widths);
 	}
 
 	/* new and empty: as of a heap, assume that it will not stay so */

@@ -56,8 +56,9 @@ ledger_summary_add(LedgerSummary *summary, const LedgerColumnType *type,
 		return;
 	bytes = ledger_datum_bytes(type, values[row]);
 	summary->total += bytes.len;
-	summary->with_headers += bytes.len +
-		(bytes.len + VARHDRSZ_SHORT <= VARATT_SHORT_MAX ? VARHDRSZ_SHORT : VARHDRSZ);
+	summary->with_headers += bytes.len;
+	if (type->attlen == -1)
+		summary->with_headers += bytes.len + VARHDRSZ_SHORT <= VARATT_SHORT_MAX ? VARHDRSZ_SHORT : VARHDRSZ;
 	summary->longest = Max(summary->longest, bytes.len);
 	if (summary->constant)
 		summary->constant = same_value(type, values[summary->first], bytes);

@@ -457,13 +457,10 @@ extern uint8 *ledger_locator_make(const uint64 *hashes, uint32 n, int shift, int
 extern uint32 ledger_locator_find(const uint8 *bits, uint32 n, int width, uint64 hash);
 
 /*
- * LZ4 (lz4_write.c, lz4_read.c).  A look-up decompresses a block and the seed; larger
- * ones do not make bench/run copy store less.
+ * LZ4 (lz4_write.c, lz4_read.c): raw bytes of a block and of the seed, at the most.
  */
-#define LEDGER_LZ4_BLOCK		16384	/* raw bytes of a block, usually */
-#define LEDGER_LZ4_SEED			8192	/* that is written */
-#define LEDGER_LZ4_BLOCK_MAX	262144	/* and where the values are large */
-#define LEDGER_LZ4_SEED_MAX		32768	/* that is read: never less */
+#define LEDGER_LZ4_BLOCK_MAX	262144
+#define LEDGER_LZ4_SEED_MAX		32768
 
 typedef struct LedgerLz4Block
 {

@@ -232,53 +232,45 @@ load(LedgerChunk *chunk, LedgerLinesReader *r)
 
 /*
  * Lines counted by template, every other one apart, and the templates whose counts
- * are not zeros.  From count_lines to add_values nothing can fail, so that between
- * calls there are none.  All readers use the same, as few pages of memory are
- * touched then.
+ * are not zeros: only within add_lines, where nothing can fail.  All readers use the
+ * same, as few pages of memory are touched then.
  */
-static uint16 counts[LEDGER_LINES_TEMPLATES][2];
-static uint16 seen[2 * LEDGER_LINES_TEMPLATES + 1];
-static int	nseen;
+static uint16 line_counts[LEDGER_LINES_TEMPLATES][2];
+static uint16 counted[2 * LEDGER_LINES_TEMPLATES + 1];
+static int	ncounted;
 
 /*
- * Count the templates of the vector's lines "first" to first + count - 1.  Lines
- * of one template follow each other, and each would have to wait for the count
- * of the one before, so that two are counted apart.
+ * Add how many values the vector's lines "first" to first + count - 1 take of each
+ * column.  There are few templates among them, so that these are counted: much less
+ * work than line by line.  Lines of one template follow each other, and each would
+ * have to wait for the count of the one before, so that two are counted apart.
  */
 static void
-count_lines(const LedgerLinesReader *r, int first, int count)
+add_lines(const LedgerLinesReader *r, int first, int count, int *values)
 {
+	Assert(ncounted == 0);
 	for (int i = first; i < first + count; i++)
 	{
 		uint16		template = r->rows[i];
 
-		seen[nseen] = template;
-		nseen += counts[template][i & 1]++ == 0;
+		Assert(template < r->ntemplates);
+		counted[ncounted] = template;
+		ncounted += line_counts[template][i & 1]++ == 0;
 	}
-}
-
-/*
- * Add how many values the lines counted take of each column, and count no more
- * of them.  There are few templates among a vector's lines, so this is much less
- * work than line by line.
- */
-static void
-add_values(const LedgerLinesReader *r, int *values)
-{
-	for (int i = 0; i < nseen; i++)
+	for (int i = 0; i < ncounted; i++)
 	{
-		uint16		template = seen[i];
-		int			n = counts[template][0] + counts[template][1];
+		uint16		template = counted[i];
+		int			n = line_counts[template][0] + line_counts[template][1];
 		const LedgerLinePart *part = ledger_line_parts(&r->set, template);
 
 		if (n == 0)
-			continue;			/* it has been seen twice */
+			continue;			/* it has been counted twice */
 		for (; part->kind != 0; part++)
 			if (part->column >= 0)
 				values[part->column] += n;
-		counts[template][0] = counts[template][1] = 0;
+		line_counts[template][0] = line_counts[template][1] = 0;
 	}
-	nseen = 0;
+	ncounted = 0;
 }
 
 /* Where a column's texts start in the vector's; returns what follows. */
@@ -407,8 +399,7 @@ count_values(LedgerChunk *chunk, LedgerLinesReader *r, int v, int n)
 			memcpy(last + ncolumns, last, sizeof(int) * ncolumns);
 			last += ncolumns;
 		}
-		count_lines(r, start, Min(step, n - start));
-		add_values(r, last);
+		add_lines(r, start, Min(step, n - start), last);
 	}
 	for (int c = 0; c < ncolumns; c++)
 		r->columns[c].n = last[c];
@@ -518,14 +509,12 @@ start_cursors(LedgerChunk *chunk, int first, int count)
 
 	go_near(r, first);
 	need_rows(chunk, r, r->passed, first + count);
-	count_lines(r, r->passed, first - r->passed);
-	add_values(r, r->passed_values);
+	add_lines(r, r->passed, first - r->passed, r->passed_values);
 	r->passed = first;
 	memcpy(ends, r->passed_values, sizeof(int) * r->set.ncolumns);
 	for (int c = 0; c < r->set.ncolumns; c++)
 		cursors[c].next = ends[c];
-	count_lines(r, first, count);
-	add_values(r, ends);
+	add_lines(r, first, count, ends);
 	for (int c = 0; c < r->set.ncolumns; c++)
 	{
 		const LineColumn *column = &r->columns[c];

@@ -160,10 +160,13 @@ ledger_locator_make(const uint64 *hashes, uint32 n, int shift, int width)
 			put_number(bits, peeled[i].place, width, (key >> shift) ^
 					   ledger_locator_find(bits, n, width, hashes[key]));
 		}
-#ifdef USE_ASSERT_CHECKING
-		for (uint32 key = 0; key < n; key++)
-			Assert(ledger_locator_find(bits, n, width, hashes[key]) == key >> shift);
-#endif
+		/* an entry that is not found would be a wrong answer */
+		for (uint32 key = 0; key < n && bits != NULL; key++)
+			if (ledger_locator_find(bits, n, width, hashes[key]) != key >> shift)
+			{
+				pfree(bits);
+				bits = NULL;
+			}
 	}
 	pfree(peeled);
 	pfree(table);

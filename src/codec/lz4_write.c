@@ -37,7 +37,7 @@
 #include "miscadmin.h"
 
 /* Fewest bytes of a column that make a seed worth its bytes. */
-#define SEED_COLUMN_MIN		(32 * LEDGER_LZ4_SEED)
+#define SEED_COLUMN_MIN		262144
 
 /* And the part of it that LZ4 must save on it, at the least. */
 #define SEED_GAIN_MIN		64
@@ -48,7 +48,14 @@
 /* Mean length from which on values are large and blocks, too. */
 #define LARGE_VALUE			32768
 
+/*
+ * A look-up decompresses a block and the seed, so these are small, unless what
+ * larger ones save in a sample is more than one part in so many.
+ */
+#define LARGER_GAIN_MIN		64
+
 #define ESTIMATE_BYTES		65536
+#define SIZES_SAMPLE		131072
 
 /* What the thorough compressor leaves of the fast one's bytes, about. */
 #define FAST_TO_HC			0.85
@@ -61,11 +68,22 @@
 #define LEDGER_HC_LEVEL		3
 #endif
 
+/* Raw bytes of a column's blocks and of its seed */
+typedef struct Lz4Sizes
+{
+	int			block;
+	int			seed;
+} Lz4Sizes;
+
+static const Lz4Sizes small_sizes = {16384, 8192};
+static const Lz4Sizes larger_sizes = {32768, LEDGER_LZ4_SEED_MAX};
+static const Lz4Sizes large_value_sizes = {LEDGER_LZ4_BLOCK_MAX, 0};
+
 struct LedgerLz4Writer
 {
 	LedgerRowref rowref;
 	LedgerRowrefFinder *finder; /* NULL without references */
-	int			block_size;
+	Lz4Sizes	sizes;
 	int			seed_length;
 	char	   *buffer;			/* the seed, then the current block */
 	int			fill;			/* bytes of the current block */
@@ -215,17 +233,79 @@ prepare_hc(LedgerLz4Writer *lz4)
 }
 
 /*
- * Take a sample for a seed, into the buffer; returns its length.  What does not
- * shrink by itself has nothing in it that recurs, so blocks would not refer to
- * it: it would only cost its bytes.
+ * Take a sample for a seed; returns its length.  What does not shrink by itself
+ * has nothing in it that recurs, so blocks would not refer to it: it would only
+ * cost its bytes.
  */
 static int
-make_seed(LedgerEncoder *enc, LedgerLz4Writer *lz4, const LedgerSummary *summary)
+make_seed(LedgerEncoder *enc, LedgerLz4Writer *lz4, const LedgerSummary *summary, int max,
+		  char *seed)
 {
-	int			length = sample_values(enc, lz4, summary, 1, LEDGER_LZ4_SEED, lz4->buffer);
+	char		room[LEDGER_LZ4_SEED_MAX];
+	int			length;
 
-	return LZ4_compress_default(lz4->buffer, lz4->room, length,
+	if (max == 0 || summary->total < SEED_COLUMN_MIN)
+		return 0;
+	length = sample_values(enc, lz4, summary, 1, max, seed);
+	return LZ4_compress_default(seed, room, length,
 								length - length / SEED_GAIN_MIN) > 0 ? length : 0;
+}
+
+/*
+ * How many bytes the column would take with blocks and a seed of such sizes, by
+ * how the fast compressor does on a sample.
+ */
+static double
+try_sizes(LedgerEncoder *enc, LedgerLz4Writer *lz4, const LedgerSummary *summary, Lz4Sizes sizes,
+		  const char *sample, int length)
+{
+	LZ4_stream_t *seeded = palloc(sizeof(LZ4_stream_t));
+	LZ4_stream_t *stream = palloc(sizeof(LZ4_stream_t));
+	int			bound = LZ4_compressBound(LEDGER_LZ4_SEED_MAX);
+	char	   *room = palloc(bound);
+	char	   *seed = palloc(LEDGER_LZ4_SEED_MAX);
+	int			seed_length = make_seed(enc, lz4, summary, sizes.seed, seed);
+	double		blocks = 0;
+	double		result = 0;
+
+	LZ4_initStream(seeded, sizeof(LZ4_stream_t));
+	if (seed_length > 0)
+	{
+		result = LZ4_compress_default(seed, room, seed_length, bound);
+		LZ4_loadDict(seeded, seed, seed_length);
+	}
+	for (int start = 0; start < length; start += sizes.block)
+	{
+		memcpy(stream, seeded, sizeof(LZ4_stream_t));
+		blocks += LZ4_compress_fast_continue(stream, sample + start, room,
+											 Min(sizes.block, length - start), bound, 1);
+	}
+	result += blocks / length * summary->total;
+	pfree(seeded);
+	pfree(stream);
+	pfree(room);
+	pfree(seed);
+	return result;
+}
+
+static Lz4Sizes
+choose_sizes(LedgerEncoder *enc, LedgerLz4Writer *lz4, const LedgerSummary *summary)
+{
+	char	   *sample;
+	int			length;
+	double		small;
+	double		larger;
+
+	if (summary->total / summary->nvalues >= LARGE_VALUE)
+		return large_value_sizes;
+	if (enc->compression == LEDGER_COMPRESSION_NONE || summary->total <= small_sizes.block)
+		return small_sizes;
+	sample = palloc(SIZES_SAMPLE);
+	length = sample_values(enc, lz4, summary, 64, SIZES_SAMPLE, sample);
+	small = try_sizes(enc, lz4, summary, small_sizes, sample, length);
+	larger = try_sizes(enc, lz4, summary, larger_sizes, sample, length);
+	pfree(sample);
+	return larger < small - small / LARGER_GAIN_MIN ? larger_sizes : small_sizes;
 }
 
 /* Make the writer, and write what precedes the vectors. */
@@ -234,17 +314,15 @@ ledger_lz4_begin(LedgerEncoder *enc, const LedgerSummary *summary)
 {
 	LedgerLz4Writer *lz4 = prepare(enc);
 
-	lz4->block_size = summary->total / summary->nvalues >= LARGE_VALUE ?
-		LEDGER_LZ4_BLOCK_MAX : LEDGER_LZ4_BLOCK;
-	lz4->buffer = palloc(LEDGER_LZ4_SEED + lz4->block_size);
-	lz4->room = palloc(Max(lz4->block_size, LEDGER_LZ4_SEED));
+	lz4->sizes = choose_sizes(enc, lz4, summary);
+	lz4->buffer = palloc(lz4->sizes.seed + lz4->sizes.block);
+	lz4->room = palloc(Max(lz4->sizes.block, lz4->sizes.seed));
 	lz4->quick = enc->effort == LEDGER_EFFORT_QUICK;
 	lz4->effort = enc->effort;
 	lz4->compression = enc->compression;
 	initStringInfo(&lz4->blocks);
-	if (summary->total >= SEED_COLUMN_MIN && lz4->compression != LEDGER_COMPRESSION_NONE &&
-		lz4->block_size == LEDGER_LZ4_BLOCK)
-		lz4->seed_length = make_seed(enc, lz4, summary);
+	if (lz4->compression != LEDGER_COMPRESSION_NONE)
+		lz4->seed_length = make_seed(enc, lz4, summary, lz4->sizes.seed, lz4->buffer);
 	if (lz4->compression == LEDGER_COMPRESSION_LZ4 && lz4->quick)
 		prepare_fast(lz4);
 	else if (lz4->compression == LEDGER_COMPRESSION_LZ4)
@@ -330,13 +408,13 @@ append_bytes(LedgerEncoder *enc, LedgerLz4Writer *lz4, const char *data, Size le
 {
 	while (len > 0)
 	{
-		Size		some = Min(len, (Size) (lz4->block_size - lz4->fill));
+		Size		some = Min(len, (Size) (lz4->sizes.block - lz4->fill));
 
 		memcpy(lz4->buffer + lz4->seed_length + lz4->fill, data, some);
 		lz4->fill += some;
 		data += some;
 		len -= some;
-		if (lz4->fill == lz4->block_size)
+		if (lz4->fill == lz4->sizes.block)
 			write_block(enc, lz4);
 	}
 }
@@ -349,7 +427,7 @@ ledger_lz4_vector(LedgerEncoder *enc)
 {
 	LedgerLz4Writer *lz4 = enc->lz4;
 	uint64		lengths[LEDGER_VECTOR_ROWS];
-	uint32		block_size = lz4->block_size;
+	uint32		block_size = lz4->sizes.block;
 
 	resetStringInfo(&lz4->blocks);
 	for (int i = 0; i < enc->ndense; i++)

@@ -21,6 +21,7 @@
 #include "storage/block.h"
 #include "storage/bufmgr.h"
 #include "storage/bufpage.h"
+#include "utils/memutils.h"
 #include "utils/rel.h"
 
 #include "compat.h"
@@ -222,16 +223,22 @@ typedef struct LedgerDictionaryPlace
 	BlockNumber blocks[LEDGER_DICTIONARY_BLOCKS];	/* as many as it takes */
 } LedgerDictionaryPlace;
 
-/* Columns whose widths are kept, and the most that is said of one. */
+/* Columns whose widths are kept */
 #define LEDGER_META_WIDTHS		128
-#define LEDGER_WIDTH_MAX		8192
 
-/* How wide a column's values are: see ledger_note_widths. */
+/* How wide a column's values are: see write/widths.c. */
 typedef struct LedgerMetaWidth
 {
-	float4		values;			/* that the mean is of */
-	float4		mean;			/* bytes; 0: not known */
+	float4		nvalues;		/* that the mean is of */
+	float4		mean;			/* bytes */
 } LedgerMetaWidth;
+
+/* Whether that is known; no checksum covers it. */
+static inline bool
+ledger_width_known(const LedgerMetaWidth *width)
+{
+	return width->nvalues > 0 && width->mean > 0 && width->mean <= MaxAllocSize;
+}
 
 typedef struct LedgerMetaData
 {
@@ -254,6 +261,7 @@ typedef struct LedgerMetaData
 	BlockNumber directories[LEDGER_META_DIRECTORIES];
 	BlockNumber roots[LEDGER_META_ROOTS];
 	LedgerMetaWidth widths[LEDGER_META_WIDTHS];
+	uint64		width_rows;		/* of the segments that the widths are of */
 } LedgerMetaData;
 
 StaticAssertDecl(sizeof(LedgerMetaData) <= LEDGER_PAGE_PAYLOAD,
@@ -390,8 +398,8 @@ typedef struct LedgerColumnEntry
 	uint32		filter_blocks;	/* of the chunk's Bloom filter; 0: none */
 	uint32		filter_behind;	/* bytes of the chunk that follow that */
 	uint32		header_length;
-	uint32		values;			/* that are not NULL */
-	uint64		value_bytes;	/* of these with headers, if by reference */
+	uint32		nvalues;		/* that are not NULL */
+	uint64		value_bytes;	/* of these as a heap has them, if of variable length */
 } LedgerColumnEntry;
 
 /*

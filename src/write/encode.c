@@ -292,6 +292,7 @@ write_columns(EncodeState *state, LedgerColumnEntry *directory)
 													  ALLOCSET_DEFAULT_SIZES);
 		MemoryContext old = MemoryContextSwitchTo(context);
 		LedgerColumnInput *columns = make_columns(state, first, ncolumns);
+		LedgerSummary *summaries = palloc(ncolumns * sizeof(LedgerSummary));
 
 		if (state->rows->columns)
 			for (int i = 0; i < ncolumns; i++)
@@ -303,7 +304,7 @@ write_columns(EncodeState *state, LedgerColumnEntry *directory)
 			LedgerColumnEntry *entry = &directory[first + i];
 			int			header_start = state->headers.len;
 			LedgerFilterPlace filter = {0};
-			LedgerSummary summary;
+			const LedgerSummary *summary;
 
 			state->attribute = first + i + 1;
 			entry->offset = ledger_segment_offset(state->writer);
@@ -313,19 +314,20 @@ write_columns(EncodeState *state, LedgerColumnEntry *directory)
 			entry->attbyval = columns[i].type.attbyval;
 			entry->attalign = columns[i].type.attalign;
 			entry->base = first;
-			if (columns[i].summary)
-				summary = *columns[i].summary;
-			else
-				ledger_summarize(&columns[i], &summary);
-			columns[i].summary = &summary;
-			if (summary.nvalues > 0)
+			if (columns[i].summary == NULL)
+			{
+				ledger_summarize(&columns[i], &summaries[i]);
+				columns[i].summary = &summaries[i];
+			}
+			summary = columns[i].summary;
+			if (summary->nvalues > 0)
 				entry->length = write_chunk(state, columns, i, true, &filter);
 			entry->header_offset = header_start;	/* for now, among the headers */
 			entry->header_length = state->headers.len - header_start;
 			entry->filter_blocks = filter.nblocks;
 			entry->filter_behind = filter.behind;
-			entry->values = summary.nvalues;
-			entry->value_bytes = summary.with_headers;
+			entry->nvalues = summary->nvalues;
+			entry->value_bytes = summary->with_headers;
 		}
 		MemoryContextSwitchTo(old);
 		MemoryContextDelete(context);

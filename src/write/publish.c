@@ -140,68 +140,6 @@ ledger_change_entry(Relation rel, LedgerSlotNumber slot, const LedgerSlotEntry *
 	ledger_publish_segment(rel, &one, 1, entry, change ? change : &none, closed_change);
 }
 
-/* Values that a column's mean width is of, at the most: it forgets what was before. */
-#define WIDTH_VALUES_MAX	(64 * LEDGER_SEGMENT_ROWS)
-
-/* Count the values of a column of a segment among those of others. */
-static void
-add_width(LedgerMetaWidth *width, const LedgerColumnEntry *column)
-{
-	float4		mean = Min((float4) column->value_bytes / column->values, LEDGER_WIDTH_MAX);
-
-	/* no checksum covers it: begin anew if it is damaged */
-	if (!(width->values > 0 && width->mean >= 0 && width->mean <= LEDGER_WIDTH_MAX))
-		width->values = width->mean = 0;
-	width->values = Min(width->values + column->values, WIDTH_VALUES_MAX);
-	width->mean += (mean - width->mean) * Min(column->values / width->values, 1);
-}
-
-static bool
-has_variable_width(Relation rel)
-{
-	TupleDesc	desc = RelationGetDescr(rel);
-
-	for (int i = 0; i < Min(desc->natts, LEDGER_META_WIDTHS); i++)
-		if (TupleDescAttr(desc, i)->attlen < 0)
-			return true;
-	return false;
-}
-
-/*
- * Of a segment that has been published, for good: count its columns' widths among
- * those of all segments, for the planner.  That is a hint, so a record of its own does,
- * and a crash in front of it loses little.
- */
-void
-ledger_note_widths(Relation rel, const LedgerSlotEntry *entry)
-{
-	LedgerSegment *segment;
-	LedgerColumnEntry *columns;
-	Buffer		buffer;
-	GenericXLogState *state;
-	LedgerMetaData *meta;
-
-	if (!has_variable_width(rel))
-		return;
-	segment = ledger_segment_open(rel, entry->home, entry->primary, entry->segment);
-	if (segment == NULL)
-		return;
-	columns = ledger_segment_directory(rel, segment);
-	if (columns != NULL)
-	{
-		buffer = ledger_lock_meta(rel, BUFFER_LOCK_EXCLUSIVE);
-		state = GenericXLogStart(rel);
-		meta = ledger_meta_of(rel, buffer, GenericXLogRegisterBuffer(state, buffer, 0));
-		for (int i = 0; i < Min(segment->root.ncolumns, LEDGER_META_WIDTHS); i++)
-			if (columns[i].attlen < 0 && columns[i].values > 0)
-				add_width(&meta->widths[i], &columns[i]);
-		GenericXLogFinish(state);
-		UnlockReleaseBuffer(buffer);
-		pfree(columns);
-	}
-	ledger_segment_close(segment);
-}
-
 /* Change the totals alone. */
 void
 ledger_change_totals(Relation rel, const LedgerTotals *change)

@@ -89,13 +89,16 @@ extern void ledger_change_entry(Relation rel, LedgerSlotNumber slot,
 								const LedgerSlotEntry *entry,
 								const LedgerTotals *change, int closed_change);
 
-extern void ledger_note_widths(Relation rel, const LedgerSlotEntry *entry);
 extern void ledger_change_totals(Relation rel, const LedgerTotals *change);
 
 extern uint64 ledger_reserve_segment(Relation rel, LedgerSlotNumber primary);
 extern uint64 ledger_renew_segment(Relation rel, LedgerSlotNumber primary);
 extern void ledger_forget_one_pending(Relation rel, LedgerSlotNumber primary);
 extern void ledger_forget_pending(Relation rel);
+
+/* ---- widths.c ---- */
+
+extern void ledger_note_widths(Relation rel, const LedgerSlotEntry *entry);
 
 /* ---- encode.c ---- */
 
