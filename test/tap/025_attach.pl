@@ -1,6 +1,7 @@
-# A session lists a branch's partitions while another attaches one, for the very
-# entry that the first one has: it must not attach a second for the same time, whose
-# rows nobody would see.  The first is stopped at ever later moments.
+# A session lists a branch's partitions while another attaches one.  If it has an
+# entry for the same time, it must not attach a second, whose rows nobody would see;
+# if it has a query, the next ones must see the other's rows.  The session is stopped
+# at ever later moments.
 use strict;
 use warnings;
 use FindBin;
@@ -11,7 +12,8 @@ use Test::More;
 use Time::HiRes qw(time usleep);
 
 my $node = ledger_node('attach', conf => "autovacuum = off\nmax_locks_per_transaction = 512\n");
-my $trials = 90;
+my $trials = 75;
+my @errors;
 
 sub sql { return $node->safe_psql('postgres', $_[0]) }
 
@@ -28,40 +30,69 @@ sub append
 	return "SELECT ledger.append('t', ROW($id, timestamptz '$now' - $hour * interval '1 hour'))";
 }
 
-# how long it takes, in a new session
-my @took;
-foreach my $hour (1 .. 3)
+# Starts "first" in a new session, stops that after a part of the time that it takes,
+# does "second" meanwhile, and lets the first go on; returns the first session.
+sub meet
 {
-	my $session = LedgerSession->new($node);
-	$session->query($settings);
-	my $start = time;
-	$session->query(append(0, $hour));
-	push @took, time - $start;
-	$session->quit;
-}
-my $most = (sort { $a <=> $b } @took)[1];
-
-my @errors;
-foreach my $trial (1 .. $trials)
-{
+	my ($first_query, $second_query, $seconds) = @_;
 	my $first = LedgerSession->new($node);
 	my $second = LedgerSession->new($node);
-	my $hour = 3 + $trial;
-	$second->query($settings);
 	my $pid = $first->query("$settings; SELECT pg_backend_pid()");
-	$first->begin_query(append(1, $hour));
-	usleep(1_000_000 * $most * ($trial - 1) / $trials);
+
+	$second->query($settings);
+	$first->begin_query($first_query);
+	usleep(1_000_000 * $seconds);
 	kill 'STOP', $pid;
-	$second->begin_query(append(2, $hour));
+	$second->begin_query($second_query);
 	# done soon, unless the first one has been stopped with a lock in its hands
-	usleep(1_000_000 * (2 * $most + 0.02));
+	usleep(1_000_000 * ($seconds + 0.05));
 	kill 'CONT', $pid;
 	$_->end_query foreach $first, $second;
 	push @errors, grep { $_ ne '' } $first->{error}, $second->{error};
-	$_->quit foreach $first, $second;
+	$second->quit;
+	return $first;
+}
+
+# How long a query takes in a new session
+sub measure
+{
+	my @took;
+	foreach my $query (@_)
+	{
+		my $session = LedgerSession->new($node);
+		$session->query($settings);
+		my $start = time;
+		$session->query($query);
+		push @took, time - $start;
+		$session->quit;
+	}
+	return (sort { $a <=> $b } @took)[ @took / 2 ];
+}
+
+my $most = measure(map { append(0, $_) } 1 .. 3);
+foreach my $trial (1 .. $trials)
+{
+	my $hour = 3 + $trial;
+	meet(append(1, $hour), append(2, $hour), $most * ($trial - 1) / $trials)->quit;
 }
 is(join("\n", @errors), '', 'all were appended');
 is(sql(q(SELECT count(*) - count(DISTINCT pg_get_expr(relpartbound, oid)) FROM pg_class WHERE oid IN (SELECT inhrelid FROM pg_inherits WHERE inhparent = 't'::regclass))), '0', 'no two partitions for the same time');
 is(sql('SELECT count(*), count(DISTINCT ts) FROM t WHERE id > 0'), 2 * $trials . "|$trials", 'all are seen');
+
+# Queries: the session's next one sees all there is, planned anew or not.
+my $missed = 0;
+my $hour = -410;
+sql(q(SET ledger.maintenance = off; DELETE FROM ledger.activity_log WHERE action = 'partition made by an append'));
+my $count = 'SELECT count(*) FROM t WHERE id > 0';
+$most = measure(($count) x 3);
+foreach my $trial (1 .. $trials)
+{
+	my $first = meet("SET plan_cache_mode = force_generic_plan; PREPARE c AS $count; EXECUTE c", append(3, $hour--), $most * ($trial - 1) / $trials);
+	my $all = 2 * $trials + $trial;
+	$missed++ if $first->query($count) != $all || $first->query('EXECUTE c') != $all;
+	$first->quit;
+}
+is(join("\n", @errors), '', 'no errors');
+is($missed, 0, 'queries see the new partition');
 $node->stop;
 done_testing();
