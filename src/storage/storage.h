@@ -223,8 +223,9 @@ typedef struct LedgerDictionaryPlace
 	BlockNumber blocks[LEDGER_DICTIONARY_BLOCKS];	/* as many as it takes */
 } LedgerDictionaryPlace;
 
-/* Columns whose widths are kept */
+/* Columns whose widths are kept, and the values that a mean is of, at the most */
 #define LEDGER_META_WIDTHS		128
+#define LEDGER_WIDTH_VALUES_MAX 1e9f
 
 /* How wide a column's values are: see write/widths.c. */
 typedef struct LedgerMetaWidth
@@ -237,7 +238,8 @@ typedef struct LedgerMetaWidth
 static inline bool
 ledger_width_known(const LedgerMetaWidth *width)
 {
-	return width->nvalues > 0 && width->mean > 0 && width->mean <= MaxAllocSize;
+	return width->nvalues > 0 && width->nvalues <= LEDGER_WIDTH_VALUES_MAX &&
+		width->mean > 0 && width->mean <= MaxAllocSize;
 }
 
 typedef struct LedgerMetaData

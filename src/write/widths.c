@@ -10,10 +10,10 @@
 #include "access/generic_xlog.h"
 #include "write/write.h"
 
-/* Values that a mean is of, at the most: then it forgets what was before. */
-#define WIDTH_VALUES_MAX	1e9f
-
-/* Count the values of a column of a segment among those of others. */
+/*
+ * Count the values of a column of a segment among those of others.  Where these are
+ * too many to count, what was before is forgotten bit by bit.
+ */
 static void
 add_width(LedgerMetaWidth *width, const LedgerColumnEntry *column)
 {
@@ -21,7 +21,7 @@ add_width(LedgerMetaWidth *width, const LedgerColumnEntry *column)
 
 	if (!ledger_width_known(width))
 		width->nvalues = width->mean = 0;	/* the first ones, or it is damaged */
-	width->nvalues = Min(width->nvalues + column->nvalues, WIDTH_VALUES_MAX);
+	width->nvalues = Min(width->nvalues + column->nvalues, LEDGER_WIDTH_VALUES_MAX);
 	width->mean += (mean - width->mean) * Min(column->nvalues / width->nvalues, 1);
 }
 

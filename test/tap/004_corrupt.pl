@@ -293,6 +293,7 @@ $node->safe_psql('postgres', q(
 		t.known := width('SELECT t FROM damaged');
 		COMMIT;
 		INSERT INTO damaged (t) SELECT repeat('x', 71) FROM generate_series(1, 60000);
+		COMMIT;
 		PERFORM ledger.seal('damaged');
 		t.mended := width('SELECT t FROM damaged');
 		INSERT INTO widths VALUES (t.*);
@@ -306,7 +307,7 @@ foreach my $nvalues (sort keys %float)
 is($node->safe_psql('postgres', "SELECT known FROM widths WHERE nvalues = '\\x$float{one}' AND mean = '\\x$float{ten}'"), '10', 'a width that can be one is believed');
 is($node->safe_psql('postgres', "SELECT count(*) FROM widths"), '100', 'all were tried');
 is($node->safe_psql('postgres', "SELECT * FROM widths WHERE known NOT IN (1, 10, 32)"), '', 'others are not');
-is($node->safe_psql('postgres', "SELECT * FROM widths WHERE nvalues NOT IN ('\\x$float{huge}') AND mended NOT BETWEEN 68 AND 72"), '', 'and are mended');
+is($node->safe_psql('postgres', "SELECT * FROM widths WHERE mended NOT BETWEEN 68 AND 72"), '', 'and are mended');
 
 # Where a segment's directory of columns is damaged, its widths are not noted, but
 # what has been loaded is settled.
