@@ -51,10 +51,23 @@ ledger_tuple_update(Relation rel, ItemPointer otid, TupleTableSlot *slot, Comman
 
 /* ---- insertion, with what RETURNING may ask for ---- */
 
+/* Rows that come to a partition have been routed to it, mostly. */
+static inline void
+note_partition(Relation rel)
+{
+	static Oid	last = InvalidOid;
+
+	if (!rel->rd_rel->relispartition || RelationGetRelid(rel) == last)
+		return;
+	ledger_note_partition(RelationGetRelid(rel));
+	last = RelationGetRelid(rel);
+}
+
 pg_attribute_hot static void
 insert_tuple(Relation rel, TupleTableSlot *slot, CommandId cid, int options,
 			 BulkInsertState bistate)
 {
+	note_partition(rel);
 	ledger_tuple_insert(rel, slot, cid, options, bistate);
 	ledger_slot_set_inserted(slot, GetCurrentTransactionId(), cid);
 }
@@ -63,6 +76,7 @@ static void
 insert_speculative(Relation rel, TupleTableSlot *slot, CommandId cid, int options,
 				   BulkInsertState bistate, uint32 token)
 {
+	note_partition(rel);
 	ledger_tuple_insert_speculative(rel, slot, cid, options, bistate, token);
 	ledger_slot_set_inserted(slot, GetCurrentTransactionId(), cid);
 }
@@ -71,6 +85,7 @@ static void
 insert_many(Relation rel, TupleTableSlot **slots, int nslots, CommandId cid, int options,
 			BulkInsertState bistate)
 {
+	note_partition(rel);
 	ledger_multi_insert(rel, slots, nslots, cid, options, bistate);
 	for (int i = 0; i < nslots; i++)
 		ledger_slot_set_inserted(slots[i], GetCurrentTransactionId(), cid);

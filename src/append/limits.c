@@ -145,7 +145,7 @@ init_leaves(void)
 	ctl.entrysize = sizeof(LeafEntry);
 	ctl.hcxt = CacheMemoryContext;
 	leaves = hash_create("ledger leaves", 64, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	CacheRegisterRelcacheCallback(relation_changed, (Datum) 0);
+	ledger_watch_relations(relation_changed);
 }
 
 static void

@@ -18,6 +18,7 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "commands/tablespace.h"
+#include "exec/exec.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
@@ -25,7 +26,6 @@
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
-#include "utils/relcache.h"
 #include "utils/timestamp.h"
 #include "write/write.h"
 
@@ -187,19 +187,6 @@ fill_period(const Branch *branch, const LedgerPeriod *period, LedgerStretch want
 	return made;
 }
 
-/*
- * With the lock that ATTACH PARTITION takes: what the relation cache has of the
- * branch's partitions is read anew.  RelationBuildPartitionDesc() hears of a partition
- * that has been attached since it has listed them, and then keeps the list without it,
- * until the next change.  ATTACH PARTITION itself would believe that, and attach one
- * for times that another covers already, whose rows nobody would see any more.
- */
-static void
-forget_partitions(Oid relid)
-{
-	RelationCacheInvalidateEntry(relid);
-}
-
 static void
 open_branch(Oid relid, const LedgerSettings *settings, Branch *branch)
 {
@@ -234,7 +221,13 @@ ledger_make_partitions(Oid relid, const LedgerSettings *settings, LedgerStretch 
 	int			made = 0;
 
 	LockRelationOid(relid, ShareUpdateExclusiveLock);
-	forget_partitions(relid);
+
+	/*
+	 * ATTACH PARTITION would believe a list that has missed a partition
+	 * (exec/partitions.c), and attach another one for the same time, whose
+	 * rows nobody would see.  With this lock, none comes meanwhile.
+	 */
+	ledger_forget_partitions(relid);
 	open_branch(relid, settings, &branch);
 	branch.action = action;
 	period = ledger_period_of(&settings->partition_interval, branch.key.typid);

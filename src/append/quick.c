@@ -30,6 +30,7 @@
 #include "nodes/primnodes.h"
 #include "nodes/parsenodes.h"
 #include "storage/lmgr.h"
+#include "storage/storage.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
@@ -68,7 +69,7 @@ quick_begin(AppendRouter *router)
 
 	if (!registered)
 	{
-		CacheRegisterRelcacheCallback(relation_changed, (Datum) 0);
+		ledger_watch_relations(relation_changed);
 		registered = true;
 	}
 	router->quick_leaves = NIL;

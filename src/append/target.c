@@ -22,6 +22,7 @@
 #include "optimizer/optimizer.h"
 #include "parser/parse_coerce.h"
 #include "rewrite/rewriteHandler.h"
+#include "storage/storage.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
@@ -142,7 +143,7 @@ init_targets(void)
 	targets = hash_create("ledger append targets", 16, &ctl,
 						  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 
-	CacheRegisterRelcacheCallback(relation_changed, (Datum) 0);
+	ledger_watch_relations(relation_changed);
 	CacheRegisterSyscacheCallback(CASTSOURCETARGET, cast_changed, (Datum) 0);
 	CacheRegisterSyscacheCallback(PROCOID, object_changed, (Datum) 0);
 	CacheRegisterSyscacheCallback(TYPEOID, object_changed, (Datum) 0);

@@ -55,7 +55,7 @@
 #define LARGER_GAIN_MIN		64
 
 #define ESTIMATE_BYTES		65536
-#define SIZES_SAMPLE		131072
+#define SIZES_SAMPLE		262144
 
 /* What the thorough compressor leaves of the fast one's bytes, about. */
 #define FAST_TO_HC			0.85
@@ -132,11 +132,11 @@ sample_values(LedgerEncoder *enc, LedgerLz4Writer *lz4, const LedgerSummary *sum
 	int			step = Max(input->nrows / (int) pieces, run);
 	int			fill = 0;
 
-	for (int start = 0; start < input->nrows; start += step)
+	for (int start = 0; start < input->nrows && fill < max; start += step)
 	{
 		int			end = Min(start + run, input->nrows);
 
-		for (int row = start; row < end; row++)
+		for (int row = start; row < end && fill < max; row++)
 		{
 			LedgerBytes value;
 			int			len;
@@ -301,7 +301,15 @@ choose_sizes(LedgerEncoder *enc, LedgerLz4Writer *lz4, const LedgerSummary *summ
 	if (enc->compression == LEDGER_COMPRESSION_NONE || summary->total <= small_sizes.block)
 		return small_sizes;
 	sample = palloc(SIZES_SAMPLE);
-	length = sample_values(enc, lz4, summary, 64, SIZES_SAMPLE, sample);
+	/* runs of rows as long as the larger blocks */
+	length = sample_values(enc, lz4, summary,
+						   Max(Min(larger_sizes.block / (int) (summary->total / summary->nvalues + 1), 64), 1),
+						   SIZES_SAMPLE, sample);
+	if (length == 0)
+	{
+		pfree(sample);
+		return small_sizes;
+	}
 	small = try_sizes(enc, lz4, summary, small_sizes, sample, length);
 	larger = try_sizes(enc, lz4, summary, larger_sizes, sample, length);
 	pfree(sample);

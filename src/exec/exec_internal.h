@@ -579,5 +579,6 @@ extern void ledger_scan_explain(CustomScanState *css, List *ancestors,
 /* ---- partitions.c ---- */
 
 extern void ledger_note_partitioned(Oid relid);
+extern void ledger_partitions_init(void);
 
 #endif							/* LEDGER_EXEC_INTERNAL_H */

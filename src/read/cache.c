@@ -215,5 +215,5 @@ ledger_cache_init(void)
 							"Memory in which a session keeps what it has read of ledgers' segments.",
 							"0 keeps nothing.", &cache_kb, DEFAULT_CACHE_KB, 0, MAX_KILOBYTES,
 							PGC_USERSET, GUC_UNIT_KB, NULL, assign_cache, NULL);
-	CacheRegisterRelcacheCallback(relation_changed, (Datum) 0);
+	ledger_watch_relations(relation_changed);
 }

@@ -21,6 +21,7 @@
 #include "storage/block.h"
 #include "storage/bufmgr.h"
 #include "storage/bufpage.h"
+#include "utils/inval.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
@@ -570,5 +571,9 @@ extern bool ledger_segment_read(Relation rel, const LedgerSegment *segment, bool
 extern void ledger_segment_corrupt(Relation rel, const LedgerSegment *segment, bool xmins,
 								   uint64 offset, size_t len, const char *detail)
 			pg_attribute_noreturn();
+
+/* ---- watch.c ---- */
+
+extern void ledger_watch_relations(RelcacheCallbackFunction watcher);
 
 #endif							/* LEDGER_STORAGE_H */

@@ -175,7 +175,7 @@ load_dictionary(Relation rel, uint32 number)
 
 	if (!registered)
 	{
-		CacheRegisterRelcacheCallback(forget_cached, (Datum) 0);
+		ledger_watch_relations(forget_cached);
 		registered = true;
 	}
 	if (!ledger_read_meta(rel, &meta))

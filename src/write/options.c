@@ -263,5 +263,5 @@ ledger_options_init(void)
 							 NULL,
 							 &default_compression, LEDGER_COMPRESSION_LZ4, compressions,
 							 PGC_USERSET, 0, check_compression, NULL, NULL);
-	CacheRegisterRelcacheCallback(forget, (Datum) 0);
+	ledger_watch_relations(forget);
 }

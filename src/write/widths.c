@@ -61,6 +61,8 @@ note_widths(void *arg)
 		for (int i = 0; i < Min(segment->root.ncolumns, LEDGER_META_WIDTHS); i++)
 			if (columns[i].attlen < 0 && columns[i].nvalues > 0)
 				add_width(&meta->widths[i], &columns[i]);
+		if (meta->width_rows > meta->totals.entries)
+			meta->width_rows = 0;	/* damaged, or of rows that have gone */
 		meta->width_rows += segment->root.nrows;
 		GenericXLogFinish(state);
 		UnlockReleaseBuffer(buffer);
@@ -87,7 +89,10 @@ ledger_note_widths(Relation rel, const LedgerSlotEntry *entry)
 	error = ledger_try_work(note_widths, &work);
 	if (error == NULL)
 		return;
-	if (ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION)
+	/* of damage, as it is known here or to the operating system, others will tell */
+	if (error->sqlerrcode != ERRCODE_DATA_CORRUPTED &&
+		error->sqlerrcode != ERRCODE_INDEX_CORRUPTED &&
+		ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_SYSTEM_ERROR)
 		ReThrowError(error);
 	ereport(WARNING,
 			(errcode(error->sqlerrcode),
