@@ -55,12 +55,8 @@ ledger_tuple_update(Relation rel, ItemPointer otid, TupleTableSlot *slot, Comman
 static inline void
 note_partition(Relation rel)
 {
-	static Oid	last = InvalidOid;
-
-	if (!rel->rd_rel->relispartition || RelationGetRelid(rel) == last)
-		return;
-	ledger_note_partition(RelationGetRelid(rel));
-	last = RelationGetRelid(rel);
+	if (rel->rd_rel->relispartition)
+		ledger_note_partition(RelationGetRelid(rel));
 }
 
 pg_attribute_hot static void

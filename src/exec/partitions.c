@@ -11,9 +11,10 @@
  * where partitions are attached now and then, by hand, but appends make partitions
  * when they are needed.
  *
- * So at the end of the transaction in which a session has first used a partitioned
- * table, or has heard of a change of it, it is told once more of that change: a list
- * that missed one is made anew, and plans made by it are, too.
+ * So what a session hears of changes in the middle of a transaction it is told once
+ * more at the end: a list that missed a partition is then made anew, and plans made
+ * by it are, too.  What it had heard before this library was loaded it cannot know:
+ * then that is every partitioned table that this transaction plans with, or writes to.
  *
  *-------------------------------------------------------------------------
  */
@@ -24,67 +25,44 @@
 #include "exec/exec_internal.h"
 #include "miscadmin.h"
 #include "storage/sinval.h"
-#include "utils/hsearch.h"
-#include "utils/memutils.h"
 
-/* Partitioned tables that this session has used, and leaves that it has written */
-typedef struct KnownTable
-{
-	Oid			relid;
-	bool		partitioned;
-	bool		suspect;		/* to be made anew */
-} KnownTable;
+/* Relations that may have changed; more than that, and any may have. */
+#define HEARD_MAX	256
 
-static HTAB *known = NULL;
-static bool any_suspects = false;
+static Oid	heard[HEARD_MAX];
+static int	nheard = 0;
+static bool heard_many = false;
+
+static bool loading = false;	/* the library, in this transaction */
 static bool telling = false;	/* ourselves */
 
+/* Whether it is the first time in this transaction */
+static bool
+hear(Oid relid)
+{
+	if (heard_many)
+		return false;
+	for (int i = 0; i < nheard; i++)
+		if (heard[i] == relid)
+			return false;
+	if (OidIsValid(relid) && nheard < HEARD_MAX)
+		heard[nheard++] = relid;
+	else
+		heard_many = true;
+	return true;
+}
+
+/* As a transaction begins no list is being made. */
 static void
 relation_changed(Datum arg, Oid relid)
 {
-	HASH_SEQ_STATUS status;
-	KnownTable *table;
-
-	if (known == NULL || telling)
-		return;
-	if (OidIsValid(relid))
-	{
-		table = hash_search(known, &relid, HASH_FIND, NULL);
-		if (table != NULL && table->partitioned)
-			table->suspect = any_suspects = true;
-		return;
-	}
-	hash_seq_init(&status, known);
-	while ((table = hash_seq_search(&status)) != NULL)
-		if (table->partitioned)
-			table->suspect = any_suspects = true;
-}
-
-/* Neither of these, nor what they call, reads catalogs outside of a transaction. */
-static void
-tell_changes(XactEvent event, void *arg)
-{
-	HASH_SEQ_STATUS status;
-	KnownTable *table;
-
-	if (!any_suspects ||
-		(event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE))
-		return;
-	telling = true;
-	hash_seq_init(&status, known);
-	while ((table = hash_seq_search(&status)) != NULL)
-	{
-		if (table->suspect)
-			ledger_forget_partitions(table->relid);
-		table->suspect = false;
-	}
-	telling = false;
-	any_suspects = false;
+	if (!telling && IsTransactionState())
+		(void) hear(relid);
 }
 
 /*
- * Have this session forget what it knows of a partitioned table, and what it has
- * made of that.
+ * Have this session forget what it knows of a relation, or with InvalidOid of all,
+ * and what it has made of that.
  */
 void
 ledger_forget_partitions(Oid relid)
@@ -97,46 +75,47 @@ ledger_forget_partitions(Oid relid)
 	LocalExecuteInvalidationMessage(&message);
 }
 
-/* Whether it is new to this session */
-static bool
-note_table(Oid relid, bool partitioned)
+/* The transaction is over, so none of this reads catalogs. */
+static void
+tell_changes(XactEvent event, void *arg)
 {
-	KnownTable *table;
-	bool		found;
-
-	table = hash_search(known, &relid, HASH_ENTER, &found);
-	if (!found)
-	{
-		table->partitioned = table->suspect = partitioned;
-		any_suspects |= partitioned;
-	}
-	return !found;
+	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE)
+		return;
+	telling = true;
+	if (heard_many)
+		ledger_forget_partitions(InvalidOid);
+	else
+		for (int i = 0; i < nheard; i++)
+			ledger_forget_partitions(heard[i]);
+	telling = false;
+	nheard = 0;
+	heard_many = false;
+	loading = false;
 }
 
 /* A query of a partitioned table is being planned. */
 void
 ledger_note_partitioned(Oid relid)
 {
-	(void) note_table(relid, true);
+	if (loading)
+		(void) hear(relid);
 }
 
-/* A row has been routed to a partition, or inserted into it by its name. */
+/* A row is being inserted into a partition, which it may have been routed to. */
 void
 ledger_note_partition(Oid relid)
 {
 	ListCell   *lc;
 
-	if (note_table(relid, false))
+	if (loading && hear(relid))
 		foreach(lc, get_partition_ancestors(relid))
-			(void) note_table(lfirst_oid(lc), true);
+			(void) hear(lfirst_oid(lc));
 }
 
 void
 ledger_partitions_init(void)
 {
-	HASHCTL		control = {.keysize = sizeof(Oid),.entrysize = sizeof(KnownTable)};
-
-	known = hash_create("ledger partitioned tables", 16, &control, HASH_ELEM | HASH_BLOBS);
+	loading = IsTransactionState();
 	ledger_watch_relations(relation_changed);
 	RegisterXactCallback(tell_changes, NULL);
 }
