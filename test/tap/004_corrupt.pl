@@ -167,7 +167,7 @@ my @crashes;
 for (my $i = 0; $i < @calls;)
 {
 	my $session = LedgerSession->new($node);
-	$session->query('SET client_min_messages = error; SET statement_timeout = 5000');
+	$session->query('SET client_min_messages = error; SET statement_timeout = 20000');
 	while ($i < @calls)
 	{
 		my $to = $i + 24 < $#calls ? $i + 24 : $#calls;
