@@ -625,6 +625,23 @@ INSERT INTO w2 (i, added) VALUES (0, repeat('wide', 2000));
 SELECT ledger.seal('w2') AS sealed;
 ANALYZE w2;
 SELECT width('SELECT added FROM w2') < 20 AS narrow;
+-- rows that were rolled back count neither here nor there
+CREATE TABLE w3 (t text) USING ledger WITH (autovacuum_enabled = off);
+DO $$ BEGIN
+	FOR i IN 1 .. 3 LOOP
+		FOR k IN 1 .. 40 LOOP
+			INSERT INTO w3 VALUES (repeat('x', 99));
+			IF k % 4 = 0 THEN COMMIT; ELSE ROLLBACK; END IF;
+		END LOOP;
+		PERFORM ledger.seal('w3');
+		COMMIT;
+	END LOOP;
+END $$;
+INSERT INTO w3 VALUES (repeat('x', 99));
+SELECT ledger.seal('w3') AS sealed;
+SELECT count(*) AS rows FROM w3;
+SELECT width('SELECT t FROM w3') AS known;
+DROP TABLE w3;
 -- of a few rows nothing is believed, where there are others, but the statistics are
 CREATE TABLE w3 (t text) USING ledger WITH (autovacuum_enabled = off);
 INSERT INTO w3 VALUES (repeat('wide', 2000));

@@ -176,6 +176,7 @@ ledger_am_handler(PG_FUNCTION_ARGS)
 void
 _PG_init(void)
 {
+	ledger_partitions_init();
 	ledger_bulk_init();
 	ledger_read_init();
 	ledger_options_init();

@@ -245,8 +245,8 @@ unsealed_rows(Relation rel, const LedgerMetaData *meta)
 /*
  * Columns' widths, as far as the metapage has them, unless these are of less than
  * half of the rows, or a column was added with a value for those that were there.
- * Of what is not filled in here the planner reads the statistics:
- * rows of a catalog that are long, and mostly out of line.
+ * Of what is not filled in here the planner reads the statistics: rows of a catalog
+ * that are long, and mostly out of line.
  */
 static void
 estimate_widths(Relation rel, const LedgerMetaData *meta, double rows, int32 *attr_widths)
@@ -260,7 +260,8 @@ estimate_widths(Relation rel, const LedgerMetaData *meta, double rows, int32 *at
 
 		if (attlen > 0)
 			attr_widths[i + 1] = attlen;
-		else if (most_known && !TupleDescAttr(desc, i)->atthasmissing && i < LEDGER_META_WIDTHS && ledger_width_known(&meta->widths[i]))
+		else if (most_known && !TupleDescAttr(desc, i)->atthasmissing &&
+				 i < LEDGER_META_WIDTHS && ledger_width_known(&meta->widths[i]))
 			attr_widths[i + 1] = (int32) Max(Min(meta->widths[i].mean, WIDTH_MAX), 1);
 	}
 }

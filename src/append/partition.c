@@ -18,7 +18,6 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "commands/tablespace.h"
-#include "exec/exec.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
@@ -224,10 +223,10 @@ ledger_make_partitions(Oid relid, const LedgerSettings *settings, LedgerStretch 
 
 	/*
 	 * ATTACH PARTITION would believe a list that has missed a partition
-	 * (exec/partitions.c), and attach another one for the same time, whose
+	 * (storage/partitions.c), and attach another one for the same time, whose
 	 * rows nobody would see.  With this lock, none comes meanwhile.
 	 */
-	ledger_forget_partitions(relid);
+	ledger_forget_relation(relid);
 	open_branch(relid, settings, &branch);
 	branch.action = action;
 	period = ledger_period_of(&settings->partition_interval, branch.key.typid);

@@ -11,9 +11,4 @@
 /* Called by _PG_init. */
 extern void ledger_exec_init(void);
 
-/* ---- partitions.c ---- */
-
-extern void ledger_forget_partitions(Oid relid);
-extern void ledger_note_partition(Oid relid);
-
 #endif							/* LEDGER_EXEC_H */

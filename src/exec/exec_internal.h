@@ -576,9 +576,4 @@ extern void ledger_explain_decompressed(const LedgerScanCounts *counts, struct E
 extern void ledger_scan_explain(CustomScanState *css, List *ancestors,
 								struct ExplainState *es);
 
-/* ---- partitions.c ---- */
-
-extern void ledger_note_partitioned(Oid relid);
-extern void ledger_partitions_init(void);
-
 #endif							/* LEDGER_EXEC_INTERNAL_H */

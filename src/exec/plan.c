@@ -458,5 +458,4 @@ ledger_exec_init(void)
 	prev_set_rel_pathlist = set_rel_pathlist_hook;
 	set_rel_pathlist_hook = set_rel_pathlist;
 	ledger_aggregate_plan_init();
-	ledger_partitions_init();
 }

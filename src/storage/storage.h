@@ -402,7 +402,7 @@ typedef struct LedgerColumnEntry
 	uint32		filter_behind;	/* bytes of the chunk that follow that */
 	uint32		header_length;
 	uint32		nvalues;		/* that are not NULL */
-	uint64		value_bytes;	/* of these as a heap has them, if of variable length */
+	uint64		value_bytes;	/* of these as a heap has them, if by reference */
 } LedgerColumnEntry;
 
 /*
@@ -575,5 +575,12 @@ extern void ledger_segment_corrupt(Relation rel, const LedgerSegment *segment, b
 /* ---- watch.c ---- */
 
 extern void ledger_watch_relations(RelcacheCallbackFunction watcher);
+
+/* ---- partitions.c ---- */
+
+extern void ledger_forget_relation(Oid relid);
+extern void ledger_note_partitioned(Oid relid);
+extern void ledger_note_partition(Oid relid);
+extern void ledger_partitions_init(void);
 
 #endif							/* LEDGER_STORAGE_H */

@@ -63,7 +63,7 @@ note_widths(void *arg)
 				add_width(&meta->widths[i], &columns[i]);
 		if (meta->width_rows > meta->totals.entries)
 			meta->width_rows = 0;	/* damaged, or of rows that have gone */
-		meta->width_rows += segment->root.nrows;
+		meta->width_rows += segment->root.nrows - segment->root.gaps;
 		GenericXLogFinish(state);
 		UnlockReleaseBuffer(buffer);
 		pfree(columns);

@@ -22,9 +22,9 @@
 
 #include "access/xact.h"
 #include "catalog/partition.h"
-#include "exec/exec_internal.h"
 #include "miscadmin.h"
 #include "storage/sinval.h"
+#include "storage/storage.h"
 
 /* Relations that may have changed; more than that, and any may have. */
 #define HEARD_MAX	256
@@ -65,7 +65,7 @@ relation_changed(Datum arg, Oid relid)
  * and what it has made of that.
  */
 void
-ledger_forget_partitions(Oid relid)
+ledger_forget_relation(Oid relid)
 {
 	SharedInvalidationMessage message = {0};
 
@@ -83,10 +83,10 @@ tell_changes(XactEvent event, void *arg)
 		return;
 	telling = true;
 	if (heard_many)
-		ledger_forget_partitions(InvalidOid);
+		ledger_forget_relation(InvalidOid);
 	else
 		for (int i = 0; i < nheard; i++)
-			ledger_forget_partitions(heard[i]);
+			ledger_forget_relation(heard[i]);
 	telling = false;
 	nheard = 0;
 	heard_many = false;
