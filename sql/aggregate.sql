@@ -383,6 +383,16 @@ BEGIN ISOLATION LEVEL SERIALIZABLE;
 SELECT count(*) > 0 AS rows FROM l;
 SELECT locktype, mode FROM pg_locks WHERE relation = 'l'::regclass AND mode = 'SIReadLock';
 COMMIT;
+-- a group shows the keys of its first row, also if that has no code and others have
+CREATE TABLE first_h (k int, j jsonb) USING heap;
+CREATE TABLE first (LIKE first_h) USING ledger;
+INSERT INTO first_h SELECT i, jsonb_build_object('a', i) || CASE WHEN i % 600 = 0 THEN jsonb_build_object('x', (i / 600)::numeric(10, 1)) ELSE jsonb_build_object('x', i / 600 || '.' || repeat('0', 2 + i / 600 % 3)) END FROM generate_series(1, 3000) i;
+INSERT INTO first SELECT * FROM first_h;
+SELECT ledger.seal('first') >= 0 AS sealed;
+SELECT encoding FROM ledger.chunks('first') WHERE path = '$.x' GROUP BY encoding ORDER BY encoding;
+SELECT oracle.query('SELECT (j->>''x'')::numeric AS x, count(*) FROM # GROUP BY 1 ORDER BY 1', 'first_h', 'first');
+SELECT (j->>'x')::numeric AS x, count(*) FROM first GROUP BY 1 ORDER BY 1;
+
 -- numerics of all sizes, where sums go over from integers to core's own
 SET max_parallel_workers_per_gather = 0;
 CREATE TABLE hn (k int, n numeric, j jsonb) USING heap;

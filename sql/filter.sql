@@ -431,6 +431,69 @@ DECLARE q text; v text; BEGIN
 	END LOOP;
 END $$;
 
+-- arrays of more elements than are held against each map, or found in a dictionary, one by one
+CREATE TABLE lists_h (id int, trace text, c text COLLATE "C", u uuid, y bytea, v varchar, k int8, o oid, f float8, g float4, d date, tz timestamptz, n numeric, i2 int2, uniq text, few text) USING heap;
+CREATE TABLE lists (LIKE lists_h) USING ledger;
+CREATE TYPE list_row AS (id int, trace text, c text, u uuid, y bytea, v varchar, k int8, o oid, f float8, g float4, d date, tz timestamptz, n numeric, i2 int2, uniq text, few text);
+CREATE FUNCTION list_rows(start int, rows int) RETURNS SETOF list_row LANGUAGE sql AS $$
+	SELECT i, CASE WHEN i % 50 > 0 THEN 'tr-' || md5((i / 6)::text) END, 'p' || lpad((i / 3)::text, 8, '0'), md5((i / 4)::text)::uuid, decode(md5((i / 5)::text), 'hex'), (i / 7)::text || repeat('x', i / 7 % 40),
+		CASE WHEN i % 60 > 0 THEN (i - 5000) * 1000000007::int8 END, ((i + 1000) * 100000::int8)::oid, CASE i % 900 WHEN 0 THEN 'NaN' WHEN 1 THEN '-0' WHEN 2 THEN 'Infinity' ELSE i / 8.0 END, (i - 9000) / 4.0,
+		date '2026-01-01' + i / 9, timestamptz '2026-01-01 00:00+00' + i * interval '1 s', i / 16.0, i - 9000, 'entry ' || i, 'val-' || hashint4(i / 10) % 700
+	FROM generate_series(start, start + rows - 1) i
+$$;
+CREATE PROCEDURE fill_lists(start int, rows int) LANGUAGE sql AS $$
+	INSERT INTO lists_h SELECT * FROM list_rows(start, rows);
+	INSERT INTO lists SELECT * FROM list_rows(start, rows);
+$$;
+CALL fill_lists(0, 9000);
+SELECT ledger.seal('lists') >= 0 AS sealed;
+CALL fill_lists(9000, 9000);
+SELECT ledger.seal('lists') >= 0 AS sealed;
+CALL fill_lists(18000, 100);
+ALTER TABLE lists_h ADD COLUMN later text DEFAULT 'p00000007';
+ALTER TABLE lists ADD COLUMN later text DEFAULT 'p00000007';
+CREATE PROCEDURE check_lists() LANGUAGE plpgsql AS $$
+DECLARE
+	col name;
+	rows text;
+	absent text;
+	q text;
+	v text;
+BEGIN
+	FOR col IN SELECT attname FROM pg_attribute WHERE attrelid = 'lists_h'::regclass AND attnum > 0 AND attname <> 'later' LOOP
+		FOREACH rows IN ARRAY ARRAY['false', 'id < 2', 'id = 17999', 'id BETWEEN 500 AND 560', 'id BETWEEN 4000 AND 4070', 'id %% 300 = 5', 'id %% 200 = 1 AND id > 9000', 'id %% 60 = 0', 'id %% 20 = 3', 'id BETWEEN 8900 AND 9900', 'id > 17000', 'id %% 3 = 0', 'true'] LOOP
+			-- of all, mostly such as lie between or beside those stored
+			FOREACH absent IN ARRAY ARRAY['', ' UNION ALL SELECT %1$I FROM list_rows(-90, 80) UNION ALL SELECT %1$I FROM list_rows(20000, 200)'] LOOP
+				q := format('SELECT count(*), sum(id), sum(hashtext(trace)) FROM # WHERE %1$I = ANY (ARRAY(SELECT %1$I FROM lists_h WHERE ' || rows || absent || '))', col);
+				v := oracle.query(q, 'lists_h', 'lists');
+				IF v NOT LIKE 'same%' THEN
+					RAISE WARNING '%: %', q, v;
+				END IF;
+			END LOOP;
+		END LOOP;
+	END LOOP;
+END $$;
+CALL check_lists();
+SELECT oracle.query('SELECT count(*), sum(id) FROM # WHERE later = ANY (ARRAY(SELECT c FROM lists_h WHERE id < 1000))', 'lists_h', 'lists'),
+	oracle.query('SELECT count(*), sum(id) FROM # WHERE trace = ANY (ARRAY(SELECT trace FROM lists_h WHERE id % 100 = 7)) AND (c = ANY (ARRAY(SELECT c FROM lists_h WHERE id % 90 = 7)) OR k = ANY (ARRAY(SELECT k FROM lists_h WHERE id < 100)))', 'lists_h', 'lists'),
+	oracle.query('SELECT id FROM # WHERE v = ANY (ARRAY(SELECT v FROM lists_h WHERE id % 80 = 7)) ORDER BY id DESC LIMIT 9', 'lists_h', 'lists'),
+	oracle.query('SELECT count(*), sum(id) FROM # WHERE g = ANY (ARRAY(SELECT g::float8 FROM lists_h WHERE id % 80 = 7))', 'lists_h', 'lists'),
+	oracle.query('SELECT count(*), sum(id) FROM # WHERE i2 = ANY (ARRAY(SELECT k FROM lists_h WHERE id % 3 = 1 UNION ALL SELECT 40 UNION ALL SELECT 32768 UNION ALL SELECT -9000))', 'lists_h', 'lists'),
+	oracle.query('SELECT x, (SELECT count(*) FROM # WHERE trace = ANY (ARRAY(SELECT trace FROM lists_h WHERE id BETWEEN x AND x + 600))) FROM generate_series(0, 18000, 3000) x', 'lists_h', 'lists');
+-- what is skipped, of 18 vectors
+CREATE FUNCTION vectors_read(condition text) RETURNS int LANGUAGE plpgsql AS $$
+DECLARE plan json;
+BEGIN
+	EXECUTE 'EXPLAIN (ANALYZE, TIMING OFF, FORMAT json) SELECT id FROM lists WHERE ' || condition INTO plan;
+	RETURN jsonb_path_query_first(plan::jsonb, '$.**."Vectors Read"');
+END $$;
+SELECT col, vectors_read(format('%1$I = ANY (ARRAY(SELECT %1$I FROM lists_h WHERE id BETWEEN 4100 AND 4800))', col)) AS of_700_rows, vectors_read(format('%1$I = ANY (ARRAY(SELECT %1$I FROM lists_h WHERE id IN (101, 5003, 10007)))', col)) AS of_3_rows
+FROM unnest('{id,trace,c,u,y,v,k,o,g,d,tz,n,i2,uniq}'::name[]) AS col;
+DROP PROCEDURE check_lists, fill_lists;
+DROP FUNCTION list_rows, vectors_read;
+DROP TABLE lists_h, lists;
+DROP TYPE list_row;
+
 -- the right to execute an operator's function
 CREATE TYPE tone AS ENUM ('a', 'b');
 CREATE TABLE moods_h (m tone) USING heap;

@@ -45,6 +45,9 @@
 /* Longest part of one value that goes into the seed or the estimate. */
 #define SAMPLE_VALUE_MAX	4096
 
+/* Mean length below which values are short: many vectors are less than a block. */
+#define SHORT_VALUE			64
+
 /* Mean length from which on values are large and blocks, too. */
 #define LARGE_VALUE			32768
 
@@ -180,31 +183,6 @@ prepare(LedgerEncoder *enc)
 	return lz4;
 }
 
-/*
- * About how many bytes the column will take in LZ4, from a sample that the
- * fast compressor has a go at.
- */
-uint64
-ledger_lz4_estimate(LedgerEncoder *enc, const LedgerSummary *summary)
-{
-	LedgerLz4Writer *lz4 = prepare(enc);
-	char	   *sample = palloc(ESTIMATE_BYTES);
-	int			bound = LZ4_compressBound(ESTIMATE_BYTES);
-	char	   *room = palloc(bound);
-	int			fill = sample_values(enc, lz4, summary, 64, ESTIMATE_BYTES, sample);
-	int			length = LZ4_compress_default(sample, room, fill, bound);
-	double		share = fill > 0 ? FAST_TO_HC * Min(length, fill) / fill : 0;
-
-	if (enc->compression == LEDGER_COMPRESSION_NONE)
-		share = 1;
-	else if (enc->compression == LEDGER_COMPRESSION_ZSTD)
-		share *= HC_TO_ZSTD;
-
-	pfree(sample);
-	pfree(room);
-	return (uint64) (summary->total * share) + (enc->input->type.attlen < 0 ? summary->nvalues / 2 : 0);
-}
-
 static void
 prepare_fast(LedgerLz4Writer *lz4)
 {
@@ -314,6 +292,53 @@ choose_sizes(LedgerEncoder *enc, LedgerLz4Writer *lz4, const LedgerSummary *summ
 	larger = try_sizes(enc, lz4, summary, larger_sizes, sample, length);
 	pfree(sample);
 	return larger < small - small / LARGER_GAIN_MIN ? larger_sizes : small_sizes;
+}
+
+/*
+ * The part of the column's bytes that LZ4 leaves, by how the fast compressor does
+ * on a sample.  Short values are compressed a vector at a time, or less, so what
+ * recurs farther apart is found in the seed only.
+ */
+static double
+estimate_share(LedgerEncoder *enc, LedgerLz4Writer *lz4, const LedgerSummary *summary)
+{
+	int			mean = Min(summary->total / summary->nvalues + 1, SAMPLE_VALUE_MAX);
+	bool		is_short = mean < SHORT_VALUE;
+	int			run = is_short ? Min(small_sizes.block / mean, LEDGER_VECTOR_ROWS) : 64;
+	char	   *sample = palloc(ESTIMATE_BYTES);
+	int			fill = sample_values(enc, lz4, summary, run, ESTIMATE_BYTES, sample);
+	double		share = 0;
+
+	if (fill > 0 && is_short)
+	{
+		Lz4Sizes	sizes = {run * mean, small_sizes.seed};
+
+		share = try_sizes(enc, lz4, summary, sizes, sample, fill) / summary->total;
+	}
+	else if (fill > 0)
+	{
+		int			bound = LZ4_compressBound(ESTIMATE_BYTES);
+		char	   *room = palloc(bound);
+
+		share = (double) LZ4_compress_default(sample, room, fill, bound) / fill;
+		pfree(room);
+	}
+	pfree(sample);
+	return FAST_TO_HC * Min(share, 1);
+}
+
+/* About how many bytes the column will take in LZ4, or what stands for it */
+uint64
+ledger_lz4_estimate(LedgerEncoder *enc, const LedgerSummary *summary)
+{
+	LedgerLz4Writer *lz4 = prepare(enc);
+	double		share = 1;
+
+	if (enc->compression != LEDGER_COMPRESSION_NONE)
+		share = estimate_share(enc, lz4, summary);
+	if (enc->compression == LEDGER_COMPRESSION_ZSTD)
+		share *= HC_TO_ZSTD;
+	return (uint64) (summary->total * share) + (enc->input->type.attlen < 0 ? summary->nvalues / 2 : 0);
 }
 
 /* Make the writer, and write what precedes the vectors. */

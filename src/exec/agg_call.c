@@ -295,6 +295,7 @@ advance(LedgerAggregateState *state, LedgerAggregateCall *call, LedgerGroup **gr
 		int			row = rows[i];
 		Transition *own = (Transition *) ((char *) groups[row] + call->offset);
 
+		CHECK_FOR_INTERRUPTS();
 		if (!own->begun)
 			begin_transition(state, trans, own);
 		for (int k = 0; k < call->nargs; k++)

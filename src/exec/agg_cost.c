@@ -14,6 +14,7 @@
 #include "access/htup_details.h"
 #include "catalog/pg_aggregate.h"
 #include "catalog/pg_statistic.h"
+#include "catalog/pg_type_d.h"
 #include "exec/aggregate.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/cost.h"
@@ -62,9 +63,41 @@ time_range(PlannerInfo *root, Var *var)
 	return range;
 }
 
+/* Does a key, or a variable of it, have statistics that tell how many values it has? */
+static bool
+is_known(PlannerInfo *root, Node *expr)
+{
+	VariableStatData data;
+	bool		known;
+
+	examine_variable(root, expr, 0, &data);
+	known = HeapTupleIsValid(data.statsTuple) || data.isunique || data.vartype == BOOLOID;
+	ReleaseVariableStats(data);
+	return known;
+}
+
+/*
+ * Is it a part of documents?  There are mostly far fewer of these than of documents,
+ * which is what core goes by, unless there are statistics of the expression.
+ */
+static bool
+is_of_documents(Node *expr)
+{
+	List	   *vars = pull_var_clause(expr, 0);
+	ListCell   *lc;
+	bool		result = false;
+
+	foreach(lc, vars)
+		result |= !IsA(expr, Var) && (lfirst_node(Var, lc)->vartype == JSONBOID ||
+									  lfirst_node(Var, lc)->vartype == JSONOID);
+	list_free(vars);
+	return result;
+}
+
 /*
  * How many groups rows make.  Core takes date_trunc and date_bin for as many as
- * there are times; by how long the pieces are, it can be told better.
+ * there are times; by how long the pieces are, it can be told better.  Of parts of
+ * documents it is assumed what core does of expressions that it knows nothing of.
  */
 double
 ledger_estimate_groups(PlannerInfo *root, List *keys, double rows)
@@ -83,12 +116,48 @@ ledger_estimate_groups(PlannerInfo *root, List *keys, double rows)
 			range = time_range(root, time);
 		if (range > 0)
 			ngroups *= range / bucket.length + 1;
+		else if (is_of_documents(lfirst(lc)) && !is_known(root, lfirst(lc)))
+			ngroups *= DEFAULT_NUM_DISTINCT;
 		else
 			others = lappend(others, lfirst(lc));
 	}
 	if (others != NIL)
 		ngroups *= estimate_num_groups(root, others, rows, NULL, NULL);
 	return clamp_row_est(Min(ngroups, rows));
+}
+
+/*
+ * How many there may be: as many as rows, where no statistics tell.  With "trusting",
+ * what is assumed of parts of documents is believed.
+ */
+double
+ledger_most_groups(PlannerInfo *root, List *keys, double rows, bool trusting)
+{
+	ListCell   *lc;
+
+	foreach(lc, keys)
+	{
+		Node	   *key = lfirst(lc);
+		List	   *vars;
+		ListCell   *lc2;
+		bool		known = true;
+
+		if (is_known(root, key))
+			continue;
+		if (is_of_documents(key))
+		{
+			if (trusting)
+				continue;
+			return rows;
+		}
+		vars = pull_var_clause(key, 0);
+		foreach(lc2, vars)
+			known &= is_known(root, lfirst(lc2));
+		list_free(vars);
+		if (!known)
+			return rows;
+	}
+	return ledger_estimate_groups(root, keys, rows);
 }
 
 /* ---- Rows ---- */

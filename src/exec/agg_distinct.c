@@ -152,19 +152,32 @@ ledger_distinct_reset(LedgerAggregateState *state)
 	}
 }
 
-/* Do the values take more than "limit", and more than a pass should have at least? */
+/*
+ * Do the values take more than "limit", and are they more than a pass should have at
+ * least?  Then "nvalues" is how many one call has seen, and "rows" of how many rows.
+ */
 bool
-ledger_distinct_too_many(const LedgerAggregateState *state, Size limit)
+ledger_distinct_too_many(const LedgerAggregateState *state, Size limit, double *nvalues,
+						 double *rows)
 {
 	uint64		n = 0;
+	int			ncalls = 0;
 
 	if (state->distinct_context == NULL ||
 		MemoryContextMemAllocated(state->distinct_context, true) <= limit)
 		return false;
 	for (int i = 0; i < state->ncalls; i++)
 		if (state->calls[i].distinct != NULL)
+		{
 			n += state->calls[i].distinct->table->members;
-	return n > PASS_VALUES_MIN;
+			ncalls++;
+		}
+	if (n <= PASS_VALUES_MIN)
+		return false;
+	*nvalues = (double) n / ncalls;
+	/* of which this pass looks at the values of a part */
+	*rows = state->rows * ((double) (state->values.high - state->values.low) / LEDGER_ALL_HASHES);
+	return true;
 }
 
 /* Is the value one that this pass is about, and new in its group? */

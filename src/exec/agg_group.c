@@ -483,7 +483,8 @@ find_by_codes(LedgerAggregateState *state, const uint16 *rows, int n)
 		int			row = rows[i] - first;
 		LedgerGroup *group = other[row] ? NULL : map[combined[row]];
 
-		if (group == NULL && !other[row])
+		/* groups come to be in the order of rows: one shows the keys of its first row */
+		if (group == NULL && !other[row] && nleft == 0)
 			group = find_combination(state, combined[row]);
 		if (group == NULL)
 			left[nleft++] = rows[i];
@@ -495,6 +496,9 @@ find_by_codes(LedgerAggregateState *state, const uint16 *rows, int n)
 		for (int k = 0; k < state->nkeys; k++)
 			(void) ledger_aggregate_load(state, state->keys[k].input, rows, n);
 		find_by_values(state, left, nleft);
+		for (int i = 0; i < nleft; i++)
+			if (!other[left[i] - first])
+				map[combined[left[i] - first]] = state->of_row[left[i]];
 	}
 }
 

@@ -17,6 +17,7 @@
 #include "access/sysattr.h"
 #include "exec/aggregate.h"
 #include "executor/executor.h"
+#include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
 #include "utils/datum.h"
@@ -200,6 +201,7 @@ evaluate(LedgerAggregateState *state, LedgerAggregateInput *input, Shown *shown,
 	ExprContext *econtext = state->callcontext;
 	Datum		value;
 
+	CHECK_FOR_INTERRUPTS();
 	show_row(state, shown, row);
 	econtext->ecxt_scantuple = shown->slot;
 	value = ExecEvalExpr(input->state, econtext, isnull);
@@ -301,6 +303,7 @@ ledger_aggregate_match(LedgerAggregateState *state, ExprState *qual, uint16 *row
 		bool		isnull;
 		Datum		value;
 
+		CHECK_FOR_INTERRUPTS();
 		show_row(state, shown, row);
 		state->callcontext->ecxt_scantuple = shown->slot;
 		value = ExecEvalExpr(qual, state->callcontext, &isnull);

@@ -13,6 +13,8 @@
  */
 #include "postgres.h"
 
+#include <math.h>
+
 #include "access/parallel.h"
 #include "exec/aggregate.h"
 #include "executor/executor.h"
@@ -23,7 +25,11 @@
 #include "utils/memutils.h"
 
 /* Of the hash values that were too many, one part in so many is tried next. */
-#define PASS_FACTOR		4
+#define PASS_FACTOR_MIN	4
+#define PASS_FACTOR_MAX	65536
+
+/* Passes are made narrower by this, as estimates are rough. */
+#define PASS_RESERVE	1.25
 
 /*
  * However much they take, so many groups are taken in a pass: where it is not
@@ -31,8 +37,6 @@
  * pass with few of them has large ones, too, and there would be passes without end.
  */
 #define PASS_GROUPS_MIN	256
-
-#define ALL_HASHES		((uint64) PG_UINT32_MAX + 1)
 
 static void begin_aggregate(CustomScanState *css, EState *estate, int eflags);
 static TupleTableSlot *exec_aggregate(CustomScanState *css);
@@ -138,7 +142,7 @@ make_aggstate(LedgerAggregateState *state, EState *estate)
 static void
 first_pass(LedgerAggregateState *state)
 {
-	LedgerPass	all = {0, ALL_HASHES, 1};
+	LedgerPass	all = {0, LEDGER_ALL_HASHES, 1};
 
 	state->pass = all;
 	state->values = all;
@@ -232,16 +236,22 @@ static void
 settle_doubt(LedgerAggregateState *state, LedgerAggregateFilter *filter,
 			 const LedgerDoubt *doubt)
 {
+	uint16		doubted[LEDGER_VECTOR_ROWS];
+	int			ndoubted = 0;
 	int			kept = 0;
 
 	for (int i = 0; i < filter->nrows; i++)
 	{
 		uint16		row = filter->rows[i];
 
-		filter->rows[kept] = row;
-		kept += !doubt->rows[row] || ledger_aggregate_match(state, filter->qual, &row, 1) == 1;
+		if (doubt->rows[row])
+			doubted[ndoubted++] = row;
+		else
+			filter->rows[kept++] = row;
 	}
-	filter->nrows = kept;
+	if (ndoubted > 0)
+		ndoubted = ledger_aggregate_match(state, filter->qual, doubted, ndoubted);
+	filter->nrows = ledger_merge_rows(filter->rows, kept, doubted, ndoubted);
 }
 
 /* Those of the rows that pass a FILTER; evaluated once a batch. */
@@ -310,6 +320,7 @@ take_batch(LedgerAggregateState *state)
 	if (scan->batch->page == NULL && state->segment != scan->batch->reader)
 		enter_segment(state, scan->batch->reader);
 	n = ledger_groups_find(state, scan->visible, n);
+	state->rows += n;
 	for (int i = 0; i < state->ncalls && n > 0; i++)
 		advance_call(state, &state->calls[i], scan->visible, n);
 }
@@ -338,13 +349,46 @@ is_ready(LedgerAggregateState *state)
 	return ready;
 }
 
-/* The groups, or the distinct values, are too many: begin anew with a part of them. */
-static void
-narrow_pass(LedgerAggregateState *state, LedgerPass *pass)
+/*
+ * How many distinct values "all" rows have, if "rows" of them have "seen", and each
+ * is as likely to have one value as another.  They would be n in the end, where
+ * seen = n (1 - exp(-rows / n)).
+ */
+static double
+extrapolate(double seen, double rows, double all)
 {
-	uint64		width = (pass->high - pass->low) / PASS_FACTOR;
+	double		low = 0;		/* of rows / n */
+	double		high = rows / seen;
+
+	if (seen >= rows)
+		return all;
+	for (int i = 0; i < 50; i++)
+	{
+		double		middle = (low + high) / 2;
+
+		if ((1 - exp(-middle)) / middle > seen / rows)
+			low = middle;
+		else
+			high = middle;
+	}
+	return rows / high * (1 - exp(-high * all / rows));
+}
+
+/*
+ * The groups, or the distinct values, are too many: begin anew with a part of them.
+ * That part is chosen by what "seen" of them in "rows" rows, and the part of the
+ * ledger that has been read, let expect.
+ */
+static void
+narrow_pass(LedgerAggregateState *state, LedgerPass *pass, double seen, double rows)
+{
+	const LedgerScan *scan = state->fs.scan;
+	double		all = rows * ((double) (scan->end - scan->start) / (scan->high + 1 - scan->start));
+	double		factor = ceil(PASS_RESERVE * extrapolate(seen, rows, Max(all, rows)) / seen);
+	uint64		width = (pass->high - pass->low) / (uint64) Max(Min(factor, PASS_FACTOR_MAX), PASS_FACTOR_MIN);
 
 	pass->high = pass->low + Max(width, 1);
+	state->rows = 0;
 	leave_segment(state);
 	ledger_groups_reset(state);
 	ledger_distinct_reset(state);
@@ -362,7 +406,7 @@ next_values(LedgerAggregateState *state)
 	LedgerPass *values = &state->values;
 	uint64		width = values->high - values->low;
 
-	state->again = values->high < ALL_HASHES;
+	state->again = values->high < LEDGER_ALL_HASHES;
 	if (!state->again)
 	{
 		/* the next pass of the groups begins as narrow */
@@ -371,8 +415,9 @@ next_values(LedgerAggregateState *state)
 		return false;
 	}
 	values->low = values->high;
-	values->high = Min(values->low + width, ALL_HASHES);
+	values->high = Min(values->low + width, LEDGER_ALL_HASHES);
 	values->number++;
+	state->rows = 0;
 	leave_segment(state);
 	ledger_distinct_reset(state);
 	ledger_filtered_restart(&state->fs);
@@ -398,9 +443,15 @@ make_room(LedgerAggregateState *state, Size limit)
 		return true;
 	if (groups && state->pass.high - state->pass.low > 1 &&
 		ledger_groups_count(state) > PASS_GROUPS_MIN)
-		narrow_pass(state, &state->pass);
-	else if (ledger_distinct_too_many(state, limit) && state->values.high - state->values.low > 1)
-		narrow_pass(state, &state->values);
+		narrow_pass(state, &state->pass, ledger_groups_count(state), state->rows);
+	else if (state->values.high - state->values.low > 1)
+	{
+		double		nvalues;
+		double		rows;
+
+		if (ledger_distinct_too_many(state, limit, &nvalues, &rows))
+			narrow_pass(state, &state->values, nvalues, rows);
+	}
 	return true;
 }
 
@@ -410,6 +461,7 @@ collect(LedgerAggregateState *state)
 {
 	Size		limit = get_hash_memory_limit();
 
+	state->rows = 0;
 	ledger_groups_reset(state);
 	ledger_distinct_reset(state);
 	if (!is_ready(state))
@@ -438,7 +490,7 @@ next_pass(LedgerAggregateState *state)
 	if (state->split != AGGSPLIT_SIMPLE)
 		return;
 	state->pass.low = state->pass.high;
-	state->pass.high = Min(state->pass.low + width, ALL_HASHES);
+	state->pass.high = Min(state->pass.low + width, LEDGER_ALL_HASHES);
 	state->pass.number++;
 	leave_segment(state);
 	ledger_filtered_restart(&state->fs);

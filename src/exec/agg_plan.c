@@ -380,7 +380,7 @@ init_grouping(LedgerGrouping *grouping, PlannerInfo *root, RelOptInfo *input,
 	grouping->clauses = root->parse->groupClause;
 	grouping->having = (List *) extra->havingQual;
 	grouping->target = output->reltarget;
-	grouping->ngroups = 1;
+	grouping->ngroups = grouping->most_groups = 1;
 	keys = ledger_grouping_keys(grouping, grouping->target);
 	if (keys != NIL)
 		grouping->ngroups = ledger_estimate_groups(root, keys, input->rows);
@@ -395,6 +395,10 @@ init_grouping(LedgerGrouping *grouping, PlannerInfo *root, RelOptInfo *input,
 		get_agg_clause_costs(root, AGGSPLIT_FINAL_DESERIAL, &grouping->final_costs);
 		grouping->partial = make_partial_target(grouping);
 	}
+	/* where nobody knows how many groups there are, core can do with any number of them */
+	if (keys != NIL)
+		grouping->most_groups = ledger_most_groups(root, keys, input->rows,
+												   grouping->partial == NULL);
 }
 
 /* An aggregation in parts that core makes one of */
@@ -415,8 +419,7 @@ add_paths(const LedgerGrouping *grouping)
 	RelOptInfo *rel = grouping->input;
 	int			workers = 0;
 
-	if (grouping->partial == NULL ||
-		ledger_groups_fit(grouping, grouping->target, grouping->ngroups))
+	if (ledger_groups_fit(grouping, grouping->target, grouping->most_groups))
 	{
 		Path	   *path = ledger_aggregate_path(grouping, rel, grouping->target, grouping->having,
 												 AGGSPLIT_SIMPLE, 0);
@@ -424,7 +427,7 @@ add_paths(const LedgerGrouping *grouping)
 		if (path != NULL)
 			add_path(grouping->output, path);
 	}
-	else
+	else if (grouping->partial != NULL)
 		add_in_parts(grouping, 0);
 
 	if (grouping->partial != NULL && grouping->output->consider_parallel &&

@@ -41,6 +41,7 @@ typedef struct LedgerGrouping
 	PathTarget *target;			/* of the finished groups */
 	PathTarget *partial;		/* of partial ones, or NULL: these cannot be */
 	double		ngroups;
+	double		most_groups;	/* there may be, for want of statistics */
 	AggClauseCosts costs;
 	AggClauseCosts partial_costs;
 	AggClauseCosts final_costs;
@@ -64,6 +65,7 @@ extern void ledger_finish_groups(const LedgerGrouping *grouping, Path *path);
 
 /* agg_cost.c */
 extern double ledger_estimate_groups(PlannerInfo *root, List *keys, double rows);
+extern double ledger_most_groups(PlannerInfo *root, List *keys, double rows, bool trusting);
 extern Oid	ledger_transition_function(Oid aggregate);
 extern void ledger_aggregate_cost(const LedgerGrouping *grouping, RelOptInfo *rel,
 								  const LedgerSize *size, Path *path,
@@ -270,7 +272,8 @@ extern double ledger_distinct_size(PlannerInfo *root, List *keys, const Aggref *
 								   double rows);
 extern void ledger_distinct_init(LedgerAggregateState *state, LedgerAggregateCall *call);
 extern void ledger_distinct_reset(LedgerAggregateState *state);
-extern bool ledger_distinct_too_many(const LedgerAggregateState *state, Size limit);
+extern bool ledger_distinct_too_many(const LedgerAggregateState *state, Size limit,
+									 double *nvalues, double *rows);
 extern int	ledger_distinct_rows(LedgerAggregateState *state, LedgerAggregateCall *call,
 								 const uint16 *rows, int n, uint16 *kept);
 
@@ -288,6 +291,8 @@ typedef struct LedgerAggregateFilter
 } LedgerAggregateFilter;
 
 /* Groups, or distinct values, are looked for in passes, if memory is not enough for all. */
+#define LEDGER_ALL_HASHES	((uint64) PG_UINT32_MAX + 1)
+
 typedef struct LedgerPass
 {
 	uint64		low;			/* of their hashes */
@@ -333,6 +338,7 @@ struct LedgerAggregateState
 	MemoryContext distinct_context; /* values seen; NULL without DISTINCT */
 	LedgerPass	values;			/* of distinct values, within a pass of groups */
 	bool		again;			/* all else has been aggregated in this pass */
+	double		rows;			/* that this pass has aggregated */
 	int64		flushes;		/* partial groups that went on for want of memory */
 };
 

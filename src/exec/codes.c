@@ -29,6 +29,12 @@
  */
 #define ROWS_PER_VALUE	2
 
+/*
+ * Distinct values for each constant that is to be found among them by its bytes, at
+ * least.  Fewer are as well compared with the constants.
+ */
+#define VALUES_PER_FIND	8
+
 /* Of fewer values, most vectors have most. */
 #define RARE_VALUES		LEDGER_VECTOR_ROWS
 
@@ -95,12 +101,13 @@ try_values(LedgerFilter *filter, LedgerSegmentReader *reader, Relation rel, uint
 	return n;
 }
 
-/* Is there at most one value that passes? */
+/* Are the values that pass known by their bytes, so that they can be found? */
 static bool
-is_single(const LedgerFilter *filter)
+can_find(const LedgerFilter *filter)
 {
-	return filter->kind == LEDGER_FILTER_COMPARE && filter->method == LEDGER_METHOD_BYTES &&
-		filter->strategy == BTEqualStrategyNumber && filter->input.kind == LEDGER_INPUT_COLUMN;
+	return (filter->kind == LEDGER_FILTER_COMPARE || filter->kind == LEDGER_FILTER_ANY) &&
+		filter->method == LEDGER_METHOD_BYTES && filter->strategy == BTEqualStrategyNumber &&
+		filter->input.kind == LEDGER_INPUT_COLUMN;
 }
 
 /*
@@ -130,18 +137,36 @@ any_passes(LedgerFilter *filter, LedgerSegmentReader *reader, Relation rel, uint
 	return passed > 0;
 }
 
+/* Is a row surely not NULL if it has a code? */
+static bool
+codes_are_values(const LedgerFilterInput *input, LedgerPath *path)
+{
+	return input->kind == LEDGER_INPUT_COLUMN ||
+		(path != NULL && input->kind == LEDGER_INPUT_TEXT);
+}
+
+static bool
+may_have_any(LedgerChunk *chunk, int vector, const uint32 *codes, int n)
+{
+	for (int i = 0; i < n; i++)
+		if (ledger_chunk_may_have_code(chunk, vector, codes[i]))
+			return true;
+	return false;
+}
+
 /*
- * Leave out vectors that have no row with the code.  Codes count values as they
- * first appear, so that a value which recurs for a while is in few vectors, and
+ * Leave out vectors that have no row with one of the codes.  Codes count values as
+ * they first appear, so that a value which recurs for a while is in few vectors, and
  * those that have one of its neighbours are few, too.
  */
 static void
-exclude_vectors(LedgerFilter *filter, LedgerChunk *chunk, const bool *wanted, int nrows)
+exclude_vectors(LedgerFilter *filter, LedgerChunk *chunk, const uint32 *codes, int n,
+				const bool *wanted, int nrows)
 {
 	for (int v = 0; v * LEDGER_VECTOR_ROWS < nrows; v++)
 	{
 		if (wanted[v] && filter->truth[v] == LEDGER_TRUTH_SOME &&
-			!ledger_chunk_may_have_code(chunk, v, filter->single))
+			!may_have_any(chunk, v, codes, n))
 		{
 			filter->truth[v] = LEDGER_TRUTH_NONE;
 			filter->by_codes = true;
@@ -149,25 +174,81 @@ exclude_vectors(LedgerFilter *filter, LedgerChunk *chunk, const bool *wanted, in
 	}
 }
 
-/* The same where there is one value to be found in a dictionary, by its bytes. */
-static bool
-find_single(LedgerFilter *filter, LedgerChunk *chunk, uint32 nvalues, const bool *wanted,
-			int nrows)
+/* Constants' numbers become codes, of those that the dictionary has; returns how many. */
+static int
+find_codes(const LedgerFilter *filter, LedgerChunk *chunk, uint32 *found, int n)
 {
-	const LedgerString *value = &filter->constants.strings[0];
+	int			ncodes = 0;
 
-	filter->has_single = ledger_chunk_find_code(chunk, value->data, value->len, &filter->single);
-	if (filter->has_single && nvalues >= RARE_VALUES)
-		exclude_vectors(filter, chunk, wanted, nrows);
-	return filter->has_single;
+	for (int i = 0; i < n; i++)
+	{
+		LedgerString value = ledger_string_of(&filter->input, filter->constants.values[found[i]]);
+
+		if (ledger_chunk_find_code(chunk, value.data, value.len, &found[ncodes]))
+			ncodes++;
+	}
+	return ncodes;
 }
 
-/* Is a row surely not NULL if it has a code? */
+/*
+ * Have the values that pass found in the dictionary; returns false if the constants
+ * that may be among them are so many that this does not pay.  "some" tells whether
+ * there are any.
+ */
 static bool
-codes_are_values(const LedgerFilterInput *input, LedgerPath *path)
+find_values(LedgerFilter *filter, LedgerSegmentReader *reader, Relation rel, uint32 nvalues,
+			const bool *wanted, MemoryContext context, bool *some)
 {
-	return input->kind == LEDGER_INPUT_COLUMN ||
-		(path != NULL && input->kind == LEDGER_INPUT_TEXT);
+	LedgerChunk *chunk;
+	uint32	   *codes;
+	int			n;
+
+	if (!can_find(filter) || nvalues <= 1 || (uint32) filter->constants.n > nvalues)
+		return false;
+	codes = palloc(filter->constants.n * sizeof(uint32));
+	n = ledger_filter_possible_constants(filter, reader, rel, codes);
+	if (n > 1 && (uint32) n > nvalues / VALUES_PER_FIND)
+	{
+		pfree(codes);
+		return false;
+	}
+	chunk = ledger_input_chunk(&filter->input, reader, rel);
+	n = find_codes(filter, chunk, codes, n);
+	*some = n > 0;
+	if (n == 1)
+	{
+		filter->has_single = true;
+		filter->single = codes[0];
+	}
+	else if (n > 1)
+	{
+		filter->known = MemoryContextAlloc(context, nvalues);
+		memset(filter->known, FAILS, nvalues);
+		for (int i = 0; i < n; i++)
+			filter->known[codes[i]] = PASSES;
+	}
+	if (n > 0 && nvalues >= RARE_VALUES)
+		exclude_vectors(filter, chunk, codes, n, wanted, ledger_reader_root(reader)->nrows);
+	pfree(codes);
+	return true;
+}
+
+/*
+ * Have all values be tried, now or when a row has one; returns whether some may pass.
+ */
+static bool
+try_all(LedgerFilter *filter, LedgerSegmentReader *reader, Relation rel, LedgerPath *path,
+		uint32 nvalues, MemoryContext context)
+{
+	filter->known = MemoryContextAllocZero(context, Max(nvalues, 1));
+	if (filter->kind == LEDGER_FILTER_NULL)
+	{
+		if (codes_are_values(&filter->input, path))
+			memset(filter->known, filter->negate ? PASSES : FAILS, nvalues);
+		return true;
+	}
+	return !filter->cannot_fail || any_passes(filter, reader, rel, nvalues) ||
+		(path != NULL && ledger_path_has_other(path));
 }
 
 static void
@@ -177,34 +258,23 @@ prepare_input(LedgerFilter *filter, LedgerSegmentReader *reader, Relation rel,
 	int			nrows = rows_left(filter, wanted, ledger_reader_root(reader)->nrows);
 	LedgerPath *path;
 	uint32		nvalues;
-	bool		single;
-	bool		some = true;
+	bool		some;
 
 	if (nrows == 0 || filter->constants.never || filter->constants.fails)
 		return;
 	if (filter->constants.words != NULL)
 		ledger_words_judge_templates(filter, reader, rel, nrows, context);
-	if (!ledger_input_distinct(&filter->input, reader, rel, &nvalues) ||
-		(!is_single(filter) && (uint64) nvalues * ROWS_PER_VALUE > (uint64) nrows))
+	if (!ledger_input_distinct(&filter->input, reader, rel, &nvalues))
 		return;
-	path = ledger_input_path(&filter->input, reader, rel);
-	if (filter->kind == LEDGER_FILTER_NULL && path != NULL)
-		return;					/* shapes tell that at once */
-
-	single = is_single(filter) && nvalues > 1;
-	if (!single)
-		filter->known = MemoryContextAllocZero(context, Max(nvalues, 1));
-	if (filter->kind == LEDGER_FILTER_NULL)
+	if (!find_values(filter, reader, rel, nvalues, wanted, context, &some))
 	{
-		if (codes_are_values(&filter->input, path))
-			memset(filter->known, filter->negate ? PASSES : FAILS, nvalues);
+		if ((uint64) nvalues * ROWS_PER_VALUE > (uint64) nrows)
+			return;
+		path = ledger_input_path(&filter->input, reader, rel);
+		if (filter->kind == LEDGER_FILTER_NULL && path != NULL)
+			return;				/* shapes tell that at once */
+		some = try_all(filter, reader, rel, path, nvalues, context);
 	}
-	else if (single)
-		some = find_single(filter, ledger_input_chunk(&filter->input, reader, rel), nvalues, wanted,
-						   ledger_reader_root(reader)->nrows);
-	else if (filter->cannot_fail)
-		some = any_passes(filter, reader, rel, nvalues) ||
-			(path != NULL && ledger_path_has_other(path));
 	if (!some)
 	{
 		ledger_filter_set_all(filter, LEDGER_TRUTH_NONE);

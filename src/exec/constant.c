@@ -87,6 +87,36 @@ ledger_integer_of(Oid type, Datum value)
 	}
 }
 
+static int
+compare_strings_of(const void *a, const void *b, void *input)
+{
+	LedgerString x = ledger_string_of(input, *(const Datum *) a);
+	LedgerString y = ledger_string_of(input, *(const Datum *) b);
+
+	return ledger_string_compare(&x, &y);
+}
+
+/* Have each value once, in the order of their strings. */
+static void
+make_strings(LedgerFilter *filter)
+{
+	LedgerConstants *constants = &filter->constants;
+	int			n = 0;
+
+	constants->strings = palloc(Max(constants->n, 1) * sizeof(LedgerString));
+	qsort_arg(constants->values, constants->n, sizeof(Datum), compare_strings_of, &filter->input);
+	for (int i = 0; i < constants->n; i++)
+	{
+		LedgerString string = ledger_string_of(&filter->input, constants->values[i]);
+
+		if (n > 0 && ledger_string_compare(&string, &constants->strings[n - 1]) == 0)
+			continue;
+		constants->values[n] = constants->values[i];
+		constants->strings[n++] = string;
+	}
+	constants->n = n;
+}
+
 /* Have the values in the form that the method compares. */
 static void
 convert(LedgerFilter *filter)
@@ -110,10 +140,7 @@ convert(LedgerFilter *filter)
 			qsort(constants->floats, n, sizeof(double), ledger_float_compare);
 			break;
 		case LEDGER_METHOD_BYTES:
-			constants->strings = palloc(Max(n, 1) * sizeof(LedgerString));
-			for (int i = 0; i < n; i++)
-				constants->strings[i] = ledger_string_of(&filter->input, constants->values[i]);
-			qsort(constants->strings, n, sizeof(LedgerString), ledger_string_compare);
+			make_strings(filter);
 			break;
 		case LEDGER_METHOD_CALL:
 			ledger_filter_make_table(filter);

@@ -285,6 +285,8 @@ typedef struct LedgerJudgedChunk
 
 extern void ledger_filter_judge_chunk(LedgerFilter *filter, const LedgerJudgedChunk *chunk);
 extern LedgerTruth ledger_filter_judge_zone(LedgerFilter *filter, const LedgerZone *zone);
+extern int	ledger_filter_possible_constants(LedgerFilter *filter, LedgerSegmentReader *reader,
+											 Relation rel, uint32 *numbers);
 extern void ledger_filter_set_all(LedgerFilter *filter, LedgerTruth truth);
 
 /* ---- skip_path.c: likewise, of paths ---- */

@@ -15,6 +15,7 @@
 #include "access/parallel.h"
 #include "exec/exec_internal.h"
 #include "executor/executor.h"
+#include "miscadmin.h"
 #include "utils/memutils.h"
 
 /* In a parallel scan, what EXPLAIN tells is counted by process. */
@@ -283,6 +284,7 @@ filter_page(LedgerFilteredScan *fs)
 		uint16		row = scan->visible[k];
 		int			n = 1;
 
+		CHECK_FOR_INTERRUPTS();
 		ledger_slot_show_row(fs->slot, scan->batch, row);
 		for (int i = 0; i < fs->nfilters && n > 0; i++)
 			n = ledger_filter_match(fs->filters[i], &source, &row, n);
@@ -324,6 +326,7 @@ settle_doubt(LedgerFilteredScan *fs, int n)
 
 		if (fs->doubt.rows[row])
 		{
+			CHECK_FOR_INTERRUPTS();
 			ledger_slot_show_row(fs->slot, scan->batch, row);
 			if (!ExecQual(fs->doubted, fs->econtext))
 				continue;

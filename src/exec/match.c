@@ -288,6 +288,7 @@ match_by_call(LedgerFilter *filter, const Values *in, uint16 *rows, int n)
 		uint16		row = rows[i];
 		bool		passes = false;
 
+		CHECK_FOR_INTERRUPTS();
 		if (in->isnull[row])
 			continue;
 		if (constants->table != NULL)

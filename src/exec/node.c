@@ -19,6 +19,7 @@
 #include "access/sysattr.h"
 #include "exec/exec_internal.h"
 #include "executor/executor.h"
+#include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
 #include "pgstat.h"
@@ -387,6 +388,7 @@ next_row(CustomScanState *css)
 		return NULL;
 	while (advance(state))
 	{
+		CHECK_FOR_INTERRUPTS();
 		econtext->ecxt_scantuple = slot;
 		state->tried++;
 		if (ExecQual(qual_of_row(state), econtext))

@@ -428,7 +428,8 @@ ledger_is_scannable(PlannerInfo *root, RelOptInfo *rel, LedgerSize *size)
 	if (!enable_scan || !is_plain(root, rel, rte))
 		return false;
 	relation = table_open(rte->relid, NoLock);
-	is_ledger = relation->rd_tableam == ledger_routine();
+	/* others' temporary ledgers are planned, to fail when they are read, as heap does */
+	is_ledger = relation->rd_tableam == ledger_routine() && !RELATION_IS_OTHER_TEMP(relation);
 	if (is_ledger)
 		find_size(rel, relation, size);
 	table_close(relation, NoLock);

@@ -20,10 +20,11 @@
 #include "catalog/pg_type_d.h"
 #include "exec/exec_internal.h"
 #include "miscadmin.h"
+#include "utils/float.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
-/* More elements of an array are not held against each map. */
+/* More elements of an array are not held against each map one by one. */
 #define ELEMENTS_MAX	64
 
 /* The same holds of all vectors. */
@@ -87,7 +88,64 @@ judge_order(LedgerFilter *filter, const LedgerZone *zone, Datum constant)
 	return ledger_operator_holds(filter->call, last, constant) ? LEDGER_TRUTH_ALL : LEDGER_TRUTH_SOME;
 }
 
-/* Of a few constants, what is best for any row; of many, nobody looks. */
+/* Is one of these, which ascend, from min to max? */
+#define HAS_BETWEEN(name, type, precedes) \
+static bool \
+name(const type *values, int n, type min, type max) \
+{ \
+	int			low = 0; \
+	int			high = n; \
+ \
+	while (low < high) \
+	{ \
+		int			middle = (low + high) / 2; \
+ \
+		if (precedes(values[middle], min)) \
+			low = middle + 1; \
+		else \
+			high = middle; \
+	} \
+	return low < n && !precedes(max, values[low]); \
+}
+#define IS_LESS(a, b)	((a) < (b))
+
+HAS_BETWEEN(has_integer_between, int64, IS_LESS)
+HAS_BETWEEN(has_number_between, uint64, IS_LESS)
+HAS_BETWEEN(has_float_between, double, float8_lt)
+
+static int
+compare_numbers(const void *a, const void *b)
+{
+	uint64		x = *(const uint64 *) a;
+	uint64		y = *(const uint64 *) b;
+
+	return x < y ? -1 : x > y;
+}
+
+static double
+float_of(Oid type, Datum value)
+{
+	return type == FLOAT4OID ? DatumGetFloat4(value) : DatumGetFloat8(value);
+}
+
+/* Of an array of many elements: may a value be one of them? */
+static LedgerTruth
+judge_array(const LedgerFilter *filter, const LedgerZone *zone)
+{
+	const LedgerConstants *constants = &filter->constants;
+	Oid			type = filter->input.typid;
+	bool		any = true;
+
+	if (filter->method == LEDGER_METHOD_INTEGER)
+		any = has_integer_between(constants->integers, constants->n,
+								  ledger_integer_of(type, zone->min), ledger_integer_of(type, zone->max));
+	else if (filter->method == LEDGER_METHOD_FLOAT)
+		any = has_float_between(constants->floats, constants->n, float_of(type, zone->min),
+								float_of(type, zone->max));
+	return any ? LEDGER_TRUTH_SOME : LEDGER_TRUTH_NONE;
+}
+
+/* Of several constants, what is best for any row. */
 LedgerTruth
 ledger_filter_judge_zone(LedgerFilter *filter, const LedgerZone *zone)
 {
@@ -95,7 +153,7 @@ ledger_filter_judge_zone(LedgerFilter *filter, const LedgerZone *zone)
 	LedgerTruth truth = LEDGER_TRUTH_NONE;
 
 	if (constants->n > ELEMENTS_MAX)
-		return LEDGER_TRUTH_SOME;
+		return judge_array(filter, zone);
 	for (int i = 0; i < constants->n && truth == LEDGER_TRUTH_NONE; i++)
 		truth = judge_order(filter, zone, constants->values[i]);
 	return truth;
@@ -217,16 +275,52 @@ judge_place(const LedgerFilter *filter, int place)
 	}
 }
 
+/*
+ * An array's elements beside a chunk's values; of many, only those that may be among
+ * these count, and of them the numbers, which ascend.
+ */
+typedef struct TextPlaces
+{
+	int			n;
+	TextPlace	places[ELEMENTS_MAX];
+	uint64	   *numbers;		/* or NULL */
+} TextPlaces;
+
+static void
+find_places(const LedgerFilter *filter, const LedgerTextZone *zone, TextPlaces *places)
+{
+	const LedgerConstants *constants = &filter->constants;
+	bool		many = constants->n > ELEMENTS_MAX;
+
+	places->n = 0;
+	places->numbers = many ? palloc(constants->n * sizeof(uint64)) : NULL;
+	for (int i = 0; i < constants->n; i++)
+	{
+		LedgerString string = ledger_string_of(&filter->input, constants->values[i]);
+		TextPlace	place = place_in_chunk(zone, &string);
+
+		if (!many)
+			places->places[places->n++] = place;
+		else if (place.order == 0)
+			places->numbers[places->n++] = place.number;
+	}
+	if (many)
+		qsort(places->numbers, places->n, sizeof(uint64), compare_numbers);
+}
+
 static LedgerTruth
-judge_text_zone(const LedgerFilter *filter, const LedgerTextZone *zone, const TextPlace *places)
+judge_text_zone(const LedgerFilter *filter, const LedgerTextZone *zone, const TextPlaces *places)
 {
 	const LedgerConstants *constants = &filter->constants;
 	LedgerTruth truth = LEDGER_TRUTH_NONE;
 
 	if (constants->prefix != NULL)
 		return may_begin(zone, constants) ? LEDGER_TRUTH_SOME : LEDGER_TRUTH_NONE;
-	for (int i = 0; i < constants->n && truth == LEDGER_TRUTH_NONE; i++)
-		truth = judge_place(filter, place_in_zone(zone, places[i]));
+	if (places->numbers != NULL)
+		return has_number_between(places->numbers, places->n, zone->min, zone->max) ?
+			LEDGER_TRUTH_SOME : LEDGER_TRUTH_NONE;
+	for (int i = 0; i < places->n && truth == LEDGER_TRUTH_NONE; i++)
+		truth = judge_place(filter, place_in_zone(zone, places->places[i]));
 	return truth;
 }
 
@@ -235,23 +329,15 @@ static bool
 judge_text_zones(LedgerFilter *filter, const LedgerJudgedChunk *chunk)
 {
 	const LedgerConstants *constants = &filter->constants;
-	TextPlace	places[ELEMENTS_MAX];
+	TextPlaces	places = {0};
 	LedgerTextZone zone;
 	const uint64 *numbers = ledger_chunk_text_numbers(chunk->chunk, &zone);
 
-	if (numbers == NULL)
+	if (numbers == NULL || constants->n > Max(chunk->nrows, ELEMENTS_MAX) ||
+		(constants->prefix == NULL && filter->strategy == LEDGER_STRATEGY_NONE))
 		return false;
 	if (constants->prefix == NULL)
-	{
-		if (filter->strategy == LEDGER_STRATEGY_NONE || constants->n > ELEMENTS_MAX)
-			return false;
-		for (int i = 0; i < constants->n; i++)
-		{
-			LedgerString string = ledger_string_of(&filter->input, constants->values[i]);
-
-			places[i] = place_in_chunk(&zone, &string);
-		}
-	}
+		find_places(filter, &zone, &places);
 	for (int v = 0; v < chunk->nvectors; v++)
 	{
 		LedgerTruth truth = LEDGER_TRUTH_NONE;
@@ -259,11 +345,13 @@ judge_text_zones(LedgerFilter *filter, const LedgerJudgedChunk *chunk)
 		zone.min = numbers[2 * v];
 		zone.max = numbers[2 * v + 1];
 		if (zone.min <= zone.max)	/* there are not NULLs only */
-			truth = judge_text_zone(filter, &zone, places);
+			truth = judge_text_zone(filter, &zone, &places);
 		if (truth == LEDGER_TRUTH_ALL && ledger_chunk_nulls(chunk->chunk, v) > 0)
 			truth = LEDGER_TRUTH_SOME;
 		filter->truth[v] = truth;
 	}
+	if (places.numbers != NULL)
+		pfree(places.numbers);
 	return true;
 }
 
@@ -351,14 +439,21 @@ make_hashes(LedgerFilter *filter, const LedgerJudgedChunk *chunk)
 	return true;
 }
 
+/* Can the chunk's filter be asked for the constants?  Then they have hashes. */
+static bool
+has_hashes(LedgerFilter *filter, const LedgerJudgedChunk *chunk)
+{
+	return ledger_chunk_has_filter(chunk->chunk) && hashes_alike(filter, chunk->typid) &&
+		make_hashes(filter, chunk);
+}
+
 /* Returns whether that tells that no row passes. */
 static bool
 ask_bloom(LedgerFilter *filter, const LedgerJudgedChunk *chunk)
 {
 	const LedgerConstants *constants = &filter->constants;
 
-	if (constants->n > ELEMENTS_MAX || !ledger_chunk_has_filter(chunk->chunk) ||
-		!hashes_alike(filter, chunk->typid) || !make_hashes(filter, chunk))
+	if (!has_hashes(filter, chunk))
 		return false;
 	for (int i = 0; i < constants->n; i++)
 		if (ledger_chunk_may_contain(chunk->chunk, constants->hashes[i]))
@@ -448,12 +543,43 @@ judge_single(LedgerFilter *filter, Datum value, bool isnull)
 			LEDGER_TRUTH_ALL : LEDGER_TRUTH_NONE);
 }
 
+static LedgerJudgedChunk
+judged_column(const LedgerFilterInput *input, LedgerSegmentReader *reader, Relation rel)
+{
+	const LedgerColumnEntry *entry = ledger_reader_column(reader, rel, input->attnum - 1);
+	LedgerJudgedChunk chunk;
+
+	chunk.chunk = ledger_reader_prepare(reader, rel, input->attnum - 1);
+	chunk.typid = entry->typid;
+	chunk.collation = entry->collation;
+	chunk.nrows = ledger_reader_root(reader)->nrows;
+	chunk.nvectors = LEDGER_VECTORS_OF(chunk.nrows);
+	return chunk;
+}
+
+/*
+ * The numbers of those constants that a column's Bloom filter does not exclude;
+ * returns how many.
+ */
+int
+ledger_filter_possible_constants(LedgerFilter *filter, LedgerSegmentReader *reader,
+								 Relation rel, uint32 *numbers)
+{
+	const LedgerConstants *constants = &filter->constants;
+	LedgerJudgedChunk chunk = judged_column(&filter->input, reader, rel);
+	bool		excludes = constants->n > 1 && has_hashes(filter, &chunk);
+	int			n = 0;
+
+	for (int i = 0; i < constants->n; i++)
+		if (!excludes || ledger_chunk_may_contain(chunk.chunk, constants->hashes[i]))
+			numbers[n++] = i;
+	return n;
+}
+
 static void
 judge_input(LedgerFilter *filter, LedgerSegmentReader *reader, Relation rel)
 {
 	const LedgerFilterInput *input = &filter->input;
-	const LedgerSegmentRoot *root = ledger_reader_root(reader);
-	const LedgerColumnEntry *entry;
 	LedgerJudgedChunk chunk;
 	Datum		value;
 	bool		isnull;
@@ -482,12 +608,7 @@ judge_input(LedgerFilter *filter, LedgerSegmentReader *reader, Relation rel)
 			ledger_filter_judge_path(filter, path, reader, rel);
 		return;
 	}
-	entry = ledger_reader_column(reader, rel, input->attnum - 1);
-	chunk.chunk = ledger_reader_prepare(reader, rel, input->attnum - 1);
-	chunk.typid = entry->typid;
-	chunk.collation = entry->collation;
-	chunk.nrows = root->nrows;
-	chunk.nvectors = LEDGER_VECTORS_OF(root->nrows);
+	chunk = judged_column(input, reader, rel);
 	ledger_filter_judge_chunk(filter, &chunk);
 }
 

@@ -26,6 +26,7 @@
 #include "exec/exec_internal.h"
 #include "fmgr.h"
 #include "mb/pg_wchar.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -476,6 +477,7 @@ ledger_words_match(LedgerFilter *filter, const Datum *values, const bool *isnull
 	{
 		uint16		row = rows[i];
 
+		CHECK_FOR_INTERRUPTS();
 		if (!isnull[row] && value_passes(filter, values[row]))
 			rows[kept++] = row;
 	}

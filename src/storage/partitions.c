@@ -34,22 +34,19 @@ static int	nheard = 0;
 static bool heard_many = false;
 
 static bool loading = false;	/* the library, in this transaction */
+static Oid	inserted = InvalidOid;	/* then: the partition noted last */
 static bool telling = false;	/* ourselves */
 
-/* Whether it is the first time in this transaction */
-static bool
+static void
 hear(Oid relid)
 {
-	if (heard_many)
-		return false;
 	for (int i = 0; i < nheard; i++)
 		if (heard[i] == relid)
-			return false;
+			return;
 	if (OidIsValid(relid) && nheard < HEARD_MAX)
 		heard[nheard++] = relid;
 	else
 		heard_many = true;
-	return true;
 }
 
 /* As a transaction begins no list is being made. */
@@ -57,7 +54,7 @@ static void
 relation_changed(Datum arg, Oid relid)
 {
 	if (!telling && IsTransactionState())
-		(void) hear(relid);
+		hear(relid);
 }
 
 /*
@@ -75,12 +72,9 @@ ledger_forget_relation(Oid relid)
 	LocalExecuteInvalidationMessage(&message);
 }
 
-/* The transaction is over, so none of this reads catalogs. */
 static void
-tell_changes(XactEvent event, void *arg)
+tell_heard(void)
 {
-	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE)
-		return;
 	telling = true;
 	if (heard_many)
 		ledger_forget_relation(InvalidOid);
@@ -88,9 +82,43 @@ tell_changes(XactEvent event, void *arg)
 		for (int i = 0; i < nheard; i++)
 			ledger_forget_relation(heard[i]);
 	telling = false;
+}
+
+static void
+forget_heard(void)
+{
 	nheard = 0;
 	heard_many = false;
 	loading = false;
+	inserted = InvalidOid;
+}
+
+/*
+ * Before the commit, as to forget everything reads a file and needs memory, and an
+ * error after it would be a panic; by then triggers and queries have made their lists.
+ * After an abort none of this reads catalogs.
+ */
+static void
+tell_changes(XactEvent event, void *arg)
+{
+	switch (event)
+	{
+		case XACT_EVENT_PRE_COMMIT:
+		case XACT_EVENT_PRE_PREPARE:
+			tell_heard();
+			break;
+		case XACT_EVENT_ABORT:
+			telling = false;	/* it may have been an error of that */
+			tell_heard();
+			forget_heard();
+			break;
+		case XACT_EVENT_COMMIT:
+		case XACT_EVENT_PREPARE:
+			forget_heard();
+			break;
+		default:
+			break;
+	}
 }
 
 /* A query of a partitioned table is being planned. */
@@ -98,7 +126,7 @@ void
 ledger_note_partitioned(Oid relid)
 {
 	if (loading)
-		(void) hear(relid);
+		hear(relid);
 }
 
 /* A row is being inserted into a partition, which it may have been routed to. */
@@ -107,9 +135,12 @@ ledger_note_partition(Oid relid)
 {
 	ListCell   *lc;
 
-	if (loading && hear(relid))
-		foreach(lc, get_partition_ancestors(relid))
-			(void) hear(lfirst_oid(lc));
+	if (!loading || relid == inserted)
+		return;
+	inserted = relid;
+	hear(relid);
+	foreach(lc, get_partition_ancestors(relid))
+		hear(lfirst_oid(lc));
 }
 
 void
