@@ -454,20 +454,22 @@ ALTER TABLE lists_h ADD COLUMN later text DEFAULT 'p00000007';
 ALTER TABLE lists ADD COLUMN later text DEFAULT 'p00000007';
 CREATE PROCEDURE check_lists() LANGUAGE plpgsql AS $$
 DECLARE
-	col name;
+	col record;
 	rows text;
 	absent text;
+	list text;
 	q text;
 	v text;
 BEGIN
-	FOR col IN SELECT attname FROM pg_attribute WHERE attrelid = 'lists_h'::regclass AND attnum > 0 AND attname <> 'later' LOOP
-		FOREACH rows IN ARRAY ARRAY['false', 'id < 2', 'id = 17999', 'id BETWEEN 500 AND 560', 'id BETWEEN 4000 AND 4070', 'id %% 300 = 5', 'id %% 200 = 1 AND id > 9000', 'id %% 60 = 0', 'id %% 20 = 3', 'id BETWEEN 8900 AND 9900', 'id > 17000', 'id %% 3 = 0', 'true'] LOOP
+	FOR col IN SELECT attname AS name, format_type(atttypid, NULL) AS type FROM pg_attribute WHERE attrelid = 'lists_h'::regclass AND attnum > 0 AND attname <> 'later' LOOP
+		FOREACH rows IN ARRAY ARRAY['false', 'id < 2', 'id = 17999', 'id BETWEEN 500 AND 560', 'id BETWEEN 4000 AND 4070', 'id %% 300 = 5', 'id %% 200 = 1 AND id > 9000', 'id %% 60 = 0', 'id %% 20 = 3', 'id BETWEEN 8900 AND 9900', 'id %% 3 = 0', 'true'] LOOP
 			-- of all, mostly such as lie between or beside those stored
 			FOREACH absent IN ARRAY ARRAY['', ' UNION ALL SELECT %1$I FROM list_rows(-90, 80) UNION ALL SELECT %1$I FROM list_rows(20000, 200)'] LOOP
-				q := format('SELECT count(*), sum(id), sum(hashtext(trace)) FROM # WHERE %1$I = ANY (ARRAY(SELECT %1$I FROM lists_h WHERE ' || rows || absent || '))', col);
+				EXECUTE format('SELECT ARRAY(SELECT %1$I FROM lists_h WHERE ' || rows || absent || ')::text', col.name) INTO list;
+				q := format('SELECT count(*), sum(id), sum(hashtext(trace)) FROM # WHERE %I = ANY (%L::%s[])', col.name, list, col.type);
 				v := oracle.query(q, 'lists_h', 'lists');
 				IF v NOT LIKE 'same%' THEN
-					RAISE WARNING '%: %', q, v;
+					RAISE WARNING '%: %: %', col.name, rows || absent, v;
 				END IF;
 			END LOOP;
 		END LOOP;

@@ -51,19 +51,10 @@ ledger_tuple_update(Relation rel, ItemPointer otid, TupleTableSlot *slot, Comman
 
 /* ---- insertion, with what RETURNING may ask for ---- */
 
-/* Rows that come to a partition have been routed to it, mostly. */
-static inline void
-note_partition(Relation rel)
-{
-	if (rel->rd_rel->relispartition)
-		ledger_note_partition(RelationGetRelid(rel));
-}
-
 pg_attribute_hot static void
 insert_tuple(Relation rel, TupleTableSlot *slot, CommandId cid, int options,
 			 BulkInsertState bistate)
 {
-	note_partition(rel);
 	ledger_tuple_insert(rel, slot, cid, options, bistate);
 	ledger_slot_set_inserted(slot, GetCurrentTransactionId(), cid);
 }
@@ -72,7 +63,6 @@ static void
 insert_speculative(Relation rel, TupleTableSlot *slot, CommandId cid, int options,
 				   BulkInsertState bistate, uint32 token)
 {
-	note_partition(rel);
 	ledger_tuple_insert_speculative(rel, slot, cid, options, bistate, token);
 	ledger_slot_set_inserted(slot, GetCurrentTransactionId(), cid);
 }
@@ -81,7 +71,6 @@ static void
 insert_many(Relation rel, TupleTableSlot **slots, int nslots, CommandId cid, int options,
 			BulkInsertState bistate)
 {
-	note_partition(rel);
 	ledger_multi_insert(rel, slots, nslots, cid, options, bistate);
 	for (int i = 0; i < nslots; i++)
 		ledger_slot_set_inserted(slots[i], GetCurrentTransactionId(), cid);

@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "access/sysattr.h"
 #include "commands/explain.h"
 #include "exec/aggregate.h"
 #include "nodes/makefuncs.h"
@@ -29,6 +30,27 @@ deparse_list(List *exprs, List *context, ExplainState *es)
 	return texts;
 }
 
+/* The columns that are read, of documents perhaps only parts */
+static void
+explain_columns(LedgerAggregateState *state, const LedgerAggregation *aggregation, List *pushed,
+				ExplainState *es)
+{
+	TupleDesc	desc = RelationGetDescr(state->css.ss.ss_currentRelation);
+	Index		relid = ((Scan *) state->css.ss.ps.plan)->scanrelid;
+	Bitmapset  *columns = NULL;
+	List	   *names = NIL;
+
+	pull_varattnos((Node *) aggregation->keys, relid, &columns);
+	pull_varattnos((Node *) aggregation->aggs, relid, &columns);
+	pull_varattnos((Node *) pushed, relid, &columns);
+	for (int i = 0; i < desc->natts; i++)
+		if (!TupleDescAttr(desc, i)->attisdropped &&
+			(bms_is_member(i + 1 - FirstLowInvalidHeapAttributeNumber, columns) ||
+			 bms_is_member(0 - FirstLowInvalidHeapAttributeNumber, columns)))
+			names = lappend(names, NameStr(TupleDescAttr(desc, i)->attname));
+	ledger_explain_columns(names, es);
+}
+
 /* An ExplainCustomScan callback */
 void
 ledger_aggregate_explain(CustomScanState *css, List *ancestors, ExplainState *es)
@@ -48,6 +70,7 @@ ledger_aggregate_explain(CustomScanState *css, List *ancestors, ExplainState *es
 		ExplainPropertyText("Pushed Filter",
 							deparse_expression((Node *) make_ands_explicit(pushed), context,
 											   es->verbose, false), es);
+	explain_columns(state, aggregation, pushed, es);
 	if (!es->analyze)
 		return;
 	ledger_filtered_sum_counts(&state->fs, &counts);
@@ -55,13 +78,7 @@ ledger_aggregate_explain(CustomScanState *css, List *ancestors, ExplainState *es
 		ExplainPropertyInteger("Rows Removed by Pushed Filter", NULL, counts.removed, es);
 	if (state->fs.answer != NULL)
 		ExplainPropertyInteger("Rows from Metadata", NULL, counts.rows_answered, es);
-	if (state->fs.nfilters > 0 || state->fs.answer != NULL)
-	{
-		ledger_explain_part("Segments", counts.segments, counts.segments_by_zone,
-							counts.segments_by_bloom, counts.segments_by_codes, es);
-		ledger_explain_part("Vectors", counts.vectors, counts.vectors_by_zone,
-							counts.vectors_by_bloom, counts.vectors_by_codes, es);
-	}
+	ledger_explain_skipped(&counts, es);
 	ledger_explain_decompressed(&counts, es);
 	if (state->pass.number + state->values.number > 2)
 		ExplainPropertyInteger("Passes", NULL, state->pass.number + state->values.number - 1, es);

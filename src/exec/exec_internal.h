@@ -412,6 +412,8 @@ typedef struct LedgerFilteredScan
 
 	LedgerScanCounts counts;
 	struct LedgerScanShared *shared;	/* of a parallel scan */
+	bool		instrumented;
+	struct HTAB *read;			/* then, without filters: ids of the segments that were read */
 } LedgerFilteredScan;
 
 struct ParallelContext;
@@ -572,8 +574,8 @@ extern void ledger_project_fill(LedgerScanState *state, LedgerPathSet *set, int 
 
 /* ---- explain.c ---- */
 
-extern void ledger_explain_part(const char *what, int64 read, int64 by_zone, int64 by_bloom,
-								int64 by_codes, struct ExplainState *es);
+extern void ledger_explain_columns(List *names, struct ExplainState *es);
+extern void ledger_explain_skipped(const LedgerScanCounts *counts, struct ExplainState *es);
 extern void ledger_explain_decompressed(const LedgerScanCounts *counts, struct ExplainState *es);
 extern void ledger_scan_explain(CustomScanState *css, List *ancestors,
 								struct ExplainState *es);

@@ -65,6 +65,15 @@ add_paths(List **names, const LedgerProjection *project, TupleDesc desc)
 										makeString(NameStr(TupleDescAttr(desc, project->sets[s].inputs[i].attnum - 1)->attname)));
 }
 
+void
+ledger_explain_columns(List *names, ExplainState *es)
+{
+	if (names == NIL && es->format == EXPLAIN_FORMAT_TEXT)
+		ExplainPropertyText("Columns", "none", es);
+	else
+		ExplainPropertyList("Columns", names, es);
+}
+
 /* The columns that are read, those of the filters first */
 static void
 explain_columns(LedgerScanState *state, ExplainState *es)
@@ -82,10 +91,7 @@ explain_columns(LedgerScanState *state, ExplainState *es)
 		add_paths(&nodes, state->project, desc);
 	foreach(lc, nodes)
 		names = lappend(names, strVal(lfirst(lc)));
-	if (names == NIL && es->format == EXPLAIN_FORMAT_TEXT)
-		ExplainPropertyText("Columns", "none", es);
-	else
-		ExplainPropertyList("Columns", names, es);
+	ledger_explain_columns(names, es);
 }
 
 /* Of the column by which the rows come */
@@ -105,8 +111,8 @@ explain_order(LedgerScanState *state, ExplainState *es)
 }
 
 /* What was read of segments or vectors, and what was not, and why */
-void
-ledger_explain_part(const char *what, int64 read, int64 by_zone, int64 by_bloom, int64 by_codes,
+static void
+explain_part(const char *what, int64 read, int64 by_zone, int64 by_bloom, int64 by_codes,
 			 ExplainState *es)
 {
 	if (es->format == EXPLAIN_FORMAT_TEXT)
@@ -121,6 +127,16 @@ ledger_explain_part(const char *what, int64 read, int64 by_zone, int64 by_bloom,
 	ExplainPropertyInteger(psprintf("%s Skipped by Zone Map", what), NULL, by_zone, es);
 	ExplainPropertyInteger(psprintf("%s Skipped by Bloom Filter", what), NULL, by_bloom, es);
 	ExplainPropertyInteger(psprintf("%s Skipped by Dictionary", what), NULL, by_codes, es);
+}
+
+/* Of both */
+void
+ledger_explain_skipped(const LedgerScanCounts *counts, ExplainState *es)
+{
+	explain_part("Segments", counts->segments, counts->segments_by_zone,
+				 counts->segments_by_bloom, counts->segments_by_codes, es);
+	explain_part("Vectors", counts->vectors, counts->vectors_by_zone,
+				 counts->vectors_by_bloom, counts->vectors_by_codes, es);
 }
 
 /*
@@ -149,13 +165,8 @@ ledger_scan_explain(CustomScanState *css, List *ancestors, ExplainState *es)
 	if (state->fs.nfilters > 0 && es->analyze)
 		ExplainPropertyInteger("Rows Removed by Pushed Filter", NULL, counts.removed, es);
 	explain_columns(state, es);
-	if (state->fs.nfilters > 0 && es->analyze)
-	{
-		ledger_explain_part("Segments", counts.segments, counts.segments_by_zone,
-					 counts.segments_by_bloom, counts.segments_by_codes, es);
-		ledger_explain_part("Vectors", counts.vectors, counts.vectors_by_zone,
-					 counts.vectors_by_bloom, counts.vectors_by_codes, es);
-	}
-	if (es->analyze)
-		ledger_explain_decompressed(&counts, es);
+	if (!es->analyze)
+		return;
+	ledger_explain_skipped(&counts, es);
+	ledger_explain_decompressed(&counts, es);
 }

@@ -16,6 +16,7 @@
 #include "exec/exec_internal.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
+#include "utils/hsearch.h"
 #include "utils/memutils.h"
 
 /* In a parallel scan, what EXPLAIN tells is counted by process. */
@@ -84,9 +85,11 @@ ledger_filtered_exec(LedgerFilteredScan *fs, CustomScanState *css,
 	uint64		before = ledger_bytes_decompressed;
 	uint64		told = metered;
 	uint64		all;
-	TupleTableSlot *slot = next(css);
+	TupleTableSlot *slot;
 
-	if (css->ss.ps.instrument == NULL)
+	fs->instrumented = css->ss.ps.instrument != NULL;
+	slot = next(css);
+	if (!fs->instrumented)
 		return slot;
 	all = ledger_bytes_decompressed - before;
 	ledger_filtered_counts(fs)->decompressed += all - (metered - told);
@@ -295,6 +298,25 @@ filter_page(LedgerFilteredScan *fs)
 	return kept;
 }
 
+/* Count a segment that is read: once, though an ordered scan may come back to it. */
+static void
+count_segment(LedgerFilteredScan *fs, const LedgerSegmentRoot *root)
+{
+	bool		found;
+
+	if (fs->read == NULL)
+	{
+		HASHCTL		ctl;
+
+		ctl.keysize = ctl.entrysize = sizeof(root->segment);
+		ctl.hcxt = fs->econtext->ecxt_per_query_memory;
+		fs->read = hash_create("ledger segments read", 64, &ctl,
+							   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	}
+	(void) hash_search(fs->read, &root->segment, HASH_ENTER, &found);
+	ledger_filtered_counts(fs)->segments += !found;
+}
+
 static int
 filter_vector(LedgerFilteredScan *fs)
 {
@@ -303,6 +325,8 @@ filter_vector(LedgerFilteredScan *fs)
 	int			n = scan->nvisible;
 
 	ledger_filtered_counts(fs)->vectors++;
+	if (fs->instrumented && fs->nfilters == 0 && fs->answer == NULL)
+		count_segment(fs, ledger_reader_root(scan->batch->reader));
 	for (int i = 0; i < fs->nfilters && n > 0; i++)
 		n = ledger_filter_match(fs->filters[i], &source, scan->visible, n);
 	return n;
@@ -411,6 +435,9 @@ void
 ledger_filtered_restart(LedgerFilteredScan *fs)
 {
 	ExecClearTuple(fs->slot);
+	if (fs->read != NULL)
+		hash_destroy(fs->read);
+	fs->read = NULL;
 	if (fs->scan != NULL)
 		table_rescan(&fs->scan->base, NULL);
 }

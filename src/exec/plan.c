@@ -443,8 +443,6 @@ set_rel_pathlist(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *r
 
 	if (prev_set_rel_pathlist)
 		prev_set_rel_pathlist(root, rel, rti, rte);
-	if (rte->rtekind == RTE_RELATION && rte->relkind == RELKIND_PARTITIONED_TABLE)
-		ledger_note_partitioned(rte->relid);
 	if (ledger_is_scannable(root, rel, &size))
 		add_known_paths(root, rel, &size);
 }

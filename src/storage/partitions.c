@@ -13,15 +13,14 @@
  *
  * So what a session hears of changes in the middle of a transaction it is told once
  * more at the end: a list that missed a partition is then made anew, and plans made
- * by it are, too.  What it had heard before this library was loaded it cannot know:
- * then that is every partitioned table that this transaction plans with, or writes to.
+ * by it are, too.  What it had heard before this library was loaded nobody knows: it
+ * may have been of any.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "catalog/partition.h"
 #include "miscadmin.h"
 #include "storage/sinval.h"
 #include "storage/storage.h"
@@ -33,8 +32,6 @@ static Oid	heard[HEARD_MAX];
 static int	nheard = 0;
 static bool heard_many = false;
 
-static bool loading = false;	/* the library, in this transaction */
-static Oid	inserted = InvalidOid;	/* then: the partition noted last */
 static bool telling = false;	/* ourselves */
 
 static void
@@ -73,30 +70,19 @@ ledger_forget_relation(Oid relid)
 }
 
 static void
-tell_heard(void)
+tell(Oid relid)
 {
 	telling = true;
-	if (heard_many)
-		ledger_forget_relation(InvalidOid);
-	else
-		for (int i = 0; i < nheard; i++)
-			ledger_forget_relation(heard[i]);
+	ledger_forget_relation(relid);
 	telling = false;
 }
 
-static void
-forget_heard(void)
-{
-	nheard = 0;
-	heard_many = false;
-	loading = false;
-	inserted = InvalidOid;
-}
-
 /*
- * Before the commit, as to forget everything reads a file and needs memory, and an
- * error after it would be a panic; by then triggers and queries have made their lists.
- * After an abort none of this reads catalogs.
+ * All relations are told of before the commit, by when triggers and queries have made
+ * their lists: that reads a file and needs memory, and an error after it would be a
+ * panic.  Single ones are told of when the transaction is over: that reads no catalogs
+ * then, which within it need not agree with what a transaction has of relations that it
+ * has made, or dropped.
  */
 static void
 tell_changes(XactEvent event, void *arg)
@@ -105,48 +91,30 @@ tell_changes(XactEvent event, void *arg)
 	{
 		case XACT_EVENT_PRE_COMMIT:
 		case XACT_EVENT_PRE_PREPARE:
-			tell_heard();
-			break;
+			if (heard_many)
+				tell(InvalidOid);
+			heard_many = false;
+			return;
 		case XACT_EVENT_ABORT:
-			telling = false;	/* it may have been an error of that */
-			tell_heard();
-			forget_heard();
+			if (heard_many)
+				tell(InvalidOid);
 			break;
 		case XACT_EVENT_COMMIT:
 		case XACT_EVENT_PREPARE:
-			forget_heard();
 			break;
 		default:
-			break;
+			return;
 	}
-}
-
-/* A query of a partitioned table is being planned. */
-void
-ledger_note_partitioned(Oid relid)
-{
-	if (loading)
-		hear(relid);
-}
-
-/* A row is being inserted into a partition, which it may have been routed to. */
-void
-ledger_note_partition(Oid relid)
-{
-	ListCell   *lc;
-
-	if (!loading || relid == inserted)
-		return;
-	inserted = relid;
-	hear(relid);
-	foreach(lc, get_partition_ancestors(relid))
-		hear(lfirst_oid(lc));
+	for (int i = 0; i < nheard; i++)
+		tell(heard[i]);
+	nheard = 0;
+	heard_many = false;
 }
 
 void
 ledger_partitions_init(void)
 {
-	loading = IsTransactionState();
+	heard_many = IsTransactionState();
 	ledger_watch_relations(relation_changed);
 	RegisterXactCallback(tell_changes, NULL);
 }

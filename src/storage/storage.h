@@ -579,8 +579,6 @@ extern void ledger_watch_relations(RelcacheCallbackFunction watcher);
 /* ---- partitions.c ---- */
 
 extern void ledger_forget_relation(Oid relid);
-extern void ledger_note_partitioned(Oid relid);
-extern void ledger_note_partition(Oid relid);
 extern void ledger_partitions_init(void);
 
 #endif							/* LEDGER_STORAGE_H */
