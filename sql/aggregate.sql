@@ -393,6 +393,41 @@ SELECT encoding FROM ledger.chunks('first') WHERE path = '$.x' GROUP BY encoding
 SELECT oracle.query('SELECT (j->>''x'')::numeric AS x, count(*) FROM # GROUP BY 1 ORDER BY 1', 'first_h', 'first');
 SELECT (j->>'x')::numeric AS x, count(*) FROM first GROUP BY 1 ORDER BY 1;
 
+-- overflow is the error that it is on heap, also where a later row would make it good
+CREATE TABLE over_h (k int, f4 float4, f8 float8, m money, i interval, i8 int8, i4 int4, j jsonb) USING heap;
+CREATE TABLE over (LIKE over_h) USING ledger;
+INSERT INTO over_h SELECT g, CASE g % 3 WHEN 0 THEN '-3e38' ELSE '3e38' END::float4, CASE g % 3 WHEN 0 THEN '-1.7e308' ELSE '1.7e308' END::float8,
+	'92233720368547758.07'::money, '178000000 years', 9223372036854775807, 2147483647, jsonb_build_object('k', g, 'f', 1.7e308, 'i', 9223372036854775807) FROM generate_series(1, 2500) g;
+INSERT INTO over SELECT * FROM over_h;
+SELECT ledger.seal('over') >= 0 AS sealed;
+SELECT c AS aggregate, oracle.both('SELECT ' || c || ' FROM #', 'over_h', 'over') AS of_all, oracle.both('SELECT ' || c || ' FROM # WHERE k < 2', 'over_h', 'over') AS of_one,
+	oracle.both('SELECT k % 2, ' || c || ' FROM # GROUP BY 1 HAVING ' || c || ' IS NOT NULL', 'over_h', 'over') AS of_groups
+FROM unnest('{sum(f4),sum(f8),avg(f8),stddev(f8),sum(m),sum(i),avg(i),sum(i8),sum(i4),sum(i8 + 1),sum(i4 * 2),sum((j->>''f'')::float8),sum((j->>''f'')::float4),sum((j->>''i'')::int8),sum((j->>''i'')::int4),max((j->>''i'')::int4),sum(k) FILTER (WHERE i4 + 1 > 0)}'::text[]) AS c;
+
+-- where nobody knows how many groups there are, core finishes them, which can use the disk
+CREATE TABLE unknown (a text, b int, j jsonb) USING ledger WITH (autovacuum_enabled = off);
+INSERT INTO unknown SELECT md5((g % 15000)::text), g % 5, jsonb_build_object('k', g % 4, 'g', g) FROM generate_series(1, 30000) g;
+SET work_mem = '1MB';
+SET max_parallel_workers_per_gather = 0;
+EXPLAIN (COSTS OFF) SELECT a, count(*) FROM unknown GROUP BY a;
+EXPLAIN (COSTS OFF) SELECT a, json_agg(b) FROM unknown GROUP BY a;
+EXPLAIN (COSTS OFF) SELECT b, json_agg(a) FROM unknown GROUP BY b;
+SELECT count(*), sum(n) FROM (SELECT a, count(*) AS n FROM unknown GROUP BY a) x;
+ANALYZE unknown;
+EXPLAIN (COSTS OFF) SELECT a, count(*) FROM unknown GROUP BY a;
+EXPLAIN (COSTS OFF) SELECT b, count(*) FROM unknown GROUP BY b;
+-- parts of documents are taken to be few, but not relied upon to be
+EXPLAIN (COSTS OFF) SELECT j->>'k', count(*) FROM unknown GROUP BY 1;
+EXPLAIN (COSTS OFF) SELECT j->>'k', json_agg(b) FROM unknown GROUP BY 1;
+SELECT j->>'k', count(*) FROM unknown GROUP BY 1 ORDER BY 1;
+SELECT count(*), sum(n) FROM (SELECT j->>'g', count(*) AS n FROM unknown GROUP BY 1) x;
+CREATE STATISTICS unknown_k ON (j->>'k') FROM unknown;
+ANALYZE unknown;
+EXPLAIN (COSTS OFF) SELECT j->>'k', count(*) FROM unknown GROUP BY 1;
+RESET work_mem;
+RESET max_parallel_workers_per_gather;
+DROP TABLE unknown;
+
 -- numerics of all sizes, where sums go over from integers to core's own
 SET max_parallel_workers_per_gather = 0;
 CREATE TABLE hn (k int, n numeric, j jsonb) USING heap;

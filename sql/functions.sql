@@ -143,4 +143,9 @@ SELECT count(*) AS differ FROM words WHERE ledger.has_token(haystack, token) IS 
 	ELSE token ~ '^[^\u0001-\u002f\u003a-\u0040\u005b-\u005e\u0060\u007b-\u007f]+$' AND token = ANY (regexp_split_to_array(haystack, '[\u0001-\u002f\u003a-\u0040\u005b-\u005e\u0060\u007b-\u007f]+')) END;
 SELECT haystack, token, ledger.has_token(haystack, token) FROM words WHERE length(haystack) < 100 AND octet_length(haystack) = length(haystack) ORDER BY 1, 2;
 SELECT provolatile, proisstrict, proparallel FROM pg_proc WHERE oid = 'ledger.has_token(text, text)'::regprocedure;
+-- short values that come round after more than a block
+CREATE TABLE round (t text) USING ledger;
+INSERT INTO round SELECT 'n' || g % 700 FROM generate_series(1, 70000) g;
+SELECT ledger.seal('round') >= 0 AS sealed;
+SELECT DISTINCT encoding, bytes < 10000 AS small FROM ledger.chunks('round');
 DROP SCHEMA functions CASCADE;

@@ -324,4 +324,21 @@ RESET enable_sort;
 TRUNCATE c;
 SELECT * FROM c ORDER BY k LIMIT 1;
 
+-- what is read is told without filters, too
+CREATE TABLE told (k int, t text) USING ledger;
+INSERT INTO told SELECT g, 't' || g FROM generate_series(1, 20000) g;
+INSERT INTO told SELECT g, 't' || g FROM generate_series(20001, 40000) g;
+SELECT ledger.seal('told') >= 0 AS sealed;
+CREATE FUNCTION parts_read(query text, OUT node text, OUT columns jsonb, OUT segments int, OUT vectors int) LANGUAGE plpgsql AS $$
+DECLARE
+	plan jsonb;
+BEGIN
+	EXECUTE 'EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, FORMAT json) ' || query INTO plan;
+	plan := jsonb_path_query_first(plan, 'strict $.**?(exists(@."Vectors Read"))');
+	SELECT plan->>'Custom Plan Provider', plan->'Columns', plan->>'Segments Read', plan->>'Vectors Read' INTO node, columns, segments, vectors;
+END $$;
+SELECT q, (parts_read(q)).* FROM unnest('{SELECT * FROM told,SELECT t FROM told ORDER BY k LIMIT 3,SELECT t FROM told ORDER BY k DESC LIMIT 3,SELECT k FROM told ORDER BY k,SELECT sum(length(t)) FROM told,SELECT count(*) FROM told,SELECT count(*) FROM told WHERE k < 3000,SELECT 1 FROM told LIMIT 1}'::text[]) AS q;
+DROP TABLE told;
+DROP FUNCTION parts_read;
+
 DROP SCHEMA ord CASCADE;
