@@ -329,13 +329,14 @@ static bool
 judge_text_zones(LedgerFilter *filter, const LedgerJudgedChunk *chunk)
 {
 	const LedgerConstants *constants = &filter->constants;
-	TextPlaces	places = {0};
+	TextPlaces	places;
 	LedgerTextZone zone;
 	const uint64 *numbers = ledger_chunk_text_numbers(chunk->chunk, &zone);
 
 	if (numbers == NULL || constants->n > Max(chunk->nrows, ELEMENTS_MAX) ||
 		(constants->prefix == NULL && filter->strategy == LEDGER_STRATEGY_NONE))
 		return false;
+	places.numbers = NULL;
 	if (constants->prefix == NULL)
 		find_places(filter, &zone, &places);
 	for (int v = 0; v < chunk->nvectors; v++)
@@ -456,8 +457,11 @@ ask_bloom(LedgerFilter *filter, const LedgerJudgedChunk *chunk)
 	if (!has_hashes(filter, chunk))
 		return false;
 	for (int i = 0; i < constants->n; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
 		if (ledger_chunk_may_contain(chunk->chunk, constants->hashes[i]))
 			return false;
+	}
 	ledger_filter_set_all(filter, LEDGER_TRUTH_NONE);
 	filter->by_bloom = true;
 	return true;
