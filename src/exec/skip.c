@@ -336,6 +336,7 @@ judge_text_zones(LedgerFilter *filter, const LedgerJudgedChunk *chunk)
 	if (numbers == NULL || constants->n > Max(chunk->nrows, ELEMENTS_MAX) ||
 		(constants->prefix == NULL && filter->strategy == LEDGER_STRATEGY_NONE))
 		return false;
+	places.n = 0;
 	places.numbers = NULL;
 	if (constants->prefix == NULL)
 		find_places(filter, &zone, &places);
