@@ -428,6 +428,29 @@ RESET work_mem;
 RESET max_parallel_workers_per_gather;
 DROP TABLE unknown;
 
+-- passes are as narrow as they must be, also where the first rows let expect far more groups
+CREATE TABLE clustered (id int, k int) USING ledger;
+INSERT INTO clustered SELECT i, CASE WHEN i <= 6000 THEN i ELSE 0 END FROM generate_series(1, 200000) i;
+SELECT ledger.seal('clustered') >= 0 AS sealed;
+ALTER TABLE clustered ALTER k SET (n_distinct = 100);
+ANALYZE clustered;
+CREATE FUNCTION pass_count(query text) RETURNS int LANGUAGE plpgsql AS $$
+DECLARE
+	plan jsonb;
+BEGIN
+	EXECUTE 'EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, FORMAT json) ' || query INTO plan;
+	RETURN jsonb_path_query_first(plan, 'strict $.**?(exists(@."Passes")).Passes');
+END $$;
+SET work_mem = '64kB';
+SET max_parallel_workers_per_gather = 0;
+SELECT q, pass_count(q) BETWEEN 2 AND 60 AS few FROM unnest('{"SELECT k, count(*), sum(id) FROM clustered GROUP BY k","SELECT count(DISTINCT k) FROM clustered","SELECT count(DISTINCT k) FROM clustered WHERE id < 20000"}'::text[]) AS q;
+SELECT count(*), sum(n), sum(s) FROM (SELECT k, count(*) AS n, sum(id) AS s FROM clustered GROUP BY k) x;
+SELECT count(DISTINCT k) FROM clustered;
+RESET work_mem;
+RESET max_parallel_workers_per_gather;
+DROP TABLE clustered;
+DROP FUNCTION pass_count;
+
 -- numerics of all sizes, where sums go over from integers to core's own
 SET max_parallel_workers_per_gather = 0;
 CREATE TABLE hn (k int, n numeric, j jsonb) USING heap;

@@ -152,6 +152,13 @@ ledger_distinct_reset(LedgerAggregateState *state)
 	}
 }
 
+Size
+ledger_distinct_memory(const LedgerAggregateState *state)
+{
+	return state->distinct_context == NULL ? 0 :
+		MemoryContextMemAllocated(state->distinct_context, true);
+}
+
 /*
  * Do the values take more than "limit", and are they more than a pass should have at
  * least?  Then "nvalues" is how many one call has seen, and "rows" of how many rows.
@@ -163,8 +170,7 @@ ledger_distinct_too_many(const LedgerAggregateState *state, Size limit, double *
 	uint64		n = 0;
 	int			ncalls = 0;
 
-	if (state->distinct_context == NULL ||
-		MemoryContextMemAllocated(state->distinct_context, true) <= limit)
+	if (ledger_distinct_memory(state) <= limit)
 		return false;
 	for (int i = 0; i < state->ncalls; i++)
 		if (state->calls[i].distinct != NULL)

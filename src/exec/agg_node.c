@@ -31,6 +31,10 @@
 /* Passes are made narrower by this, as estimates are rough. */
 #define PASS_RESERVE	1.25
 
+/* One that has filled less of the memory is followed by a wider one, but not by too wide. */
+#define PASS_FILL_MIN	0.5
+#define PASS_WIDEN_MAX	16
+
 /*
  * However much they take, so many groups are taken in a pass: where it is not
  * that they are many but that their values are large, as those of string_agg, a
@@ -366,12 +370,12 @@ extrapolate(double seen, double rows, double all)
 	{
 		double		middle = (low + high) / 2;
 
-		if ((1 - exp(-middle)) / middle > seen / rows)
+		if (-expm1(-middle) / middle > seen / rows)
 			low = middle;
 		else
 			high = middle;
 	}
-	return rows / high * (1 - exp(-high * all / rows));
+	return rows / high * -expm1(-high * all / rows);
 }
 
 /*
@@ -396,6 +400,17 @@ narrow_pass(LedgerAggregateState *state, LedgerPass *pass, double seen, double r
 	(void) is_ready(state);
 }
 
+/* How wide a pass should be after one, of "width", that took so many bytes. */
+static uint64
+next_width(uint64 width, Size used)
+{
+	double		fill = (double) used / get_hash_memory_limit();
+
+	if (fill >= PASS_FILL_MIN)
+		return width;
+	return (uint64) (width * Min(1 / (PASS_RESERVE * Max(fill, 1e-6)), PASS_WIDEN_MAX));
+}
+
 /*
  * Distinct values that are too many for a pass of the groups are looked for in
  * passes within that one: the next of these, if there is one.
@@ -404,14 +419,14 @@ static bool
 next_values(LedgerAggregateState *state)
 {
 	LedgerPass *values = &state->values;
-	uint64		width = values->high - values->low;
+	uint64		width = next_width(values->high - values->low, ledger_distinct_memory(state));
 
 	state->again = values->high < LEDGER_ALL_HASHES;
 	if (!state->again)
 	{
 		/* the next pass of the groups begins as narrow */
 		values->low = 0;
-		values->high = width;
+		values->high = Min(width, LEDGER_ALL_HASHES);
 		return false;
 	}
 	values->low = values->high;
@@ -485,7 +500,7 @@ collect(LedgerAggregateState *state)
 static void
 next_pass(LedgerAggregateState *state)
 {
-	uint64		width = state->pass.high - state->pass.low;
+	uint64		width = next_width(state->pass.high - state->pass.low, ledger_groups_memory(state));
 
 	if (state->split != AGGSPLIT_SIMPLE)
 		return;

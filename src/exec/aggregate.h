@@ -272,6 +272,7 @@ extern double ledger_distinct_size(PlannerInfo *root, List *keys, const Aggref *
 								   double rows);
 extern void ledger_distinct_init(LedgerAggregateState *state, LedgerAggregateCall *call);
 extern void ledger_distinct_reset(LedgerAggregateState *state);
+extern Size ledger_distinct_memory(const LedgerAggregateState *state);
 extern bool ledger_distinct_too_many(const LedgerAggregateState *state, Size limit,
 									 double *nvalues, double *rows);
 extern int	ledger_distinct_rows(LedgerAggregateState *state, LedgerAggregateCall *call,

@@ -87,28 +87,34 @@ tell(Oid relid)
 static void
 tell_changes(XactEvent event, void *arg)
 {
+	bool		all = heard_many;
+	int			n = nheard;
+
 	switch (event)
 	{
 		case XACT_EVENT_PRE_COMMIT:
 		case XACT_EVENT_PRE_PREPARE:
-			if (heard_many)
+			if (all)
 				tell(InvalidOid);
 			heard_many = false;
 			return;
-		case XACT_EVENT_ABORT:
-			if (heard_many)
-				tell(InvalidOid);
-			break;
 		case XACT_EVENT_COMMIT:
 		case XACT_EVENT_PREPARE:
+			/* since then only temporary tables have been looked at */
+			all = false;
+			break;
+		case XACT_EVENT_ABORT:
 			break;
 		default:
 			return;
 	}
-	for (int i = 0; i < nheard; i++)
-		tell(heard[i]);
-	nheard = 0;
+	/* an error would lead here again */
 	heard_many = false;
+	nheard = 0;
+	if (all)
+		tell(InvalidOid);
+	for (int i = 0; i < n && !all; i++)
+		tell(heard[i]);
 }
 
 void
