@@ -38,6 +38,8 @@ max_connections = 40
 log_autovacuum_min_duration = -1
 restart_after_crash = off
 CONF
+	# a standby on a busy machine may be far behind when a restart removes WAL
+	$node->append_conf('postgresql.conf', 'wal_keep_size = 2GB') if $opt{init} && $opt{init}{allows_streaming};
 	$node->append_conf('postgresql.conf', $opt{conf}) if $opt{conf};
 	if (!exists $opt{start} || $opt{start})
 	{
