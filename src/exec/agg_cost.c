@@ -63,7 +63,7 @@ time_range(PlannerInfo *root, Var *var)
 	return range;
 }
 
-/* Does a key, or a variable of it, have statistics that tell how many values it has? */
+/* Are there statistics that tell how many values an expression has? */
 static bool
 is_known(PlannerInfo *root, Node *expr)
 {
@@ -76,6 +76,13 @@ is_known(PlannerInfo *root, Node *expr)
 	return known;
 }
 
+static List *
+variables_of(Node *expr)
+{
+	return pull_var_clause(expr, PVC_RECURSE_AGGREGATES | PVC_RECURSE_WINDOWFUNCS |
+						   PVC_RECURSE_PLACEHOLDERS);
+}
+
 /*
  * Is it a part of documents?  There are mostly far fewer of these than of documents,
  * which is what core goes by, unless there are statistics of the expression.
@@ -83,15 +90,18 @@ is_known(PlannerInfo *root, Node *expr)
 static bool
 is_of_documents(Node *expr)
 {
-	List	   *vars = pull_var_clause(expr, 0);
 	ListCell   *lc;
-	bool		result = false;
 
-	foreach(lc, vars)
-		result |= !IsA(expr, Var) && (lfirst_node(Var, lc)->vartype == JSONBOID ||
-									  lfirst_node(Var, lc)->vartype == JSONOID);
-	list_free(vars);
-	return result;
+	if (IsA(expr, Var))
+		return false;
+	foreach(lc, variables_of(expr))
+	{
+		Oid			type = lfirst_node(Var, lc)->vartype;
+
+		if (type == JSONBOID || type == JSONOID)
+			return true;
+	}
+	return false;
 }
 
 /*
@@ -138,24 +148,19 @@ ledger_most_groups(PlannerInfo *root, List *keys, double rows, bool trusting)
 	foreach(lc, keys)
 	{
 		Node	   *key = lfirst(lc);
-		List	   *vars;
 		ListCell   *lc2;
-		bool		known = true;
 
 		if (is_known(root, key))
 			continue;
 		if (is_of_documents(key))
 		{
-			if (trusting)
-				continue;
-			return rows;
+			if (!trusting)
+				return rows;
+			continue;
 		}
-		vars = pull_var_clause(key, 0);
-		foreach(lc2, vars)
-			known &= is_known(root, lfirst(lc2));
-		list_free(vars);
-		if (!known)
-			return rows;
+		foreach(lc2, variables_of(key))
+			if (!is_known(root, lfirst(lc2)))
+				return rows;
 	}
 	return ledger_estimate_groups(root, keys, rows);
 }

@@ -500,10 +500,11 @@ collect(LedgerAggregateState *state)
 static void
 next_pass(LedgerAggregateState *state)
 {
-	uint64		width = next_width(state->pass.high - state->pass.low, ledger_groups_memory(state));
+	uint64		width;
 
 	if (state->split != AGGSPLIT_SIMPLE)
 		return;
+	width = next_width(state->pass.high - state->pass.low, ledger_groups_memory(state));
 	state->pass.low = state->pass.high;
 	state->pass.high = Min(state->pass.low + width, LEDGER_ALL_HASHES);
 	state->pass.number++;

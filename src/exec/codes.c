@@ -182,9 +182,9 @@ find_codes(const LedgerFilter *filter, LedgerChunk *chunk, uint32 *found, int n)
 
 	for (int i = 0; i < n; i++)
 	{
-		LedgerString value = ledger_string_of(&filter->input, filter->constants.values[found[i]]);
+		const LedgerString *value = &filter->constants.strings[found[i]];
 
-		if (ledger_chunk_find_code(chunk, value.data, value.len, &found[ncodes]))
+		if (ledger_chunk_find_code(chunk, value->data, value->len, &found[ncodes]))
 			ncodes++;
 	}
 	return ncodes;

@@ -571,10 +571,17 @@ ledger_filter_possible_constants(LedgerFilter *filter, LedgerSegmentReader *read
 								 Relation rel, uint32 *numbers)
 {
 	const LedgerConstants *constants = &filter->constants;
-	LedgerJudgedChunk chunk = judged_column(&filter->input, reader, rel);
-	bool		excludes = constants->n > 1 && has_hashes(filter, &chunk);
+	LedgerJudgedChunk chunk;
+	bool		excludes;
 	int			n = 0;
 
+	if (constants->n == 1)		/* all of the chunk would have been excluded */
+	{
+		numbers[0] = 0;
+		return 1;
+	}
+	chunk = judged_column(&filter->input, reader, rel);
+	excludes = has_hashes(filter, &chunk);
 	for (int i = 0; i < constants->n; i++)
 		if (!excludes || ledger_chunk_may_contain(chunk.chunk, constants->hashes[i]))
 			numbers[n++] = i;
