@@ -221,5 +221,83 @@ END $f$;
 SELECT pg_temp.decompressed('SELECT id FROM texts WHERE id > 10') AS ids, pg_temp.decompressed('SELECT t FROM texts') > 100000 AS texts;
 SELECT array_agg(n) = array_agg(alone) AS own FROM pg_temp.decompressed('SELECT id FROM texts WHERE length(t) > (SELECT min(length(t)) FROM texts)') n,
 	pg_temp.decompressed('SELECT t FROM texts') alone;
+-- A look-up that comes again decompresses nothing: of texts, of parts of documents,
+-- of zstd; a scan decompresses twice.
+CREATE FUNCTION pg_temp.words(n int, i int) RETURNS text LANGUAGE sql AS
+	$f$ SELECT string_agg((ARRAY['amber','birch','cedar','dune','ember','fjord','grove','heath'])[1 + get_byte(decode(md5(i::text || k / 16), 'hex'), k % 16) % 8], ' ') FROM generate_series(0, n - 1) k $f$;
+CREATE TABLE parts (id int, d jsonb) USING ledger;
+INSERT INTO parts SELECT id, jsonb_build_object('n', id, 'text', t) FROM texts;
+SELECT ledger.seal('parts') > 0 AS sealed;
+SELECT encoding FROM ledger.chunks('parts') WHERE path LIKE '%text%';
+CREATE TABLE tight (id int, t text) USING ledger;
+SELECT ledger.set_option('tight', 'compression', 'zstd');
+INSERT INTO tight SELECT * FROM texts;
+SELECT ledger.seal('tight') > 0 AS sealed;
+CREATE FUNCTION pg_temp.thrice(q text) RETURNS text LANGUAGE sql AS
+	$f$ SELECT string_agg((n > 0)::text, ' ') FROM (SELECT pg_temp.decompressed(q) n FROM generate_series(1, 3)) a $f$;
+SELECT pg_temp.thrice('SELECT t FROM texts WHERE id = 77') AS nothing_kept;
+RESET ledger.decode_cache;
+SELECT pg_temp.thrice('SELECT t FROM texts WHERE id = 77') AS texts,
+	pg_temp.thrice('SELECT d->>''text'' FROM parts WHERE id = 77') AS parts,
+	pg_temp.thrice('SELECT d FROM parts WHERE id = 3077') AS documents,
+	pg_temp.thrice('SELECT t FROM tight WHERE id = 77') AS zstd,
+	pg_temp.thrice('SELECT sum(length(t)) FROM texts') AS scan;
+-- each the right one, in whatever room, when others take it, and in a cursor
+CREATE TABLE oracle USING heap AS SELECT id, t FROM texts;
+CREATE INDEX ON oracle (id);
+CREATE FUNCTION pg_temp.differing_texts(seed float8) RETURNS bigint LANGUAGE plpgsql AS $f$
+DECLARE n bigint := 0; a text; b text; c text; wanted text; k int; BEGIN
+	PERFORM setseed(seed);
+	FOR i IN 1..300 LOOP
+		k := 1 + (random() * 5200)::int;
+		SELECT t INTO wanted FROM oracle WHERE id = k;
+		SELECT t INTO a FROM texts WHERE id = k;
+		SELECT d->>'text' INTO b FROM parts WHERE id = k;
+		SELECT t INTO c FROM tight WHERE id = k;
+		n := n + (ROW(a, b, c) IS DISTINCT FROM ROW(wanted, wanted, wanted))::int;
+	END LOOP;
+	RETURN n;
+END $f$;
+SELECT pg_temp.differing_texts(0.1), pg_temp.differing_texts(0.1), kept_below(48 * 1024);
+SET ledger.decode_cache = '1MB';
+SELECT kept_below(1024);
+SELECT pg_temp.differing_texts(0.2), pg_temp.differing_texts(0.2), kept_below(1024);
+SELECT sum(length(t)) = (SELECT sum(length(t)) FROM oracle) AS same FROM generate_series(1, 3) i, LATERAL (SELECT t FROM texts WHERE i > 0 OFFSET 0) t GROUP BY i;
+SELECT kept_below(1024);
+SET ledger.decode_cache = '100kB';
+SELECT kept_below(100);
+SELECT pg_temp.differing_texts(0.3), kept_below(100);
+BEGIN;
+DECLARE c CURSOR FOR SELECT t.t = o.t AS same FROM texts t, LATERAL (SELECT t FROM oracle o WHERE o.id = t.id OFFSET 0) o WHERE t.id % 500 = 3;
+FETCH 3 FROM c;
+SET LOCAL ledger.decode_cache = 0;
+FETCH 2 FROM c;
+SET LOCAL ledger.decode_cache = '1MB';
+FETCH ALL FROM c;
+COMMIT;
+RESET ledger.decode_cache;
+SELECT pg_temp.differing_texts(0.4);
+-- what another file has at the same place, and who still reads the old one
+BEGIN;
+DECLARE c CURSOR FOR SELECT id, md5(t) = md5(pg_temp.words(32, id)) AS same FROM texts WHERE id > 70;
+FETCH c;
+SAVEPOINT s;
+CREATE TABLE other (LIKE texts) USING ledger;
+INSERT INTO other SELECT id, reverse(t) FROM texts;
+SELECT ledger.seal('other') > 0 AS sealed;
+SELECT t = (SELECT reverse(t) FROM oracle WHERE id = 77) AS same FROM other WHERE id = 77;
+ROLLBACK TO s;
+FETCH RELATIVE 4000 FROM c;
+COMMIT;
+TRUNCATE texts;
+INSERT INTO texts SELECT id, upper(t) FROM oracle;
+SELECT ledger.seal('texts') > 0 AS sealed;
+SELECT pg_temp.thrice('SELECT t FROM texts WHERE id = 77') AS texts, (SELECT t FROM texts WHERE id = 77) = (SELECT upper(t) FROM oracle WHERE id = 77) AS same;
+BEGIN;
+TRUNCATE texts;
+INSERT INTO texts SELECT id, reverse(t) FROM oracle;
+SELECT (SELECT t FROM texts WHERE id = 77) = (SELECT reverse(t) FROM oracle WHERE id = 77) AS same FROM generate_series(1, 3);
+ROLLBACK;
+SELECT (SELECT t FROM texts WHERE id = 77) = (SELECT upper(t) FROM oracle WHERE id = 77) AS same;
 DROP SCHEMA cache CASCADE;
 SELECT pg_temp.bytes(false) > 0 AS kept;

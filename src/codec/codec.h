@@ -91,6 +91,13 @@ typedef struct LedgerSource
 	/* likewise, of what this build cannot read; NULL: corrupt() is called */
 	void		(*unsupported) (void *arg, const char *detail);
 	uint32		header_length;	/* the chunk's last bytes, if known; else 0 */
+
+	/*
+	 * Blocks that were decompressed before, if not NULL: recall() copies the one
+	 * at the offset if it is kept, and keep() may keep it, surely if "look_up".
+	 */
+	bool		(*recall) (void *arg, uint64 offset, uint32 length, void *dst);
+	void		(*keep) (void *arg, uint64 offset, uint32 length, const void *block, bool look_up);
 } LedgerSource;
 
 /*

@@ -31,6 +31,7 @@ struct LedgerLz4Reader
 	uint32		offsets_size;	/* allocated */
 	uint64	   *starts;			/* of the values, and where the last ends */
 	int64		current;		/* block in the buffer, -1 if none */
+	bool		look_up;		/* few of the vector's values are read */
 };
 
 /*
@@ -198,6 +199,23 @@ make_room(LedgerChunk *chunk, LedgerLz4Reader *lz4, uint64 total)
 	lz4->room_size = size;
 }
 
+/* Read a block to "dst", which has the seed before it in the buffer. */
+static void
+read_block(LedgerChunk *chunk, const LedgerStored *stored, char *dst)
+{
+	LedgerLz4Reader *lz4 = chunk->lz4;
+	const LedgerSource *source = &chunk->source;
+	bool		compressed = stored->length < stored->raw_length;
+
+	if (compressed && source->recall &&
+		source->recall(source->arg, stored->offset, stored->raw_length, dst))
+		return;
+	load_seed(chunk, lz4);
+	ledger_read_stored(chunk, stored, dst, lz4->buffer, lz4->seed_length);
+	if (compressed && source->keep)
+		source->keep(source->arg, stored->offset, stored->raw_length, dst, lz4->look_up);
+}
+
 /* Have block i of the current vector in the buffer; returns its raw bytes. */
 static const char *
 load_block(LedgerChunk *chunk, uint32 i, uint64 total)
@@ -213,7 +231,6 @@ load_block(LedgerChunk *chunk, uint32 i, uint64 total)
 	CHECK_FOR_INTERRUPTS();
 	lz4->current = -1;
 	make_room(chunk, lz4, total);
-	load_seed(chunk, lz4);
 	dst = lz4->buffer + lz4->seed_length;
 	block = get_block(lz4, i);
 	stored.offset = lz4->offsets[i];
@@ -221,7 +238,7 @@ load_block(LedgerChunk *chunk, uint32 i, uint64 total)
 	stored.raw_length = block_raw_length(lz4, i, total);
 	stored.crc = block.crc;
 	stored.what = "LZ4 block";
-	ledger_read_stored(chunk, &stored, dst, lz4->buffer, lz4->seed_length);
+	read_block(chunk, &stored, dst);
 	lz4->current = i;
 	return dst;
 }
@@ -349,6 +366,7 @@ ledger_lz4_decode(LedgerChunk *chunk, int first, int count, const int *rows,
 	LedgerArena arena = {NULL, 0};
 	Size		hint = 0;
 
+	lz4->look_up = count < chunk->ints.n / 2;
 	if (count > 1 && lz4->rowref.ncolumns > 0)
 		hint = LEDGER_ARENA_PIECE;
 	else if (count > 1)
@@ -404,6 +422,7 @@ ledger_lz4_matches(LedgerChunk *chunk, int first, int count, const int *rows,
 	LedgerLz4Reader *lz4 = chunk->lz4;
 	uint64		total = lz4->starts[chunk->ints.n];
 
+	lz4->look_up = false;
 	for (int i = 0; i < count; i++)
 	{
 		LedgerBytes value = ledger_datum_bytes(&chunk->type, values[rows[i]]);

@@ -69,6 +69,25 @@ column_read(void *arg, uint64 offset, size_t len, void *dst)
 				 dst);
 }
 
+/* Blocks are in the body. */
+static bool
+column_recall(void *arg, uint64 offset, uint32 length, void *dst)
+{
+	SubColumn  *column = arg;
+	const LedgerSource *source = &column->parent->source;
+
+	return source->recall(source->arg, column->offset + offset, length, dst);
+}
+
+static void
+column_keep(void *arg, uint64 offset, uint32 length, const void *block, bool look_up)
+{
+	SubColumn  *column = arg;
+	const LedgerSource *source = &column->parent->source;
+
+	source->keep(source->arg, column->offset + offset, length, block, look_up);
+}
+
 static void
 column_corrupt(void *arg, const char *detail)
 {
@@ -219,7 +238,8 @@ ledger_shred_subchunk(LedgerChunk *chunk, int i)
 	{
 		LedgerColumnType type = ledger_shred_column_type(entry);
 		LedgerSource source = {column_read, column_corrupt, column, column_unsupported,
-		entry->header_length};
+		entry->header_length, chunk->source.recall ? column_recall : NULL,
+		chunk->source.keep ? column_keep : NULL};
 		const int  *references;
 
 		column->chunk = ledger_chunk_open(&source, entry->length, &type, entry->nvalues,

@@ -11,9 +11,15 @@
  * error makes memory go without anything being released, a reader goes with
  * it, as if there were no cache.
  *
- * A reader that has read little is only kept when its segment is read a second
- * time: one lookup opens every segment of a table, to find that a filter excludes
- * it, and memory that is touched for the first time costs more than all that.
+ * A reader that has read little, and no row, is only kept when its segment is read
+ * a second time: one lookup opens every segment of a table, to find that a filter
+ * excludes it, and memory that is touched for the first time costs more than all
+ * that.
+ *
+ * Blocks that were decompressed are not in a reader's memory.  They are large, and
+ * many, and what readers have saves more for each byte; so they are kept by
+ * themselves, in a part of the cache, and what is not used gives way to what is.
+ * They are copied: a reader that reads one needs a buffer for it anyway.
  *
  * Readers are found by relation, file and all that a slot's entry says of a
  * segment, of which the ids are not used twice in a file.  Only the number of
@@ -36,12 +42,27 @@
 
 #define DEFAULT_CACHE_KB	(48 * 1024)
 
+/* Blocks may take one part in so many of the cache. */
+#define BLOCKS_PART			4
+
+/* When they do, one in so many of those that a scan reads again takes another's place. */
+#define SCANNED_TAKEN		8
+
 /* Bytes of a reader that has read little */
 #define LITTLE				(16 * 1024)
 
-/* Bits for the keys of such readers, and how many of them are set before all are cleared */
+/*
+ * Bits for the keys that were asked for once, by hash, and how many of them are set
+ * before all are cleared.
+ */
 #define SEEN_BITS			65536
 #define SEEN_MAX			(SEEN_BITS / 4)
+
+typedef struct SeenKeys
+{
+	uint64		bits[SEEN_BITS / 64];
+	int			nset;
+} SeenKeys;
 
 typedef struct CacheEntry
 {
@@ -52,14 +73,35 @@ typedef struct CacheEntry
 	Size		bytes;
 } CacheEntry;
 
+/* Compared as bytes, likewise. */
+typedef struct BlockKey
+{
+	LedgerCacheKey segment;
+	uint64		offset;			/* of the block in the data stream */
+} BlockKey;
+
+typedef struct BlockEntry
+{
+	BlockKey	key;
+	dlist_node	node;			/* in "used_blocks" */
+	char	   *bytes;
+	uint32		length;
+} BlockEntry;
+
 static int	cache_kb = DEFAULT_CACHE_KB;
 static MemoryContext cache_context = NULL;
 static HTAB *cache = NULL;
 static dlist_head used = DLIST_STATIC_INIT(used);	/* the last one used first */
 static Size total = 0;
 static uint64 invalidations = 0;
-static uint64 seen[SEEN_BITS / 64]; /* by the hash of a key */
-static int	nseen = 0;
+static SeenKeys seen;
+
+static MemoryContext blocks_context = NULL;
+static HTAB *blocks = NULL;
+static dlist_head used_blocks = DLIST_STATIC_INIT(used_blocks); /* likewise */
+static Size blocks_total = 0;
+static SeenKeys seen_blocks;
+static uint32 nscanned = 0;
 
 static void
 remove_entry(CacheEntry *entry)
@@ -78,11 +120,28 @@ drop_entry(CacheEntry *entry)
 	MemoryContextDelete(context);
 }
 
+static Size
+block_size(const BlockEntry *block)
+{
+	return GetMemoryChunkSpace(block->bytes) + sizeof(BlockEntry);
+}
+
+static void
+drop_block(BlockEntry *block)
+{
+	blocks_total -= block_size(block);
+	dlist_delete(&block->node);
+	pfree(block->bytes);
+	hash_search(blocks, &block->key, HASH_REMOVE, NULL);
+}
+
 /* Make room for so many bytes. */
 static void
 shrink_to(Size limit)
 {
-	while (total > limit)
+	while (blocks_total > limit / BLOCKS_PART)
+		drop_block(dlist_tail_element(BlockEntry, node, &used_blocks));
+	while (total + blocks_total > limit)
 		drop_entry(dlist_tail_element(CacheEntry, node, &used));
 }
 
@@ -99,6 +158,13 @@ ledger_cache_forget(Oid relid)
 
 		if (!OidIsValid(relid) || entry->key.relid == relid)
 			drop_entry(entry);
+	}
+	dlist_foreach_modify(iter, &used_blocks)
+	{
+		BlockEntry *block = dlist_container(BlockEntry, node, iter.cur);
+
+		if (!OidIsValid(relid) || block->key.segment.relid == relid)
+			drop_block(block);
 	}
 }
 
@@ -127,19 +193,19 @@ ledger_cache_take(const LedgerCacheKey *key, MemoryContext parent)
 	return item;
 }
 
-static void
-create_cache(void)
+static HTAB *
+create_table(Size key, Size entry)
 {
 	HASHCTL		ctl = {
-		.keysize = sizeof(LedgerCacheKey),
-		.entrysize = sizeof(CacheEntry)
+		.keysize = key,
+		.entrysize = entry
 	};
 
 	if (cache_context == NULL)
 		cache_context = AllocSetContextCreate(CacheMemoryContext, "ledger decode cache",
 											  ALLOCSET_SMALL_SIZES);
 	ctl.hcxt = cache_context;
-	cache = hash_create("ledger decode cache", 64, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	return hash_create("ledger decode cache", 64, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 }
 
 /*
@@ -147,29 +213,29 @@ create_cache(void)
  * will have been.
  */
 static bool
-is_seen(const LedgerCacheKey *key)
+is_seen(SeenKeys *keys, const void *key, Size size)
 {
-	uint32		hash = hash_bytes((const unsigned char *) key, sizeof(*key)) % SEEN_BITS;
+	uint32		hash = hash_bytes(key, size) % SEEN_BITS;
 	uint64		bit = UINT64CONST(1) << (hash % 64);
 
-	if (seen[hash / 64] & bit)
+	if (keys->bits[hash / 64] & bit)
 		return true;
-	if (++nseen > SEEN_MAX)
+	if (++keys->nset > SEEN_MAX)
 	{
-		memset(seen, 0, sizeof(seen));
-		nseen = 1;
+		memset(keys, 0, sizeof(*keys));
+		keys->nset = 1;
 	}
-	seen[hash / 64] |= bit;
+	keys->bits[hash / 64] |= bit;
 	return false;
 }
 
 /*
- * Keep an item, which is all that is in "context", under the key.  False if it
- * is not kept, and still the caller's.  Nothing that can fail is done once
- * anything has changed.
+ * Keep an item, which is all that is in "context", under the key; if it is little,
+ * perhaps, unless "surely".  False if it is not kept, and still the caller's.
+ * Nothing that can fail is done once anything has changed.
  */
 bool
-ledger_cache_give(const LedgerCacheKey *key, void *item, MemoryContext context)
+ledger_cache_give(const LedgerCacheKey *key, void *item, MemoryContext context, bool surely)
 {
 	Size		limit = (Size) cache_kb * 1024;
 	Size		bytes;
@@ -178,10 +244,10 @@ ledger_cache_give(const LedgerCacheKey *key, void *item, MemoryContext context)
 
 	if (limit == 0 || (bytes = MemoryContextMemAllocated(context, true)) > limit)
 		return false;
-	if (bytes <= LITTLE && !is_seen(key))
+	if (bytes <= LITTLE && !surely && !is_seen(&seen, key, sizeof(*key)))
 		return false;
 	if (cache == NULL)
-		create_cache();
+		cache = create_table(sizeof(LedgerCacheKey), sizeof(CacheEntry));
 	entry = hash_search(cache, key, HASH_ENTER, &found);
 	if (found)
 		return false;			/* two have read it at a time */
@@ -196,9 +262,94 @@ ledger_cache_give(const LedgerCacheKey *key, void *item, MemoryContext context)
 }
 
 static void
+set_block_key(BlockKey *key, const LedgerCacheKey *segment, uint64 offset)
+{
+	memset(key, 0, sizeof(*key));
+	memcpy(&key->segment, segment, sizeof(*segment));
+	key->offset = offset;
+}
+
+/* Copy a block that is kept; false if it is not. */
+bool
+ledger_cache_recall(const LedgerCacheKey *segment, uint64 offset, uint32 length, void *dst)
+{
+	BlockKey	key;
+	BlockEntry *block;
+
+	if (blocks_total == 0)
+		return false;
+	set_block_key(&key, segment, offset);
+	block = hash_search(blocks, &key, HASH_FIND, NULL);
+	if (block == NULL || block->length != length)
+		return false;
+	memcpy(dst, block->bytes, length);
+	dlist_move_head(&used_blocks, &block->node);
+	return true;
+}
+
+/*
+ * A context in which each block has memory of its own from malloc, so that what is
+ * freed can be of use for another size: chunks of more than a quarter of what such
+ * a context takes at once have it.
+ */
+static MemoryContext
+create_blocks_context(void)
+{
+	return AllocSetContextCreate(cache_context, "ledger blocks", 0, 1024, 1024);
+}
+
+/*
+ * A scan has no use for what it reads once.  And one that reads more than there is
+ * room for would have driven out each block before it comes to it again: so then it
+ * only takes the place of few.
+ */
+static bool
+scan_may_keep(const BlockKey *key, bool full)
+{
+	return is_seen(&seen_blocks, key, sizeof(*key)) &&
+		(!full || nscanned++ % SCANNED_TAKEN == 0);
+}
+
+/* Keep a copy of a block that was decompressed by a look-up, or, perhaps, by a scan. */
+void
+ledger_cache_keep(const LedgerCacheKey *segment, uint64 offset, uint32 length, const void *bytes,
+				  bool look_up)
+{
+	Size		limit = (Size) cache_kb * 1024;
+	BlockKey	key;
+	BlockEntry *block;
+	bool		found;
+
+	if (length > limit / BLOCKS_PART)
+		return;
+	set_block_key(&key, segment, offset);
+	if (!look_up && !scan_may_keep(&key, blocks_total + length > limit / BLOCKS_PART))
+		return;
+	if (blocks == NULL)
+		blocks = create_table(sizeof(BlockKey), sizeof(BlockEntry));
+	if (blocks_context == NULL)
+		blocks_context = create_blocks_context();
+	block = hash_search(blocks, &key, HASH_ENTER, &found);
+	if (found)
+		return;
+	block->bytes = MemoryContextAllocExtended(blocks_context, length, MCXT_ALLOC_NO_OOM);
+	if (block->bytes == NULL)
+	{
+		hash_search(blocks, &key, HASH_REMOVE, NULL);
+		return;
+	}
+	memcpy(block->bytes, bytes, length);
+	block->length = length;
+	dlist_push_head(&used_blocks, &block->node);
+	blocks_total += block_size(block);
+	shrink_to(limit);
+}
+
+static void
 relation_changed(Datum arg, Oid relid)
 {
-	ledger_cache_forget(relid);
+	if (!ledger_told_again())
+		ledger_cache_forget(relid);
 }
 
 /* A GucIntAssignHook */

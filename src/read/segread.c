@@ -48,6 +48,7 @@ struct LedgerSegmentReader
 	LedgerCacheKey key;
 	uint64		age;			/* the cache's when it was opened */
 	Relation	rel;			/* valid during calls only */
+	bool		decoded;		/* values were asked for */
 	LedgerSlotNumber slot;		/* it was opened for this one */
 	LedgerSlotEntry entry;		/* whose entry was this */
 	LedgerSegment *segment;
@@ -137,7 +138,7 @@ ledger_reader_release(LedgerSegmentReader *reader)
 		return;
 	reader->rel = NULL;
 	if (reader->age != ledger_cache_age() ||
-		!ledger_cache_give(&reader->key, reader, reader->context))
+		!ledger_cache_give(&reader->key, reader, reader->context, reader->decoded))
 		MemoryContextDelete(reader->context);
 }
 
@@ -314,6 +315,33 @@ column_unsupported(void *arg, const char *detail)
 }
 
 /*
+ * Blocks of an older cache than today's are another file's, perhaps.  (A source's
+ * offsets count from its column's start; blocks are not in the header, which has
+ * another place.)
+ */
+static bool
+column_recall(void *arg, uint64 offset, uint32 length, void *dst)
+{
+	ColumnSource *source = arg;
+	LedgerSegmentReader *reader = source->reader;
+
+	return reader->age == ledger_cache_age() &&
+		ledger_cache_recall(&reader->key, reader->columns[source->column].offset + offset,
+							length, dst);
+}
+
+static void
+column_keep(void *arg, uint64 offset, uint32 length, const void *block, bool look_up)
+{
+	ColumnSource *source = arg;
+	LedgerSegmentReader *reader = source->reader;
+
+	if (reader->age == ledger_cache_age())
+		ledger_cache_keep(&reader->key, reader->columns[source->column].offset + offset,
+						  length, block, look_up);
+}
+
+/*
  * A column's chunk, of which its Bloom filter at least may be asked; the column
  * must not be all NULL.  What is asked of the chunk may read with the relation
  * given last.
@@ -323,7 +351,7 @@ ledger_reader_prepare(LedgerSegmentReader *reader, Relation rel, int column)
 {
 	const LedgerColumnEntry *entry = ledger_reader_column(reader, rel, column);
 	LedgerSource source = {column_read, column_corrupt, &reader->sources[column],
-	column_unsupported, entry->header_length};
+	column_unsupported, entry->header_length, column_recall, column_keep};
 	LedgerColumnType type;
 
 	reader->rel = rel;
@@ -443,6 +471,7 @@ ledger_reader_decode(LedgerSegmentReader *reader, Relation rel, int column,
 	LedgerChunk *chunk = ledger_reader_chunk(reader, rel, column);
 
 	Assert(first / LEDGER_VECTOR_ROWS == (first + count - 1) / LEDGER_VECTOR_ROWS);
+	reader->decoded = true;
 	ledger_chunk_decode(chunk, first, count, references, values, isnull);
 }
 

@@ -69,12 +69,29 @@ ledger_forget_relation(Oid relid)
 	LocalExecuteInvalidationMessage(&message);
 }
 
+/*
+ * Is a relation's change told of once more?  Who keeps nothing that is made of the
+ * relation cache has heard all that it needs to.
+ */
+bool
+ledger_told_again(void)
+{
+	return telling;
+}
+
 static void
 tell(Oid relid)
 {
 	telling = true;
-	ledger_forget_relation(relid);
-	telling = false;
+	PG_TRY();
+	{
+		ledger_forget_relation(relid);
+	}
+	PG_FINALLY();
+	{
+		telling = false;
+	}
+	PG_END_TRY();
 }
 
 /*
