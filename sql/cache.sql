@@ -299,5 +299,30 @@ INSERT INTO texts SELECT id, reverse(t) FROM oracle;
 SELECT (SELECT t FROM texts WHERE id = 77) = (SELECT reverse(t) FROM oracle WHERE id = 77) AS same FROM generate_series(1, 3);
 ROLLBACK;
 SELECT (SELECT t FROM texts WHERE id = 77) = (SELECT upper(t) FROM oracle WHERE id = 77) AS same;
+-- A scan of documents is one, too, if few of them have what it decompresses.
+CREATE TABLE seldom (id int, d jsonb) USING ledger;
+INSERT INTO seldom SELECT id, CASE WHEN id % 8 = 1 THEN jsonb_build_object('n', id, 'text', t) ELSE jsonb_build_object('n', id) END FROM oracle;
+SELECT ledger.seal('seldom') > 0 AS sealed;
+SELECT encoding FROM ledger.chunks('seldom') WHERE path LIKE '%text%';
+SELECT pg_temp.thrice('SELECT sum(length(d::text)) FROM seldom') AS documents;
+SET ledger.decode_cache = 0;
+RESET ledger.decode_cache;
+SELECT pg_temp.thrice('SELECT sum(length(d->>''text'')) FROM seldom') AS parts;
+-- What has no room drives nothing out; and a reader that has, if there are blocks,
+-- too, stays.
+CREATE TABLE large (id int, t text) USING ledger;
+INSERT INTO large SELECT i, pg_temp.words(16000, i) FROM generate_series(1, 30) i;
+SELECT ledger.seal('large') > 0 AS sealed;
+SELECT encoding FROM ledger.chunks('large') WHERE column_name = 't';
+SET ledger.decode_cache = '1MB';
+SELECT pg_temp.thrice('SELECT t FROM tight WHERE id = 77') AS small, pg_temp.thrice('SELECT t FROM large WHERE id IN (7, 20)') AS large;
+SELECT pg_temp.thrice('SELECT t FROM tight WHERE id = 77') AS small;
+SET ledger.decode_cache = 0;
+RESET ledger.decode_cache;
+SELECT pg_temp.thrice('SELECT d FROM parts WHERE id = 77') AS parts;
+SELECT set_config('ledger.decode_cache', (pg_temp.bytes(false) / 1024 + 12)::text, false) IS NOT NULL AS set;
+SELECT pg_temp.thrice('SELECT d FROM parts WHERE id = 77') AS parts, kept();
+SELECT pg_temp.thrice('SELECT d FROM parts WHERE id % 600 = 77') AS many, kept();
+RESET ledger.decode_cache;
 DROP SCHEMA cache CASCADE;
 SELECT pg_temp.bytes(false) > 0 AS kept;

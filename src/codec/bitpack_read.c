@@ -389,6 +389,7 @@ read_runs(const LedgerIntegers *ints, int first, int count, uint64 *values)
 	int			run = 0;
 	uint64		left;
 
+	run_lengths[0] = 0;			/* the compiler does not see that there is a run */
 	ledger_integers_open(&nested, ints->nruns, ints->bits, ints->lengths);
 	ledger_integers_read(&nested, 0, ints->nruns, run_values);
 	ledger_integers_open(&nested, ints->nruns, ints->lengths, ints->end);
@@ -426,43 +427,64 @@ read_numbers(const LedgerIntegers *ints, int first, int count, uint64 *numbers)
 		patch(ints, first, count, numbers);
 }
 
+/*
+ * Values that are stored as differences, or as differences of these.  All before
+ * them are summed up; who asks for a few here and there, in order, goes on from
+ * where the last call ended.
+ */
+static void
+read_sums(LedgerIntegers *ints, int first, int count, uint64 *values)
+{
+	uint64		differences[LEDGER_VECTOR_ROWS];
+	int			order = ints->order;
+	int			end = first + count;
+	int			next = ints->next;
+	uint64		value = ints->reached[0];
+	uint64		step = ints->reached[1];
+	uint64	   *difference = differences;
+
+	if (next < order || next > first)
+	{
+		value = ints->start[0];
+		step = ints->start[1];
+		if (first == 0)
+			values[0] = value;
+		if (order == 2 && end > 1)
+		{
+			value += step;
+			if (first <= 1)
+				values[1 - first] = value;
+		}
+		next = order;
+		if (end <= next)
+			return;
+	}
+	read_numbers(ints, next - order, end - next, differences);
+	if (order == 2)
+		for (int i = 0; i < end - next; i++)
+			differences[i] = step += differences[i];
+	for (; next < first; next++)
+		value += *difference++;
+	for (; next < end; next++)
+		values[next - first] = value += *difference++;
+	ints->next = end;
+	ints->reached[0] = value;
+	ints->reached[1] = step;
+}
+
 /* Decode values first .. first + count - 1. */
 void
-ledger_integers_read(const LedgerIntegers *ints, int first, int count, uint64 *values)
+ledger_integers_read(LedgerIntegers *ints, int first, int count, uint64 *values)
 {
-	uint64		all[LEDGER_VECTOR_ROWS];
-	uint64	   *sums = first == 0 ? values : all;
-	int			end = first + count;
-
 	Assert(first >= 0 && count >= 0 && first + count <= ints->n);
 	if (count == 0)
 		return;
 	if (ints->nruns > 0)
-	{
 		read_runs(ints, first, count, values);
-		return;
-	}
-	if (ints->order == 0)
-	{
+	else if (ints->order > 0)
+		read_sums(ints, first, count, values);
+	else
 		read_numbers(ints, first, count, values);
-		return;
-	}
-	if (end > ints->order)
-		read_numbers(ints, 0, end - ints->order, sums + ints->order);
-	for (int order = ints->order - 1; order >= 0; order--)
-	{
-		uint64		sum = ints->start[order];
-
-		/* fewer values are asked for than it takes to begin */
-		if (order >= end)
-			continue;
-		/* sums[order + 1 ..] are differences of what comes to sums[order ..] */
-		sums[order] = sum;
-		for (int i = order + 1; i < end; i++)
-			sums[i] = sum += sums[i];
-	}
-	if (first != 0)
-		memcpy(values, all + first, count * sizeof(uint64));
 }
 
 /*

@@ -574,7 +574,7 @@ open_vector(LedgerChunk *chunk, int v)
 }
 
 static void
-read_integers(const LedgerChunk *chunk, int first, int count, uint64 *numbers)
+read_integers(LedgerChunk *chunk, int first, int count, uint64 *numbers)
 {
 	if (chunk->encoding == LEDGER_ENC_FLOAT)
 		ledger_floats_read(chunk->floats, first, count, numbers);
@@ -672,10 +672,11 @@ decode_templated(LedgerChunk *chunk, int first, int count, Datum *values)
 
 /*
  * Decode values first .. first + count - 1 of the open vector, not counting
- * NULLs; value i is that of row rows[i] of the references.
+ * NULLs; value i is that of row rows[i] of the references, and of "wanted", which
+ * is NULL if all are.
  */
 static void
-decode_dense(LedgerChunk *chunk, int first, int count, const int *rows,
+decode_dense(LedgerChunk *chunk, int first, int count, const int *rows, const bool *wanted,
 			 const LedgerDecoded *references, Datum *values)
 {
 	if (count == 0)
@@ -702,13 +703,13 @@ decode_dense(LedgerChunk *chunk, int first, int count, const int *rows,
 			decode_templated(chunk, first, count, values);
 			break;
 		case LEDGER_ENC_LZ4:
-			ledger_lz4_decode(chunk, first, count, rows, references, values);
+			ledger_lz4_decode(chunk, first, count, rows, wanted, references, values);
 			break;
 		case LEDGER_ENC_LINES:
 			ledger_lines_decode(chunk, first, count, values);
 			break;
 		case LEDGER_ENC_SHREDDED:
-			ledger_shred_decode(chunk, first, count, rows, references, values);
+			ledger_shred_decode(chunk, first, count, rows, wanted, references, values);
 			break;
 	}
 }
@@ -753,6 +754,13 @@ void
 ledger_chunk_decode(LedgerChunk *chunk, int first, int count,
 					const LedgerDecoded *references, Datum *values, bool *isnull)
 {
+	ledger_chunk_decode_some(chunk, first, count, NULL, references, values, isnull);
+}
+
+void
+ledger_chunk_decode_some(LedgerChunk *chunk, int first, int count, const bool *wanted,
+						 const LedgerDecoded *references, Datum *values, bool *isnull)
+{
 	int			rows[LEDGER_VECTOR_ROWS];
 	int			dense;
 	int			n;
@@ -760,7 +768,7 @@ ledger_chunk_decode(LedgerChunk *chunk, int first, int count,
 	if (count == 0)
 		return;
 	n = ledger_chunk_select(chunk, first, count, rows, &dense);
-	decode_dense(chunk, dense, n, rows, references, values);
+	decode_dense(chunk, dense, n, rows, wanted, references, values);
 	memset(isnull, n < count, count);
 	if (n == count)
 		return;
@@ -785,7 +793,7 @@ decoded_matches(LedgerChunk *chunk, int first, int count, const int *rows, const
 	const LedgerColumnType *type = &chunk->type;
 	Datum		decoded[LEDGER_VECTOR_ROWS];
 
-	decode_dense(chunk, first, count, rows, NULL, decoded);
+	decode_dense(chunk, first, count, rows, NULL, NULL, decoded);
 	for (int i = 0; i < count; i++)
 	{
 		Datum		value = values[rows[i]];

@@ -198,6 +198,15 @@ extern void ledger_chunk_decode(LedgerChunk *chunk, int first, int count,
 								Datum *values, bool *isnull);
 
 /*
+ * The same, if of the "count" rows only those are wanted for which "wanted" is set:
+ * what others get may be no value, where one takes time to make.  Neither need there
+ * be references for them.
+ */
+extern void ledger_chunk_decode_some(LedgerChunk *chunk, int first, int count,
+									 const bool *wanted, const LedgerDecoded *references,
+									 Datum *values, bool *isnull);
+
+/*
  * Would ledger_chunk_decode give just these values?  Compares them with the
  * chunk's bytes where these are, and allocates little.
  */

@@ -236,6 +236,8 @@ typedef struct LedgerIntegers
 	int			order;			/* of differences */
 	int			width;			/* bits, 0 to 64 */
 	uint64		start[2];		/* of the sums, if differences */
+	int			next;			/* value after those of the last call, if differences */
+	uint64		reached[2];		/* its last value, and what led to that */
 	uint64		base;			/* least number, usually */
 	uint64		scale;			/* what packed numbers are multiplied with */
 	const uint8 *bits;
@@ -262,7 +264,7 @@ extern const uint8 *ledger_integers_open(LedgerIntegers *ints, int n,
 										 const uint8 *p, const uint8 *end);
 extern bool ledger_integers_symbols(const LedgerIntegers *ints, uint32 limit, int first, int count,
 									uint16 *symbols);
-extern void ledger_integers_read(const LedgerIntegers *ints, int first, int count,
+extern void ledger_integers_read(LedgerIntegers *ints, int first, int count,
 								 uint64 *values);
 
 /*
@@ -317,7 +319,7 @@ typedef struct LedgerFloats
 extern void ledger_floats_write(int width, const uint64 *patterns, int n, StringInfo out);
 extern const uint8 *ledger_floats_open(LedgerFloats *floats, int width, int n,
 									   const uint8 *p, const uint8 *end);
-extern void ledger_floats_read(const LedgerFloats *floats, int first, int count,
+extern void ledger_floats_read(LedgerFloats *floats, int first, int count,
 							   uint64 *patterns);
 
 #define LEDGER_NUMBER_MAX	64	/* bytes of a value */
@@ -437,9 +439,9 @@ typedef struct LedgerDict LedgerDict;
 
 extern LedgerDict *ledger_dict_open(LedgerChunk *chunk, const uint8 *p, const uint8 *end,
 									uint64 preamble);
-extern void ledger_dict_decode(LedgerChunk *chunk, const LedgerIntegers *codes,
+extern void ledger_dict_decode(LedgerChunk *chunk, LedgerIntegers *codes,
 							   int first, int count, Datum *values);
-extern bool ledger_dict_matches(LedgerChunk *chunk, const LedgerIntegers *codes,
+extern bool ledger_dict_matches(LedgerChunk *chunk, LedgerIntegers *codes,
 								int first, int count, const int *rows,
 								const Datum *values);
 extern bool ledger_dict_find(LedgerChunk *chunk, const char *data, Size len, uint32 *code);
@@ -482,7 +484,7 @@ extern const LedgerRowref *ledger_lz4_rowref(const LedgerLz4Reader *lz4);
 extern void ledger_lz4_vector_open(LedgerChunk *chunk, const uint8 *p, const uint8 *end,
 								   int n, uint64 offset, uint64 length);
 extern void ledger_lz4_decode(LedgerChunk *chunk, int first, int count, const int *rows,
-							  const LedgerDecoded *decoded, Datum *values);
+							  const bool *wanted, const LedgerDecoded *decoded, Datum *values);
 extern bool ledger_lz4_matches(LedgerChunk *chunk, int first, int count, const int *rows,
 							   const LedgerDecoded *decoded, const Datum *values);
 
@@ -594,6 +596,9 @@ ledger_corrupt(const LedgerChunk *chunk, const char *detail)
 	chunk->source.corrupt(chunk->source.arg, detail);
 	pg_unreachable();
 }
+
+/* Who asks for no more rows of a vector at a time looks them up; others scan. */
+#define LEDGER_LOOK_UP_ROWS		(LEDGER_VECTOR_ROWS / 8)
 
 extern const uint64 *ledger_chunk_zones(LedgerChunk *chunk);
 extern void ledger_constant_value(LedgerChunk *chunk, Datum *value);

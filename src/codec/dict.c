@@ -744,7 +744,7 @@ decode_entry(LedgerChunk *chunk, uint64 code, LedgerArena *arena, Size hint)
  * lie close enough together to remember those seen.
  */
 void
-ledger_dict_decode(LedgerChunk *chunk, const LedgerIntegers *ints, int first, int count,
+ledger_dict_decode(LedgerChunk *chunk, LedgerIntegers *ints, int first, int count,
 				   Datum *values)
 {
 	uint64		codes[LEDGER_VECTOR_ROWS];
@@ -784,7 +784,7 @@ ledger_dict_decode(LedgerChunk *chunk, const LedgerIntegers *ints, int first, in
 
 /* Would ledger_dict_decode give these values, and may the open vector have them? */
 bool
-ledger_dict_matches(LedgerChunk *chunk, const LedgerIntegers *ints, int first, int count,
+ledger_dict_matches(LedgerChunk *chunk, LedgerIntegers *ints, int first, int count,
 					const int *rows, const Datum *values)
 {
 	uint64		codes[LEDGER_VECTOR_ROWS];

@@ -340,7 +340,7 @@ read_xor(const LedgerFloats *floats, int first, int count, uint64 *patterns)
 
 /* Decode patterns first .. first + count - 1. */
 void
-ledger_floats_read(const LedgerFloats *floats, int first, int count, uint64 *patterns)
+ledger_floats_read(LedgerFloats *floats, int first, int count, uint64 *patterns)
 {
 	uint64		places[LEDGER_VECTOR_ROWS];
 

@@ -517,7 +517,7 @@ start_cursors(LedgerChunk *chunk, int first, int count)
 	add_lines(r, first, count, ends);
 	for (int c = 0; c < r->set.ncolumns; c++)
 	{
-		const LineColumn *column = &r->columns[c];
+		LineColumn *column = &r->columns[c];
 		Cursor	   *cursor = &cursors[c];
 		int			n = ends[c] - cursor->next;
 

@@ -31,7 +31,7 @@ struct LedgerLz4Reader
 	uint32		offsets_size;	/* allocated */
 	uint64	   *starts;			/* of the values, and where the last ends */
 	int64		current;		/* block in the buffer, -1 if none */
-	bool		look_up;		/* few of the vector's values are read */
+	bool		look_up;		/* the call is one */
 };
 
 /*
@@ -354,10 +354,11 @@ get_references(const LedgerRowref *rowref, const LedgerDecoded *decoded, int row
 
 /*
  * Decode "count" values from the first'th on (not counting NULLs).  Value i is
- * that of row rows[i] of the decoded references.
+ * that of row rows[i] of the decoded references; it is left out if that is not
+ * "wanted", where that is not NULL.
  */
 void
-ledger_lz4_decode(LedgerChunk *chunk, int first, int count, const int *rows,
+ledger_lz4_decode(LedgerChunk *chunk, int first, int count, const int *rows, const bool *wanted,
 				  const LedgerDecoded *decoded, Datum *values)
 {
 	LedgerLz4Reader *lz4 = chunk->lz4;
@@ -366,7 +367,7 @@ ledger_lz4_decode(LedgerChunk *chunk, int first, int count, const int *rows,
 	LedgerArena arena = {NULL, 0};
 	Size		hint = 0;
 
-	lz4->look_up = count < chunk->ints.n / 2;
+	lz4->look_up = count <= LEDGER_LOOK_UP_ROWS;
 	if (count > 1 && lz4->rowref.ncolumns > 0)
 		hint = LEDGER_ARENA_PIECE;
 	else if (count > 1)
@@ -377,6 +378,11 @@ ledger_lz4_decode(LedgerChunk *chunk, int first, int count, const int *rows,
 		uint64		start = starts[first + i];
 		Size		len = starts[first + i + 1] - start;
 
+		if (wanted && !wanted[rows[i]])
+		{
+			values[i] = (Datum) 0;
+			continue;
+		}
 		if (len > MaxAllocSize - VARHDRSZ)
 			ledger_corrupt(chunk, "value is too long");
 		if (lz4->rowref.ncolumns > 0)

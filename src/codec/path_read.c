@@ -528,6 +528,7 @@ ledger_path_decode(LedgerPath *path, LedgerPathForm form, int first, int count,
 
 	ledger_path_locate(path, first, count, branches, positions);
 	ledger_path_group(path, count, branches, wanted, &groups);
+	ledger_shred_expect(path->chunk->shred, groups.starts[path->info.nbranches]);
 	for (int b = 0; b < path->info.nbranches; b++)
 	{
 		const int  *rows = groups.rows + groups.starts[b];

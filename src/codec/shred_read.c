@@ -52,6 +52,7 @@ struct LedgerShredReader
 	/* the current vector */
 	uint64	   *starts;			/* of each sub-column */
 	int			passed;			/* documents whose values have been counted */
+	bool		look_up;		/* few of its documents are asked for */
 };
 
 static void
@@ -69,7 +70,11 @@ column_read(void *arg, uint64 offset, size_t len, void *dst)
 				 dst);
 }
 
-/* Blocks are in the body. */
+/*
+ * Blocks are in the body.  Whether it is a look-up depends on the documents asked
+ * for: even a scan takes few values of a sub-column at a time, if few documents of
+ * the vector have some.
+ */
 static bool
 column_recall(void *arg, uint64 offset, uint32 length, void *dst)
 {
@@ -85,7 +90,8 @@ column_keep(void *arg, uint64 offset, uint32 length, const void *block, bool loo
 	SubColumn  *column = arg;
 	const LedgerSource *source = &column->parent->source;
 
-	source->keep(source->arg, column->offset + offset, length, block, look_up);
+	source->keep(source->arg, column->offset + offset, length, block,
+				 column->parent->shred->look_up);
 }
 
 static void
@@ -189,6 +195,13 @@ const LedgerShredCatalog *
 ledger_shred_catalog(const LedgerShredReader *shred)
 {
 	return &shred->catalog;
+}
+
+/* So many documents of a vector will be asked for their values. */
+void
+ledger_shred_expect(LedgerShredReader *shred, int n)
+{
+	shred->look_up = n <= LEDGER_LOOK_UP_ROWS;
 }
 
 /* How many values of each sub-column precede the open vector. */
@@ -629,13 +642,21 @@ reset_scratch(LedgerChunk *chunk, LedgerShredReader *shred)
 		MemoryContextReset(shred->scratch);
 }
 
+static void
+pass_values(LedgerShredReader *shred, const LedgerShredShape *shape)
+{
+	for (int i = 0; i < shape->nuses; i++)
+		shred->columns[shape->uses[i].column].next += shape->uses[i].count;
+}
+
 /*
  * Decode "count" documents from the first'th on (not counting NULLs).  Document
- * i is that of row rows[i] of the decoded references.
+ * i is that of row rows[i] of the decoded references; it is not put together if
+ * that is not "wanted", where that is not NULL.
  */
 void
 ledger_shred_decode(LedgerChunk *chunk, int first, int count, const int *rows,
-					const LedgerDecoded *references, Datum *values)
+					const bool *wanted, const LedgerDecoded *references, Datum *values)
 {
 	LedgerShredReader *shred = chunk->shred;
 	uint64		codes[LEDGER_VECTOR_ROWS];
@@ -643,6 +664,7 @@ ledger_shred_decode(LedgerChunk *chunk, int first, int count, const int *rows,
 	Builder		b = {chunk, shred, NULL, references};
 	MemoryContext old;
 
+	ledger_shred_expect(shred, count);
 	reset_scratch(chunk, shred);
 	pass_documents(chunk, first, count, codes);
 	old = MemoryContextSwitchTo(shred->scratch);
@@ -651,9 +673,16 @@ ledger_shred_decode(LedgerChunk *chunk, int first, int count, const int *rows,
 	CHECK_FOR_INTERRUPTS();
 	for (int i = 0; i < count; i++)
 	{
+		const LedgerShredShape *shape = &shred->catalog.shapes[codes[i]];
+
 		b.row = rows[i];
-		values[i] = build_document(&b, &shred->catalog.shapes[codes[i]], &arena,
-								   count > 1 ? LEDGER_ARENA_PIECE : 0);
+		if (wanted && !wanted[rows[i]])
+		{
+			pass_values(shred, shape);
+			values[i] = (Datum) 0;
+		}
+		else
+			values[i] = build_document(&b, shape, &arena, count > 1 ? LEDGER_ARENA_PIECE : 0);
 	}
 	reset_scratch(chunk, shred);
 }
@@ -665,7 +694,7 @@ ledger_shred_matches(LedgerChunk *chunk, int first, int count, const int *rows,
 {
 	Datum		decoded[LEDGER_VECTOR_ROWS];
 
-	ledger_shred_decode(chunk, first, count, rows, references, decoded);
+	ledger_shred_decode(chunk, first, count, rows, NULL, references, decoded);
 	for (int i = 0; i < count; i++)
 	{
 		if (!ledger_bytes_equal(ledger_datum_bytes(&chunk->type, decoded[i]),

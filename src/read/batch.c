@@ -222,15 +222,22 @@ ledger_borrow_relation(Relation rel, Oid relid, bool *opened)
 /* Where there is room for few rows, it is for a multiple of so many. */
 #define ROOM_ROWS			64
 
+/* Are the rows that are wanted (NULL: all)? */
 static bool
-is_decoded(const LedgerBatchColumn *decoded, int first, int count)
+is_decoded(const LedgerBatchColumn *decoded, int first, int count, const bool *wanted)
 {
 	if (decoded->values == NULL)
 		return false;
 	if (decoded->done == NULL)
 		return true;
-	return first >= decoded->start && first + count <= decoded->end &&
-		memchr(decoded->done + first, false, count) == NULL;
+	if (first < decoded->start || first + count > decoded->end)
+		return false;
+	if (wanted == NULL)
+		return memchr(decoded->done + first, false, count) == NULL;
+	for (int i = 0; i < count; i++)
+		if (wanted[i] && !decoded->done[first + i])
+			return false;
+	return true;
 }
 
 /*
@@ -289,9 +296,12 @@ make_room(const LedgerBatch *batch, LedgerBatchColumn *decoded, int first, int c
 }
 
 static void
-mark_decoded(const LedgerBatch *batch, LedgerBatchColumn *decoded, int first, int count)
+mark_decoded(const LedgerBatch *batch, LedgerBatchColumn *decoded, int first, int count,
+			 const bool *wanted)
 {
-	if (count == batch->nrows)
+	if (wanted != NULL)
+		memcpy(decoded->done + first, wanted, count);
+	else if (count == batch->nrows)
 		decoded->done = NULL;
 	else if (decoded->done != NULL)
 		memset(decoded->done + first, true, count);
@@ -299,20 +309,30 @@ mark_decoded(const LedgerBatch *batch, LedgerBatchColumn *decoded, int first, in
 
 /*
  * Decode a column for "count" of the batch's rows, from "first" on, and the
- * columns that it refers to.
+ * columns that it refers to; if "wanted" is not NULL, for those of them for which
+ * it is set.
  */
 static void
-decode_column(LedgerBatch *batch, Relation rel, int column, int first, int count)
+decode_column(LedgerBatch *batch, Relation rel, int column, int first, int count,
+			  const bool *wanted)
 {
 	LedgerSegmentReader *reader = batch->reader;
 	LedgerBatchColumn *decoded = &batch->columns[column];
 	const LedgerColumnEntry *entry = ledger_reader_column(reader, rel, column);
+	bool		some[LEDGER_VECTOR_ROWS];
 
-	if (is_decoded(decoded, first, count))
+	if (is_decoded(decoded, first, count, wanted))
 		return;
 
 	check_stack_depth();
 	make_room(batch, decoded, first, count);
+	if (wanted != NULL)
+	{
+		/* what is there stays */
+		for (int i = 0; i < count; i++)
+			some[i] = wanted[i] || decoded->done[first + i];
+		wanted = some;
+	}
 	if (entry->length == 0)
 	{
 		memset(decoded->values + first, 0, count * sizeof(Datum));
@@ -330,14 +350,14 @@ decode_column(LedgerBatch *batch, Relation rel, int column, int first, int count
 		{
 			int			other = entry->base + references[i];
 
-			decode_column(batch, rel, other, first, count);
+			decode_column(batch, rel, other, first, count, wanted);
 			referred[i].values = batch->columns[other].values + first;
 			referred[i].isnull = batch->columns[other].isnull + first;
 		}
 		ledger_reader_decode(reader, rel, column, batch->position + first, count,
-							 referred, decoded->values + first, decoded->isnull + first);
+							 wanted, referred, decoded->values + first, decoded->isnull + first);
 	}
-	mark_decoded(batch, decoded, first, count);
+	mark_decoded(batch, decoded, first, count, wanted);
 }
 
 /* The type may have changed since, if its values are stored alike. */
@@ -371,6 +391,7 @@ decode_rows(LedgerBatch *batch, Relation rel, int column, const uint16 *rows, in
 {
 	const LedgerSegmentRoot *root = ledger_reader_root(batch->reader);
 	int			gap = root->raw_bytes / Max(root->nrows, 1) <= GAP_ROW_BYTES ? GAP_ROWS : 0;
+	bool		wanted[LEDGER_VECTOR_ROWS];
 	int			end;
 
 	/* once for all of them */
@@ -378,9 +399,15 @@ decode_rows(LedgerBatch *batch, Relation rel, int column, const uint16 *rows, in
 		make_room(batch, &batch->columns[column], rows[0], rows[nrows - 1] - rows[0] + 1);
 	for (int i = 0; i < nrows; i = end)
 	{
+		int			count;
+
 		for (end = i + 1; end < nrows && rows[end] - rows[end - 1] - 1 <= gap; end++)
 			;
-		decode_column(batch, rel, column, rows[i], rows[end - 1] - rows[i] + 1);
+		count = rows[end - 1] - rows[i] + 1;
+		memset(wanted, false, count);
+		for (int k = i; k < end; k++)
+			wanted[rows[k] - rows[i]] = true;
+		decode_column(batch, rel, column, rows[i], count, count > end - i ? wanted : NULL);
 	}
 }
 
@@ -405,7 +432,7 @@ ledger_batch_column(LedgerBatch *batch, TupleDesc desc, int column,
 	if (decoded->values == NULL)
 		check_type(batch, batch->rel, TupleDescAttr(desc, column));
 	if (nrows * WHOLE_PART >= batch->nrows)
-		decode_column(batch, batch->rel, column, 0, batch->nrows);
+		decode_column(batch, batch->rel, column, 0, batch->nrows, NULL);
 	else
 		decode_rows(batch, batch->rel, column, rows, nrows);
 	MemoryContextSwitchTo(oldcontext);
@@ -439,7 +466,7 @@ ledger_batch_decode(LedgerBatch *batch, TupleDesc desc, int natts)
 		if (!att->attisdropped)
 		{
 			check_type(batch, rel, att);
-			decode_column(batch, rel, i, 0, batch->nrows);
+			decode_column(batch, rel, i, 0, batch->nrows, NULL);
 		}
 		batch->ndecoded = i + 1;
 	}

@@ -11,10 +11,10 @@
  * error makes memory go without anything being released, a reader goes with
  * it, as if there were no cache.
  *
- * A reader that has read little, and no row, is only kept when its segment is read
- * a second time: one lookup opens every segment of a table, to find that a filter
- * excludes it, and memory that is touched for the first time costs more than all
- * that.
+ * A reader that has read little, and decoded nothing, is only kept when its segment
+ * is read a second time: one lookup opens every segment of a table, to find that a
+ * filter excludes it, and memory that is touched for the first time costs more than
+ * all that.
  *
  * Blocks that were decompressed are not in a reader's memory.  They are large, and
  * many, and what readers have saves more for each byte; so they are kept by
@@ -44,6 +44,9 @@
 
 /* Blocks may take one part in so many of the cache. */
 #define BLOCKS_PART			4
+
+/* What malloc, the memory context and the hash table need for one, about */
+#define BLOCK_OVERHEAD		192
 
 /* When they do, one in so many of those that a scan reads again takes another's place. */
 #define SCANNED_TAKEN		8
@@ -120,29 +123,37 @@ drop_entry(CacheEntry *entry)
 	MemoryContextDelete(context);
 }
 
-static Size
-block_size(const BlockEntry *block)
+static inline Size
+block_size(uint32 length)
 {
-	return GetMemoryChunkSpace(block->bytes) + sizeof(BlockEntry);
+	return MAXALIGN(length) + BLOCK_OVERHEAD;
 }
 
 static void
 drop_block(BlockEntry *block)
 {
-	blocks_total -= block_size(block);
+	blocks_total -= block_size(block->length);
 	dlist_delete(&block->node);
 	pfree(block->bytes);
 	hash_search(blocks, &block->key, HASH_REMOVE, NULL);
 }
 
-/* Make room for so many bytes. */
+/*
+ * Make room for so many bytes.  The reader used last stays rather than blocks, which
+ * may be its own.
+ */
 static void
 shrink_to(Size limit)
 {
 	while (blocks_total > limit / BLOCKS_PART)
 		drop_block(dlist_tail_element(BlockEntry, node, &used_blocks));
 	while (total + blocks_total > limit)
-		drop_entry(dlist_tail_element(CacheEntry, node, &used));
+	{
+		if (blocks_total > 0 && dlist_head_node(&used) == dlist_tail_node(&used))
+			drop_block(dlist_tail_element(BlockEntry, node, &used_blocks));
+		else
+			drop_entry(dlist_tail_element(CacheEntry, node, &used));
+	}
 }
 
 /* Forget what is kept of a relation, or of all. */
@@ -316,14 +327,16 @@ ledger_cache_keep(const LedgerCacheKey *segment, uint64 offset, uint32 length, c
 				  bool look_up)
 {
 	Size		limit = (Size) cache_kb * 1024;
+	Size		room = limit / BLOCKS_PART;
+	Size		size = block_size(length);
 	BlockKey	key;
 	BlockEntry *block;
 	bool		found;
 
-	if (length > limit / BLOCKS_PART)
+	if (size > room)
 		return;
 	set_block_key(&key, segment, offset);
-	if (!look_up && !scan_may_keep(&key, blocks_total + length > limit / BLOCKS_PART))
+	if (!look_up && !scan_may_keep(&key, blocks_total + size > room))
 		return;
 	if (blocks == NULL)
 		blocks = create_table(sizeof(BlockKey), sizeof(BlockEntry));
@@ -341,14 +354,14 @@ ledger_cache_keep(const LedgerCacheKey *segment, uint64 offset, uint32 length, c
 	memcpy(block->bytes, bytes, length);
 	block->length = length;
 	dlist_push_head(&used_blocks, &block->node);
-	blocks_total += block_size(block);
+	blocks_total += size;
 	shrink_to(limit);
 }
 
 static void
 relation_changed(Datum arg, Oid relid)
 {
-	if (!ledger_told_again())
+	if (!ledger_told_again(relid))
 		ledger_cache_forget(relid);
 }
 
@@ -357,6 +370,16 @@ static void
 assign_cache(int newval, void *extra)
 {
 	shrink_to((Size) newval * 1024);
+	if (newval > 0)
+		return;
+	/* the tables themselves do not become smaller */
+	if (cache)
+		hash_destroy(cache);
+	if (blocks)
+		hash_destroy(blocks);
+	cache = blocks = NULL;
+	memset(&seen, 0, sizeof(seen));
+	memset(&seen_blocks, 0, sizeof(seen_blocks));
 }
 
 void

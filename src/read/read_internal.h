@@ -74,8 +74,8 @@ extern const LedgerColumnEntry *ledger_reader_column(LedgerSegmentReader *reader
 extern int	ledger_reader_references(LedgerSegmentReader *reader, Relation rel,
 									 int column, const int **references);
 extern void ledger_reader_decode(LedgerSegmentReader *reader, Relation rel, int column,
-								 int first, int count, const LedgerDecoded *references,
-								 Datum *values, bool *isnull);
+								 int first, int count, const bool *wanted,
+								 const LedgerDecoded *references, Datum *values, bool *isnull);
 extern LedgerChunk *ledger_reader_prepare(LedgerSegmentReader *reader, Relation rel, int column);
 extern LedgerChunk *ledger_reader_chunk(LedgerSegmentReader *reader, Relation rel, int column);
 extern LedgerPath *ledger_reader_path(LedgerSegmentReader *reader, Relation rel, int column,

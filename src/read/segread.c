@@ -465,14 +465,14 @@ ledger_reader_references(LedgerSegmentReader *reader, Relation rel, int column,
  */
 void
 ledger_reader_decode(LedgerSegmentReader *reader, Relation rel, int column,
-					 int first, int count, const LedgerDecoded *references,
-					 Datum *values, bool *isnull)
+					 int first, int count, const bool *wanted,
+					 const LedgerDecoded *references, Datum *values, bool *isnull)
 {
 	LedgerChunk *chunk = ledger_reader_chunk(reader, rel, column);
 
 	Assert(first / LEDGER_VECTOR_ROWS == (first + count - 1) / LEDGER_VECTOR_ROWS);
 	reader->decoded = true;
-	ledger_chunk_decode(chunk, first, count, references, values, isnull);
+	ledger_chunk_decode_some(chunk, first, count, wanted, references, values, isnull);
 }
 
 /* The least and greatest value of a column, if its type has an order we know. */

@@ -32,7 +32,18 @@ static Oid	heard[HEARD_MAX];
 static int	nheard = 0;
 static bool heard_many = false;
 
-static bool telling = false;	/* ourselves */
+static bool telling = false;	/* ourselves, */
+static Oid	told = InvalidOid;	/* of this one */
+
+/*
+ * Is this what is told of once more?  Who keeps nothing that is made of the relation
+ * cache has heard all that it needs to.
+ */
+bool
+ledger_told_again(Oid relid)
+{
+	return telling && relid == told;
+}
 
 static void
 hear(Oid relid)
@@ -50,7 +61,7 @@ hear(Oid relid)
 static void
 relation_changed(Datum arg, Oid relid)
 {
-	if (!telling && IsTransactionState())
+	if (!ledger_told_again(relid) && IsTransactionState())
 		hear(relid);
 }
 
@@ -69,20 +80,11 @@ ledger_forget_relation(Oid relid)
 	LocalExecuteInvalidationMessage(&message);
 }
 
-/*
- * Is a relation's change told of once more?  Who keeps nothing that is made of the
- * relation cache has heard all that it needs to.
- */
-bool
-ledger_told_again(void)
-{
-	return telling;
-}
-
 static void
 tell(Oid relid)
 {
 	telling = true;
+	told = relid;
 	PG_TRY();
 	{
 		ledger_forget_relation(relid);

@@ -579,7 +579,7 @@ extern void ledger_watch_relations(RelcacheCallbackFunction watcher);
 /* ---- partitions.c ---- */
 
 extern void ledger_forget_relation(Oid relid);
-extern bool ledger_told_again(void);
+extern bool ledger_told_again(Oid relid);
 extern void ledger_partitions_init(void);
 
 #endif							/* LEDGER_STORAGE_H */

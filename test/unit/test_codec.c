@@ -88,6 +88,42 @@ matching_right(LedgerChunk *chunk, const LedgerColumnInput *input, int first, in
 	return right;
 }
 
+/*
+ * Decode some rows of a range, without references for others, and compare.
+ */
+static bool
+some_same(LedgerChunk *chunk, const LedgerColumnInput *column, int first, int count,
+		  const LedgerDecoded *decoded, int nrefs)
+{
+	Datum		values[LEDGER_VECTOR_ROWS];
+	bool		isnull[LEDGER_VECTOR_ROWS];
+	bool		wanted[LEDGER_VECTOR_ROWS];
+	Datum		refs[LEDGER_ROWREF_COLUMNS][LEDGER_VECTOR_ROWS];
+	bool		refs_null[LEDGER_ROWREF_COLUMNS][LEDGER_VECTOR_ROWS];
+	LedgerDecoded some[LEDGER_ROWREF_COLUMNS];
+	int			part = 1 + RANDOM_BELOW(8);
+
+	for (int i = 0; i < count; i++)
+		wanted[i] = RANDOM_BELOW(part) == 0;
+	for (int k = 0; k < nrefs; k++)
+	{
+		some[k].values = refs[k];
+		some[k].isnull = refs_null[k];
+		for (int i = 0; i < count; i++)
+		{
+			refs[k][i] = wanted[i] ? decoded[k].values[i] : (Datum) 0;
+			refs_null[k][i] = !wanted[i] || decoded[k].isnull[i];
+		}
+	}
+	ledger_chunk_decode_some(chunk, first, count, wanted, some, values, isnull);
+	for (int i = 0; i < count; i++)
+	{
+		if (wanted[i] && !column_same(column, first + i, values[i], isnull[i]))
+			return false;
+	}
+	return true;
+}
+
 /* Decode a range and compare; "columns" has the references. */
 static bool
 range_same(LedgerChunk *chunk, const LedgerColumnInput *columns, int self, int first, int count)
@@ -109,6 +145,7 @@ range_same(LedgerChunk *chunk, const LedgerColumnInput *columns, int self, int f
 	ledger_chunk_decode(chunk, first, count, decoded, values, isnull);
 	for (int i = 0; i < count && same; i++)
 		same = column_same(&columns[self], first + i, values[i], isnull[i]);
+	same = same && some_same(chunk, &columns[self], first, count, decoded, nrefs);
 	same = same && matching_right(chunk, &columns[self], first, count, decoded);
 	free(values);
 	free(isnull);
@@ -753,6 +790,20 @@ check_integer_ranges(void)
 						   "integer ranges", "values");
 					free(values);
 				}
+			}
+			/* mostly onwards, with rows left out, and back now and then */
+			for (int i = 0, next = 0; i < 200 && n > 0; i++)
+			{
+				int			onwards = next + (RANDOM_BELOW(2) ? 0 : RANDOM_BELOW(40));
+				int			first = RANDOM_BELOW(10) == 0 || onwards >= n ? RANDOM_BELOW(n) : onwards;
+				int			most = Min(n - first, 20);
+				int			count = RANDOM_BELOW(most + 1);
+				uint64		values[20];
+
+				ledger_integers_read(&ints, first, count, values);
+				report(memcmp(values, numbers + first, count * sizeof(uint64)) == 0,
+					   "integer ranges", "values in turn");
+				next = first + count;
 			}
 			free(bytes);
 			shim_free_all();
