@@ -38,6 +38,9 @@
 /* Segments that the planner looks at where there are no statistics. */
 #define SAMPLE_SEGMENTS	4
 
+/* Slots whose entries are read at a time, as scans do that skip most of them */
+#define ENTRIES_MAX		16
+
 typedef struct Unit
 {
 	pairingheap_node node;
@@ -275,6 +278,35 @@ bounds_of_segment(const LedgerOrder *order, LedgerSegmentReader *reader, Relatio
 	return all;
 }
 
+/*
+ * What is kept with a segment's reader: its bounds in the order that was asked for
+ * last.  All segments are asked, each time that a scan begins.
+ */
+typedef struct KnownBounds
+{
+	LedgerOrderKey key;			/* attnum is 0 as long as there are none */
+	bool		not_null;
+	Bounds		all;
+} KnownBounds;
+
+static const Bounds *
+known_bounds(const LedgerOrder *order, LedgerSegmentReader *reader, Relation rel)
+{
+	KnownBounds *known = ledger_reader_note(reader, sizeof(KnownBounds));
+	const LedgerOrderKey *key = &order->key;
+
+	if (known->key.attnum != key->attnum || known->key.typid != key->typid ||
+		known->key.descending != key->descending ||
+		known->key.nulls_first != key->nulls_first || known->not_null != order->not_null)
+	{
+		known->key.attnum = 0;
+		known->all = bounds_of_segment(order, reader, rel, NULL);
+		known->not_null = order->not_null;
+		known->key = *key;
+	}
+	return &known->all;
+}
+
 /* Where the first row of what has these bounds can be. */
 static LedgerPlace
 first_place(const LedgerOrder *order, const Bounds *bounds)
@@ -439,66 +471,106 @@ add_vector(LedgerOrder *order, LedgerRow low, LedgerRow high, const Bounds *boun
 	}
 }
 
-/* The rows of a slot, "low" being the first of them, by vector. */
+static inline bool
+is_in_segment(const LedgerSlotEntry *entry)
+{
+	return entry->state == LEDGER_SLOT_SEALED || entry->state == LEDGER_SLOT_BULK_WRITTEN;
+}
+
+/* A segment that is being divided */
+typedef struct Division
+{
+	LedgerSegmentReader *reader;	/* NULL: not open yet */
+	LedgerPlace first;			/* of the unit */
+	bool		has_bounds;
+	bool		jumbled;
+	Bounds		vectors[LEDGER_VECTORS_MAX];
+} Division;
+
+/* Most segments are excluded by filters, and need none. */
 static void
-divide_slot(LedgerOrder *order, LedgerFilteredScan *fs, LedgerSegmentReader *reader,
-			const LedgerSlotEntry *entry, LedgerRow low, const Bounds *vectors,
-			const LedgerPlace *first)
+need_bounds(const LedgerOrder *order, Relation rel, Division *division)
+{
+	int			nrows = ledger_reader_root(division->reader)->nrows;
+	Bounds		all;
+
+	if (division->has_bounds)
+		return;
+	all = bounds_of_segment(order, division->reader, rel, division->vectors);
+	division->jumbled = is_jumbled(&all, division->vectors, LEDGER_VECTORS_OF(nrows));
+	division->has_bounds = true;
+}
+
+/* The rows of a slot of the segment, "low" being the first of them, by vector. */
+static void
+divide_rows(LedgerOrder *order, LedgerFilteredScan *fs, Division *division,
+			const LedgerSlotEntry *entry, LedgerRow low)
 {
 	int			position = entry->first;
 	int			end = entry->first + entry->nrows;
 
-	while (position < end)
+	for (;;)
 	{
-		int			vector = position / LEDGER_VECTOR_ROWS;
-		int			count = Min((vector + 1) * LEDGER_VECTOR_ROWS, end) - position;
-		LedgerRow	row = low + (position - entry->first);
+		int			vector;
+		int			count;
+		LedgerRow	row;
 
-		if (ledger_filtered_skip(fs, reader, position, count) == 0)
-			add_vector(order, row, row + count - 1, &vectors[vector], first);
+		position += ledger_filtered_skip(fs, division->reader, position, end - position);
+		if (position >= end)
+			return;
+		vector = position / LEDGER_VECTOR_ROWS;
+		count = Min((vector + 1) * LEDGER_VECTOR_ROWS, end) - position;
+		row = low + (position - entry->first);
+		need_bounds(order, fs->rel, division);
+		add_vector(order, row, row + count - 1, &division->vectors[vector],
+				   division->jumbled ? &division->first : NULL);
 		position += count;
 	}
+}
+
+static void
+divide_slot(LedgerOrder *order, LedgerFilteredScan *fs, Division *division,
+			LedgerSlotNumber slot, const LedgerSlotEntry *entry)
+{
+	LedgerRow	low = LedgerMakeRow(slot, 0);
+
+	if (entry->state == LEDGER_SLOT_FREE)
+		return;
+	if (division->reader == NULL && is_in_segment(entry))
+	{
+		division->reader = ledger_reader_open(fs->rel, slot, entry, fs->scan->context);
+		fs->again = false;
+	}
+	if (division->reader != NULL && ledger_reader_is(division->reader, entry) &&
+		entry->first + entry->nrows <= ledger_reader_root(division->reader)->nrows)
+		divide_rows(order, fs, division, entry, low);
+	else						/* it has gone elsewhere since */
+		add_unit(order, division->first, low, low + LEDGER_SLOT_ROWS - 1, false, true, true);
 }
 
 /* Divide a segment into vectors. */
 static void
 divide(LedgerOrder *order, LedgerFilteredScan *fs, const Unit *unit)
 {
-	LedgerSlotNumber last = LedgerRowSlot(unit->high);
-	LedgerSegmentReader *reader = NULL;
-	Bounds		vectors[LEDGER_VECTORS_MAX];
-	Bounds		all;
-	LedgerPlace first = unit->bound;
-	bool		jumbled = false;
+	LedgerSlotNumber slot = LedgerRowSlot(unit->low);
+	LedgerSlotNumber end = LedgerRowSlot(unit->high) + 1;
+	Division	division;
 
-	for (LedgerSlotNumber slot = LedgerRowSlot(unit->low); slot <= last; slot++)
+	division.reader = NULL;
+	division.first = unit->bound;
+	division.has_bounds = false;
+	while (slot < end)
 	{
-		LedgerRow	low = LedgerMakeRow(slot, 0);
-		LedgerSlotEntry entry;
+		LedgerSlotEntry entries[ENTRIES_MAX];
+		int			n = ledger_read_entries(fs->rel, slot, (int) Min(end - slot, ENTRIES_MAX),
+											entries);
 
-		if (!ledger_read_entry(fs->rel, slot, &entry))
-			continue;
-		if (reader == NULL &&
-			(entry.state == LEDGER_SLOT_SEALED || entry.state == LEDGER_SLOT_BULK_WRITTEN))
-		{
-			reader = ledger_reader_open(fs->rel, slot, &entry, fs->scan->context);
-			if (reader != NULL)
-			{
-				const LedgerSegmentRoot *root = ledger_reader_root(reader);
-
-				all = bounds_of_segment(order, reader, fs->rel, vectors);
-				jumbled = is_jumbled(&all, vectors, LEDGER_VECTORS_OF(root->nrows));
-				fs->again = false;
-			}
-		}
-		if (reader != NULL && ledger_reader_is(reader, &entry) &&
-			entry.first + entry.nrows <= ledger_reader_root(reader)->nrows)
-			divide_slot(order, fs, reader, &entry, low, vectors, jumbled ? &first : NULL);
-		else					/* it has gone elsewhere since */
-			add_unit(order, first, low, low + LEDGER_SLOT_ROWS - 1, false, true, true);
+		for (int i = 0; i < n; i++)
+			divide_slot(order, fs, &division, slot + i, &entries[i]);
+		slot += Max(n, 1);
 	}
-	if (reader != NULL)
-		keep_open(order, reader);
+	if (division.reader != NULL)
+		keep_open(order, division.reader);
 }
 
 /* ---- Start ---- */
@@ -537,54 +609,72 @@ begin_pending(LedgerOrder *order, LedgerFilteredScan *fs, Pending *pending,
 	pending->any = true;
 	if (reader != NULL)
 	{
-		Bounds		bounds = bounds_of_segment(order, reader, fs->rel, NULL);
+		const Bounds *bounds = known_bounds(order, reader, fs->rel);
 
-		pending->any = !bounds.known || bounds.values || bounds.nulls;
-		pending->bound = first_place(order, &bounds);
+		pending->any = !bounds->known || bounds->values || bounds->nulls;
+		pending->bound = first_place(order, bounds);
 		ledger_reader_release(reader);
 	}
 }
 
-/* Find the units that there are. */
+/* What a slot has becomes a unit, or part of one. */
+static void
+start_slot(LedgerOrder *order, LedgerFilteredScan *fs, Pending *pending,
+		   LedgerSlotNumber slot, const LedgerSlotEntry *entry, const LedgerVerdict *verdict)
+{
+	LedgerRow	low = LedgerMakeRow(slot, 0);
+
+	switch ((LedgerSlotState) entry->state)
+	{
+		case LEDGER_SLOT_TAIL:
+		case LEDGER_SLOT_CLOSED:
+			finish_pending(order, pending); /* it may go on behind */
+			add_unit(order, unknown_place(), low, low + LEDGER_SLOT_ROWS - 1,
+					 false, true, true);
+			break;
+		case LEDGER_SLOT_SEALED:
+		case LEDGER_SLOT_BULK_WRITTEN:
+			if (verdict->seen == LEDGER_SEEN_NONE)
+				break;
+			if (entry->segment != pending->segment)
+			{
+				finish_pending(order, pending);
+				begin_pending(order, fs, pending, slot, entry);
+			}
+			pending->last = slot;
+			break;
+		default:
+			break;				/* nothing that the snapshot sees */
+	}
+}
+
+/*
+ * Find the units that there are.  Entries are judged as soon as they have been read
+ * (see scan.c); after that they may be out of date, as is all that is kept in units.
+ */
 static void
 start(LedgerOrder *order, LedgerFilteredScan *fs)
 {
 	LedgerScan *scan = fs->scan;
 	Pending		pending = {0};
+	LedgerSlotNumber slot = 0;
 
 	order->units = pairingheap_allocate(compare_units, NULL);
-	for (LedgerSlotNumber slot = 0; slot < scan->nslots; slot++)
+	while (slot < scan->nslots)
 	{
-		LedgerRow	low = LedgerMakeRow(slot, 0);
-		LedgerSlotEntry entry;
-		LedgerVerdict verdict;
+		LedgerSlotEntry entries[ENTRIES_MAX];
+		LedgerVerdict verdicts[ENTRIES_MAX];
+		int			n = ledger_read_entries(fs->rel, slot,
+											(int) Min(scan->nslots - slot, ENTRIES_MAX), entries);
 
 		CHECK_FOR_INTERRUPTS();
-		if (!ledger_read_entry(fs->rel, slot, &entry))
-			continue;
-		ledger_judge_slot(fs->rel, slot, &entry, scan->rule, scan->base.rs_snapshot, &verdict);
-		switch ((LedgerSlotState) entry.state)
-		{
-			case LEDGER_SLOT_TAIL:
-			case LEDGER_SLOT_CLOSED:
-				finish_pending(order, &pending);	/* it may go on behind */
-				add_unit(order, unknown_place(), low, low + LEDGER_SLOT_ROWS - 1,
-						 false, true, true);
-				break;
-			case LEDGER_SLOT_SEALED:
-			case LEDGER_SLOT_BULK_WRITTEN:
-				if (verdict.seen == LEDGER_SEEN_NONE)
-					break;
-				if (entry.segment != pending.segment)
-				{
-					finish_pending(order, &pending);
-					begin_pending(order, fs, &pending, slot, &entry);
-				}
-				pending.last = slot;
-				break;
-			default:
-				break;			/* nothing that the snapshot sees */
-		}
+		for (int i = 0; i < n; i++)
+			if (is_in_segment(&entries[i]))
+				ledger_judge_slot(fs->rel, slot + i, &entries[i], scan->rule,
+								  scan->base.rs_snapshot, &verdicts[i]);
+		for (int i = 0; i < n; i++)
+			start_slot(order, fs, &pending, slot + i, &entries[i], &verdicts[i]);
+		slot += Max(n, 1);
 	}
 	finish_pending(order, &pending);
 	order->started = true;

@@ -66,6 +66,7 @@ extern void ledger_reader_release(LedgerSegmentReader *reader);
 extern bool ledger_reader_is(const LedgerSegmentReader *reader,
 							 const LedgerSlotEntry *entry);
 extern const LedgerSegmentRoot *ledger_reader_root(const LedgerSegmentReader *reader);
+extern void *ledger_reader_note(LedgerSegmentReader *reader, Size size);
 extern const uint8 *ledger_reader_gaps(LedgerSegmentReader *reader, Relation rel);
 extern bool ledger_reader_xids(LedgerSegmentReader *reader, Relation rel,
 							   int first, int count, uint32 *xids);

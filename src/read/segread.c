@@ -57,6 +57,7 @@ struct LedgerSegmentReader
 	LedgerChunk **chunks;
 	OpenPath   *paths;
 	uint8	   *gaps;			/* likewise; NULL if there are none */
+	void	   *note;			/* src/exec's; likewise */
 	char	   *xid_bytes;		/* the xmin stream; NULL until read */
 	LedgerChunk *xids;
 };
@@ -154,6 +155,18 @@ const LedgerSegmentRoot *
 ledger_reader_root(const LedgerSegmentReader *reader)
 {
 	return &reader->segment->root;
+}
+
+/*
+ * Memory for what src/exec has found out of the segment, zeroed at first, that stays
+ * with the reader in the cache; always of the same size.
+ */
+void *
+ledger_reader_note(LedgerSegmentReader *reader, Size size)
+{
+	if (reader->note == NULL)
+		reader->note = MemoryContextAllocZero(reader->context, size);
+	return reader->note;
 }
 
 BlockNumber
