@@ -669,9 +669,8 @@ start(LedgerOrder *order, LedgerFilteredScan *fs)
 
 		CHECK_FOR_INTERRUPTS();
 		for (int i = 0; i < n; i++)
-			if (is_in_segment(&entries[i]))
-				ledger_judge_slot(fs->rel, slot + i, &entries[i], scan->rule,
-								  scan->base.rs_snapshot, &verdicts[i]);
+			ledger_judge_slot(fs->rel, slot + i, &entries[i], scan->rule,
+							  scan->base.rs_snapshot, &verdicts[i]);
 		for (int i = 0; i < n; i++)
 			start_slot(order, fs, &pending, slot + i, &entries[i], &verdicts[i]);
 		slot += Max(n, 1);
