@@ -463,24 +463,24 @@ count_notnull(const uint8 *bitmap, int n)
 }
 
 /*
- * May something be kept of a vector, for who turns to it again?  Not for who does
- * so once, as scans do, of which "asked" takes note; nor without end.
+ * May something be kept of a vector, for who turns to it again?  Unless "at_once",
+ * not for who does so once, as scans do, of which "asked" takes note; nor without end.
  */
 bool
-ledger_chunk_may_keep(const LedgerChunk *chunk, uint64 *asked, int v)
+ledger_chunk_may_keep(const LedgerChunk *chunk, uint64 *asked, int v, bool at_once)
 {
 	uint64		bit = UINT64CONST(1) << (v % LEDGER_KEPT_VECTORS);
 	bool		again = (*asked & bit) != 0;
 
 	*asked |= bit;
-	return again && chunk->nvectors <= LEDGER_KEPT_VECTORS &&
+	return (again || at_once) && chunk->nvectors <= LEDGER_KEPT_VECTORS &&
 		MemoryContextMemAllocated(chunk->context, false) <= LEDGER_KEPT_MAX;
 }
 
 /*
  * To read one number of an entropy code, all before it in its stretch are read.
- * So who turns to a vector again and again has its symbols kept; see also
- * codes.c:keep_codes.
+ * So a look-up has the vector's symbols kept, as has a scan that comes back again and
+ * again; see also codes.c:keep_codes.
  */
 static void
 offer_to_keep(LedgerChunk *chunk, int v)
@@ -489,7 +489,7 @@ offer_to_keep(LedgerChunk *chunk, int v)
 
 	if (chunk->nvectors > LEDGER_KEPT_VECTORS)
 		return;
-	for (int i = 0; i < 2; i++)
+	for (int i = 0; i < 2 && !chunk->look_up; i++)
 	{
 		if ((chunk->symbols_asked[i] & bit) == 0)
 		{
@@ -728,6 +728,7 @@ ledger_chunk_select(LedgerChunk *chunk, int first, int count, int *rows, int *de
 
 	Assert(first >= 0 && count >= 0 && first + count <= chunk->nrows);
 	Assert(start + count <= LEDGER_VECTOR_ROWS);
+	chunk->look_up = count <= LEDGER_LOOK_UP_ROWS && !chunk->scanned;
 	if (chunk->vector != first / LEDGER_VECTOR_ROWS)
 		open_vector(chunk, first / LEDGER_VECTOR_ROWS);
 	*dense = start;

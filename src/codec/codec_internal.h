@@ -546,6 +546,8 @@ struct LedgerChunk
 	int			nvectors;
 	LedgerEncoding encoding;
 	bool		zstd;			/* what compressed blocks are of */
+	bool		scanned;		/* a sub-column of documents that are not looked up */
+	bool		look_up;		/* the rows selected last are few */
 	MemoryContext context;
 	bool		has_text_zones;
 	const uint8 *stored_zones;	/* NULL: there are none */
@@ -602,7 +604,7 @@ ledger_corrupt(const LedgerChunk *chunk, const char *detail)
 
 extern const uint64 *ledger_chunk_zones(LedgerChunk *chunk);
 extern void ledger_constant_value(LedgerChunk *chunk, Datum *value);
-extern bool ledger_chunk_may_keep(const LedgerChunk *chunk, uint64 *asked, int v);
+extern bool ledger_chunk_may_keep(const LedgerChunk *chunk, uint64 *asked, int v, bool at_once);
 extern int	ledger_chunk_select(LedgerChunk *chunk, int first, int count, int *rows,
 								int *dense);
 

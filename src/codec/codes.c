@@ -160,7 +160,7 @@ keep_codes(LedgerChunk *chunk, int v)
 		return NULL;
 	if (chunk->kept_codes != NULL && chunk->kept_codes[v] != NULL)
 		return chunk->kept_codes[v];
-	if (!ledger_chunk_may_keep(chunk, &chunk->codes_asked, v))
+	if (!ledger_chunk_may_keep(chunk, &chunk->codes_asked, v, false))
 		return NULL;
 	if (chunk->kept_codes == NULL)
 		chunk->kept_codes = MemoryContextAllocZero(chunk->context,

@@ -31,7 +31,6 @@ struct LedgerLz4Reader
 	uint32		offsets_size;	/* allocated */
 	uint64	   *starts;			/* of the values, and where the last ends */
 	int64		current;		/* block in the buffer, -1 if none */
-	bool		look_up;		/* the call is one */
 };
 
 /*
@@ -213,7 +212,7 @@ read_block(LedgerChunk *chunk, const LedgerStored *stored, char *dst)
 	load_seed(chunk, lz4);
 	ledger_read_stored(chunk, stored, dst, lz4->buffer, lz4->seed_length);
 	if (compressed && source->keep)
-		source->keep(source->arg, stored->offset, stored->raw_length, dst, lz4->look_up);
+		source->keep(source->arg, stored->offset, stored->raw_length, dst, chunk->look_up);
 }
 
 /* Have block i of the current vector in the buffer; returns its raw bytes. */
@@ -367,7 +366,6 @@ ledger_lz4_decode(LedgerChunk *chunk, int first, int count, const int *rows, con
 	LedgerArena arena = {NULL, 0};
 	Size		hint = 0;
 
-	lz4->look_up = count <= LEDGER_LOOK_UP_ROWS;
 	if (count > 1 && lz4->rowref.ncolumns > 0)
 		hint = LEDGER_ARENA_PIECE;
 	else if (count > 1)
@@ -428,7 +426,6 @@ ledger_lz4_matches(LedgerChunk *chunk, int first, int count, const int *rows,
 	LedgerLz4Reader *lz4 = chunk->lz4;
 	uint64		total = lz4->starts[chunk->ints.n];
 
-	lz4->look_up = false;
 	for (int i = 0; i < count; i++)
 	{
 		LedgerBytes value = ledger_datum_bytes(&chunk->type, values[rows[i]]);

@@ -210,6 +210,7 @@ ledger_path_group(const LedgerPath *path, int count, const uint16 *branches, con
 		groups->starts[branches[i] + 2] += wanted == NULL || wanted[i];
 	for (int b = 0; b < path->info.nbranches; b++)
 		groups->starts[b + 2] += groups->starts[b + 1];
+	ledger_shred_expect(path->chunk->shred, groups->starts[path->info.nbranches + 1]);
 	for (int i = 0; i < count; i++)
 	{
 		if (wanted == NULL || wanted[i])
@@ -528,7 +529,6 @@ ledger_path_decode(LedgerPath *path, LedgerPathForm form, int first, int count,
 
 	ledger_path_locate(path, first, count, branches, positions);
 	ledger_path_group(path, count, branches, wanted, &groups);
-	ledger_shred_expect(path->chunk->shred, groups.starts[path->info.nbranches]);
 	for (int b = 0; b < path->info.nbranches; b++)
 	{
 		const int  *rows = groups.rows + groups.starts[b];

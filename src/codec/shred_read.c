@@ -70,11 +70,7 @@ column_read(void *arg, uint64 offset, size_t len, void *dst)
 				 dst);
 }
 
-/*
- * Blocks are in the body.  Whether it is a look-up depends on the documents asked
- * for: even a scan takes few values of a sub-column at a time, if few documents of
- * the vector have some.
- */
+/* Blocks are in the body. */
 static bool
 column_recall(void *arg, uint64 offset, uint32 length, void *dst)
 {
@@ -90,8 +86,7 @@ column_keep(void *arg, uint64 offset, uint32 length, const void *block, bool loo
 	SubColumn  *column = arg;
 	const LedgerSource *source = &column->parent->source;
 
-	source->keep(source->arg, column->offset + offset, length, block,
-				 column->parent->shred->look_up);
+	source->keep(source->arg, column->offset + offset, length, block, look_up);
 }
 
 static void
@@ -197,7 +192,11 @@ ledger_shred_catalog(const LedgerShredReader *shred)
 	return &shred->catalog;
 }
 
-/* So many documents of a vector will be asked for their values. */
+/*
+ * So many documents of a vector will be asked for their values.  Whether these are
+ * looked up depends on that: even a scan takes few values of a sub-column at a time,
+ * if few documents of the vector have some.
+ */
 void
 ledger_shred_expect(LedgerShredReader *shred, int n)
 {
@@ -240,7 +239,7 @@ ledger_shred_vector_open(LedgerChunk *chunk, const uint8 *p, const uint8 *end, i
 	return p;
 }
 
-/* A sub-column, opened if it is not. */
+/* A sub-column, opened if it is not, for the documents that were announced last. */
 LedgerChunk *
 ledger_shred_subchunk(LedgerChunk *chunk, int i)
 {
@@ -263,6 +262,7 @@ ledger_shred_subchunk(LedgerChunk *chunk, int i)
 			ledger_corrupt(chunk, "sub-column refers to another column");
 		}
 	}
+	column->chunk->scanned = !chunk->shred->look_up;
 	return column->chunk;
 }
 
