@@ -479,8 +479,8 @@ ledger_chunk_may_keep(const LedgerChunk *chunk, uint64 *asked, int v, bool at_on
 
 /*
  * To read one number of an entropy code, all before it in its stretch are read.
- * So a look-up has the vector's symbols kept, as has a scan that comes back again and
- * again; see also codes.c:keep_codes.
+ * So who comes back again and again has the vector's symbols kept, and a look-up at
+ * once if there is room; see also codes.c:keep_codes.
  */
 static void
 offer_to_keep(LedgerChunk *chunk, int v)
@@ -489,7 +489,7 @@ offer_to_keep(LedgerChunk *chunk, int v)
 
 	if (chunk->nvectors > LEDGER_KEPT_VECTORS)
 		return;
-	for (int i = 0; i < 2 && !chunk->look_up; i++)
+	for (int i = 0; i < 2 && !chunk->keep_at_once; i++)
 	{
 		if ((chunk->symbols_asked[i] & bit) == 0)
 		{
@@ -730,7 +730,11 @@ ledger_chunk_select(LedgerChunk *chunk, int first, int count, int *rows, int *de
 	Assert(start + count <= LEDGER_VECTOR_ROWS);
 	chunk->look_up = count <= LEDGER_LOOK_UP_ROWS && !chunk->scanned;
 	if (chunk->vector != first / LEDGER_VECTOR_ROWS)
+	{
+		chunk->keep_at_once = chunk->look_up && chunk->source.has_room &&
+			chunk->source.has_room(chunk->source.arg);
 		open_vector(chunk, first / LEDGER_VECTOR_ROWS);
+	}
 	*dense = start;
 	if (chunk->ints.n == 0)
 		return 0;

@@ -98,6 +98,9 @@ typedef struct LedgerSource
 	 */
 	bool		(*recall) (void *arg, uint64 offset, uint32 length, void *dst);
 	void		(*keep) (void *arg, uint64 offset, uint32 length, const void *block, bool look_up);
+
+	/* Is there much room for what is kept?  NULL: no */
+	bool		(*has_room) (void *arg);
 } LedgerSource;
 
 /*

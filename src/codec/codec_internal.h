@@ -548,6 +548,7 @@ struct LedgerChunk
 	bool		zstd;			/* what compressed blocks are of */
 	bool		scanned;		/* a sub-column of documents that are not looked up */
 	bool		look_up;		/* the rows selected last are few */
+	bool		keep_at_once;	/* what the vector read last is understood by */
 	MemoryContext context;
 	bool		has_text_zones;
 	const uint8 *stored_zones;	/* NULL: there are none */

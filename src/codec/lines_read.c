@@ -380,7 +380,7 @@ need_rows(LedgerChunk *chunk, LedgerLinesReader *r, int start, int end)
 static void
 count_values(LedgerChunk *chunk, LedgerLinesReader *r, int v, int n)
 {
-	bool		keep = ledger_chunk_may_keep(chunk, &r->asked, v, chunk->look_up);
+	bool		keep = ledger_chunk_may_keep(chunk, &r->asked, v, chunk->keep_at_once);
 	int			step = keep ? STRETCH : n;
 	int			ncolumns = r->set.ncolumns;
 	int		   *values;

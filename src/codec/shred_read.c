@@ -89,6 +89,15 @@ column_keep(void *arg, uint64 offset, uint32 length, const void *block, bool loo
 	source->keep(source->arg, column->offset + offset, length, block, look_up);
 }
 
+static bool
+column_has_room(void *arg)
+{
+	SubColumn  *column = arg;
+	const LedgerSource *source = &column->parent->source;
+
+	return source->has_room(source->arg);
+}
+
 static void
 column_corrupt(void *arg, const char *detail)
 {
@@ -251,7 +260,8 @@ ledger_shred_subchunk(LedgerChunk *chunk, int i)
 		LedgerColumnType type = ledger_shred_column_type(entry);
 		LedgerSource source = {column_read, column_corrupt, column, column_unsupported,
 		entry->header_length, chunk->source.recall ? column_recall : NULL,
-		chunk->source.keep ? column_keep : NULL};
+		chunk->source.keep ? column_keep : NULL,
+		chunk->source.has_room ? column_has_room : NULL};
 		const int  *references;
 
 		column->chunk = ledger_chunk_open(&source, entry->length, &type, entry->nvalues,

@@ -272,6 +272,17 @@ ledger_cache_give(const LedgerCacheKey *key, void *item, MemoryContext context, 
 	return true;
 }
 
+/*
+ * Is half of the cache free?  If not, readers had better not grow for what may be
+ * asked for once: a look-up opens all segments, and where not all of them have room,
+ * each drives out the one that will be wanted next.
+ */
+bool
+ledger_cache_has_room(void)
+{
+	return total + blocks_total <= (Size) cache_kb * 1024 / 2;
+}
+
 static void
 set_block_key(BlockKey *key, const LedgerCacheKey *segment, uint64 offset)
 {

@@ -43,6 +43,7 @@ extern uint64 ledger_cache_age(void);
 extern void *ledger_cache_take(const LedgerCacheKey *key, MemoryContext parent);
 extern bool ledger_cache_give(const LedgerCacheKey *key, void *item, MemoryContext context,
 							  bool surely);
+extern bool ledger_cache_has_room(void);
 extern bool ledger_cache_recall(const LedgerCacheKey *segment, uint64 offset, uint32 length,
 								void *dst);
 extern void ledger_cache_keep(const LedgerCacheKey *segment, uint64 offset, uint32 length,

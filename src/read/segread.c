@@ -354,6 +354,12 @@ column_keep(void *arg, uint64 offset, uint32 length, const void *block, bool loo
 						  length, block, look_up);
 }
 
+static bool
+column_has_room(void *arg)
+{
+	return ledger_cache_has_room();
+}
+
 /*
  * A column's chunk, of which its Bloom filter at least may be asked; the column
  * must not be all NULL.  What is asked of the chunk may read with the relation
@@ -364,7 +370,7 @@ ledger_reader_prepare(LedgerSegmentReader *reader, Relation rel, int column)
 {
 	const LedgerColumnEntry *entry = ledger_reader_column(reader, rel, column);
 	LedgerSource source = {column_read, column_corrupt, &reader->sources[column],
-	column_unsupported, entry->header_length, column_recall, column_keep};
+	column_unsupported, entry->header_length, column_recall, column_keep, column_has_room};
 	LedgerColumnType type;
 
 	reader->rel = rel;
