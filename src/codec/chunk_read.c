@@ -728,7 +728,7 @@ ledger_chunk_select(LedgerChunk *chunk, int first, int count, int *rows, int *de
 
 	Assert(first >= 0 && count >= 0 && first + count <= chunk->nrows);
 	Assert(start + count <= LEDGER_VECTOR_ROWS);
-	chunk->look_up = count <= LEDGER_LOOK_UP_ROWS && !chunk->scanned;
+	chunk->look_up = chunk->by_documents ? *chunk->by_documents : count <= LEDGER_LOOK_UP_ROWS;
 	if (chunk->vector != first / LEDGER_VECTOR_ROWS)
 	{
 		chunk->keep_at_once = chunk->look_up && chunk->source.has_room &&

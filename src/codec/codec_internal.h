@@ -546,9 +546,9 @@ struct LedgerChunk
 	int			nvectors;
 	LedgerEncoding encoding;
 	bool		zstd;			/* what compressed blocks are of */
-	bool		scanned;		/* a sub-column of documents that are not looked up */
+	const bool *by_documents;	/* of a sub-column: whether documents are looked up */
 	bool		look_up;		/* the rows selected last are few */
-	bool		keep_at_once;	/* what the vector read last is understood by */
+	bool		keep_at_once;	/* found out when the vector below was turned to */
 	MemoryContext context;
 	bool		has_text_zones;
 	const uint8 *stored_zones;	/* NULL: there are none */

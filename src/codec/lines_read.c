@@ -48,7 +48,7 @@ struct LedgerLinesReader
 	LedgerLineSet set;
 	LineColumn *columns;
 
-	/* of each vector that has been turned to twice, or NULL: see count_values() */
+	/* of vectors that are turned to again, or NULL: see count_values() */
 	int		  **kept;
 	uint64		asked;			/* vectors that have been turned to */
 

@@ -203,8 +203,8 @@ ledger_shred_catalog(const LedgerShredReader *shred)
 
 /*
  * So many documents of a vector will be asked for their values.  Whether these are
- * looked up depends on that: even a scan takes few values of a sub-column at a time,
- * if few documents of the vector have some.
+ * looked up depends on that, not on the values: even a scan takes few values of a
+ * sub-column at a time, if few documents of the vector have some.
  */
 void
 ledger_shred_expect(LedgerShredReader *shred, int n)
@@ -248,7 +248,7 @@ ledger_shred_vector_open(LedgerChunk *chunk, const uint8 *p, const uint8 *end, i
 	return p;
 }
 
-/* A sub-column, opened if it is not, for the documents that were announced last. */
+/* A sub-column, opened if it is not. */
 LedgerChunk *
 ledger_shred_subchunk(LedgerChunk *chunk, int i)
 {
@@ -271,8 +271,8 @@ ledger_shred_subchunk(LedgerChunk *chunk, int i)
 			column->chunk = NULL;
 			ledger_corrupt(chunk, "sub-column refers to another column");
 		}
+		column->chunk->by_documents = &chunk->shred->look_up;
 	}
-	column->chunk->scanned = !chunk->shred->look_up;
 	return column->chunk;
 }
 
@@ -674,7 +674,7 @@ ledger_shred_decode(LedgerChunk *chunk, int first, int count, const int *rows,
 	Builder		b = {chunk, shred, NULL, references};
 	MemoryContext old;
 
-	ledger_shred_expect(shred, count);
+	shred->look_up = chunk->look_up;
 	reset_scratch(chunk, shred);
 	pass_documents(chunk, first, count, codes);
 	old = MemoryContextSwitchTo(shred->scratch);

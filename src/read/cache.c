@@ -280,7 +280,7 @@ ledger_cache_give(const LedgerCacheKey *key, void *item, MemoryContext context, 
 bool
 ledger_cache_has_room(void)
 {
-	return total + blocks_total <= (Size) cache_kb * 1024 / 2;
+	return total + blocks_total < (Size) cache_kb * 1024 / 2;
 }
 
 static void
