@@ -308,6 +308,18 @@ SELECT pg_temp.thrice('SELECT sum(length(d::text)) FROM seldom') AS documents;
 SET ledger.decode_cache = 0;
 RESET ledger.decode_cache;
 SELECT pg_temp.thrice('SELECT sum(length(d->>''text'')) FROM seldom') AS parts;
+SET ledger.decode_cache = 0;
+RESET ledger.decode_cache;
+CREATE TABLE nulls (id int, d jsonb) USING ledger;
+INSERT INTO nulls SELECT id, CASE WHEN id % 10 = 1 THEN jsonb_build_object('n', id, 'text', t) END FROM oracle;
+SELECT ledger.seal('nulls') > 0 AS sealed;
+SELECT pg_temp.thrice('SELECT sum(length(d::text)) FROM nulls') AS documents;
+-- and a look-up is one if documents have many such values
+CREATE TABLE lists (id int, d jsonb) USING ledger;
+INSERT INTO lists SELECT i, jsonb_build_object('n', i, 't', (SELECT jsonb_agg(pg_temp.words(8, i * 20 + k)) FROM generate_series(1, 12) k)) FROM generate_series(1, 3000) i;
+SELECT ledger.seal('lists') > 0 AS sealed;
+SELECT encoding FROM ledger.chunks('lists') WHERE path LIKE '$.t%';
+SELECT pg_temp.thrice('SELECT d FROM lists WHERE id BETWEEN 100 AND 119') AS lists;
 -- What has no room drives nothing out; and a reader that has, if there are blocks,
 -- too, stays.
 CREATE TABLE large (id int, t text) USING ledger;
