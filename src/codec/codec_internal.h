@@ -546,8 +546,8 @@ struct LedgerChunk
 	int			nvectors;
 	LedgerEncoding encoding;
 	bool		zstd;			/* what compressed blocks are of */
-	const bool *by_documents;	/* of a sub-column: whether documents are looked up */
-	bool		look_up;		/* the rows selected last are few */
+	bool		look_up;		/* the rows asked for last are few */
+	const bool *by_documents;	/* of a sub-column: its documents' look_up */
 	bool		keep_at_once;	/* found out when the vector below was turned to */
 	MemoryContext context;
 	bool		has_text_zones;
@@ -600,7 +600,11 @@ ledger_corrupt(const LedgerChunk *chunk, const char *detail)
 	pg_unreachable();
 }
 
-/* Who asks for no more rows of a vector at a time looks them up; others scan. */
+/*
+ * Who asks for no more rows of a vector at a time looks them up; others scan.  Of a
+ * sub-column, even a scan takes few values at a time if few documents have some; so
+ * there the documents are counted.
+ */
 #define LEDGER_LOOK_UP_ROWS		(LEDGER_VECTOR_ROWS / 8)
 
 extern const uint64 *ledger_chunk_zones(LedgerChunk *chunk);

@@ -197,7 +197,10 @@ ledger_path_may_exist(const LedgerPath *path)
 	return false;
 }
 
-/* Group the rows that are wanted by branch; each branch's ascend. */
+/*
+ * Group the rows that are wanted by branch; each branch's ascend.  Whether documents
+ * are looked up goes by these rows, whose values will be asked for.
+ */
 void
 ledger_path_group(const LedgerPath *path, int count, const uint16 *branches, const bool *wanted,
 				  LedgerPathRows *groups)
@@ -210,7 +213,7 @@ ledger_path_group(const LedgerPath *path, int count, const uint16 *branches, con
 		groups->starts[branches[i] + 2] += wanted == NULL || wanted[i];
 	for (int b = 0; b < path->info.nbranches; b++)
 		groups->starts[b + 2] += groups->starts[b + 1];
-	ledger_shred_expect(path->chunk->shred, groups->starts[path->info.nbranches + 1]);
+	path->chunk->look_up = groups->starts[path->info.nbranches + 1] <= LEDGER_LOOK_UP_ROWS;
 	for (int i = 0; i < count; i++)
 	{
 		if (wanted == NULL || wanted[i])

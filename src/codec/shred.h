@@ -284,7 +284,6 @@ extern LedgerShredReader *ledger_shred_open(LedgerChunk *chunk, const uint8 *p,
 											const uint8 *end, uint64 preamble);
 extern int	ledger_shred_references(const LedgerShredReader *shred, const int **columns);
 extern const LedgerShredCatalog *ledger_shred_catalog(const LedgerShredReader *shred);
-extern void ledger_shred_expect(LedgerShredReader *shred, int n);
 extern const uint64 *ledger_shred_starts(const LedgerShredReader *shred);
 extern LedgerChunk *ledger_shred_subchunk(LedgerChunk *chunk, int i);
 extern const uint8 *ledger_shred_vector_open(LedgerChunk *chunk, const uint8 *p,

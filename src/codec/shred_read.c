@@ -52,7 +52,6 @@ struct LedgerShredReader
 	/* the current vector */
 	uint64	   *starts;			/* of each sub-column */
 	int			passed;			/* documents whose values have been counted */
-	bool		look_up;		/* few of its documents are asked for */
 };
 
 static void
@@ -201,17 +200,6 @@ ledger_shred_catalog(const LedgerShredReader *shred)
 	return &shred->catalog;
 }
 
-/*
- * So many documents of a vector will be asked for their values.  Whether these are
- * looked up depends on that, not on the values: even a scan takes few values of a
- * sub-column at a time, if few documents of the vector have some.
- */
-void
-ledger_shred_expect(LedgerShredReader *shred, int n)
-{
-	shred->look_up = n <= LEDGER_LOOK_UP_ROWS;
-}
-
 /* How many values of each sub-column precede the open vector. */
 const uint64 *
 ledger_shred_starts(const LedgerShredReader *shred)
@@ -271,7 +259,7 @@ ledger_shred_subchunk(LedgerChunk *chunk, int i)
 			column->chunk = NULL;
 			ledger_corrupt(chunk, "sub-column refers to another column");
 		}
-		column->chunk->by_documents = &chunk->shred->look_up;
+		column->chunk->by_documents = &chunk->look_up;
 	}
 	return column->chunk;
 }
@@ -674,7 +662,6 @@ ledger_shred_decode(LedgerChunk *chunk, int first, int count, const int *rows,
 	Builder		b = {chunk, shred, NULL, references};
 	MemoryContext old;
 
-	shred->look_up = chunk->look_up;
 	reset_scratch(chunk, shred);
 	pass_documents(chunk, first, count, codes);
 	old = MemoryContextSwitchTo(shred->scratch);

@@ -471,12 +471,6 @@ add_vector(LedgerOrder *order, LedgerRow low, LedgerRow high, const Bounds *boun
 	}
 }
 
-static inline bool
-is_in_segment(const LedgerSlotEntry *entry)
-{
-	return entry->state == LEDGER_SLOT_SEALED || entry->state == LEDGER_SLOT_BULK_WRITTEN;
-}
-
 /* A segment that is being divided */
 typedef struct Division
 {
@@ -536,7 +530,7 @@ divide_slot(LedgerOrder *order, LedgerFilteredScan *fs, Division *division,
 
 	if (entry->state == LEDGER_SLOT_FREE)
 		return;
-	if (division->reader == NULL && is_in_segment(entry))
+	if (division->reader == NULL && ledger_is_in_segment(entry))
 	{
 		division->reader = ledger_reader_open(fs->rel, slot, entry, fs->scan->context);
 		fs->again = false;

@@ -45,11 +45,11 @@
 /* Blocks may take one part in so many of the cache. */
 #define BLOCKS_PART			4
 
-/* What malloc, the memory context and the hash table need for one, about */
-#define BLOCK_OVERHEAD		192
-
 /* When they do, one in so many of those that a scan reads again takes another's place. */
 #define SCANNED_TAKEN		8
+
+/* What malloc, the memory context and the hash table need for a block, about */
+#define BLOCK_OVERHEAD		192
 
 /* Bytes of a reader that has read little */
 #define LITTLE				(16 * 1024)

@@ -86,6 +86,13 @@ extern void ledger_reader_zone(LedgerSegmentReader *reader, Relation rel, int co
 							   LedgerZone *zone);
 extern BlockNumber ledger_reader_block(const LedgerSegmentReader *reader);
 
+/* Are the slot's rows in a segment? */
+static inline bool
+ledger_is_in_segment(const LedgerSlotEntry *entry)
+{
+	return entry->state == LEDGER_SLOT_SEALED || entry->state == LEDGER_SLOT_BULK_WRITTEN;
+}
+
 static inline bool
 ledger_is_gap(const uint8 *gaps, int position)
 {

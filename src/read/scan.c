@@ -204,7 +204,7 @@ read_entries(LedgerScan *scan, LedgerSlotNumber slot, int count)
 	{
 		LedgerAhead *ahead = &scan->ahead[i - 1];
 
-		if (entries[i].state != LEDGER_SLOT_SEALED && entries[i].state != LEDGER_SLOT_BULK_WRITTEN)
+		if (!ledger_is_in_segment(&entries[i]))
 			break;
 		ahead->entry = entries[i];
 		ledger_judge_slot(rel, slot + i, &ahead->entry, scan->rule, scan->base.rs_snapshot,
