@@ -19,9 +19,10 @@ BEGIN
 		EXECUTE $$SELECT sum(total_bytes) FROM pg_backend_memory_contexts
 			WHERE parent = 'ledger decode cache' AND ($1 OR name = 'ledger segment') OR $1 AND name = 'ledger decode cache'$$ INTO n USING of_all;
 	ELSE
-		EXECUTE $$WITH c AS MATERIALIZED (SELECT * FROM pg_backend_memory_contexts)
-			SELECT sum(m.total_bytes) FROM c m JOIN c p ON p.name = 'ledger decode cache' AND m.path[p.level] = p.path[p.level]
-			WHERE m.level = p.level + 1 AND ($1 OR m.name = 'ledger segment') OR $1 AND m.level = p.level$$ INTO n USING of_all;
+		EXECUTE $$WITH c AS MATERIALIZED (SELECT * FROM pg_backend_memory_contexts),
+			p AS (SELECT * FROM c WHERE name = 'ledger decode cache')
+			SELECT sum(total_bytes) FROM c WHERE $1 AND name = 'ledger decode cache' OR ($1 OR name = 'ledger segment') AND
+				EXISTS (SELECT FROM p WHERE c.level = p.level + 1 AND c.path[p.level] = p.path[p.level])$$ INTO n USING of_all;
 	END IF;
 	RETURN coalesce(n, 0);
 END $f$;
@@ -266,6 +267,7 @@ SELECT sum(length(t)) = (SELECT sum(length(t)) FROM oracle) AS same FROM generat
 SELECT kept_below(1024);
 SET ledger.decode_cache = '100kB';
 SELECT kept_below(100);
+SELECT total_bytes - used_bytes < 8192 AS nothing_free FROM pg_backend_memory_contexts WHERE name = 'ledger blocks';
 SELECT pg_temp.differing_texts(0.3), kept_below(100);
 BEGIN;
 DECLARE c CURSOR FOR SELECT t.t = o.t AS same FROM texts t, LATERAL (SELECT t FROM oracle o WHERE o.id = t.id OFFSET 0) o WHERE t.id % 500 = 3;

@@ -312,12 +312,13 @@ ledger_cache_recall(const LedgerCacheKey *segment, uint64 offset, uint32 length,
 /*
  * A context in which each block has memory of its own from malloc, so that what is
  * freed can be of use for another size: chunks of more than a quarter of what such
- * a context takes at once have it.
+ * a context takes at once have it.  A context that begins with 1024 bytes may be a
+ * used one, with the limit that it had when it was another's.
  */
 static MemoryContext
 create_blocks_context(void)
 {
-	return AllocSetContextCreate(cache_context, "ledger blocks", 0, 1024, 1024);
+	return AllocSetContextCreate(cache_context, "ledger blocks", 0, 2048, 2048);
 }
 
 /*
