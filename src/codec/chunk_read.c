@@ -50,7 +50,7 @@ check_trailer(LedgerChunk *chunk, const LedgerChunkTrailer *trailer)
 	if (trailer->nrows != (uint32) chunk->nrows)
 		ledger_corrupt(chunk, "chunk has a wrong number of rows");
 	if (trailer->encoding > LEDGER_ENC_LAST || (trailer->flags & ~LEDGER_CHUNK_FLAGS) != 0 ||
-		((trailer->flags & LEDGER_CHUNK_ZONES) && (trailer->flags & LEDGER_CHUNK_TEXT_ZONES)))
+		((trailer->flags & LEDGER_CHUNK_ZONES) && (trailer->flags & LEDGER_CHUNK_CUT_ZONES)))
 		ledger_corrupt(chunk, "chunk has an unknown encoding");
 }
 
@@ -258,7 +258,7 @@ open_zones(LedgerChunk *chunk, const uint8 *p, const uint8 *end)
 		ledger_corrupt(chunk, "zone maps have a bad length");
 	chunk->stored_zones = p;
 	chunk->stored_zones_end = p + length;
-	if (chunk->has_text_zones)
+	if (chunk->has_cut_zones)
 	{
 		p = read_uint32(chunk, p, chunk->stored_zones_end, &length);
 		if (length > LEDGER_ZONE_PREFIX_MAX || length > (Size) (chunk->stored_zones_end - p))
@@ -390,8 +390,8 @@ ledger_chunk_load(LedgerChunk *chunk)
 	vectors_end = chunk->body_length;
 	p = open_vectors(chunk, p, end);
 	p = open_filters(chunk, &trailer, p, end, &vectors_end);
-	chunk->has_text_zones = (trailer.flags & LEDGER_CHUNK_TEXT_ZONES) != 0;
-	if (trailer.flags & (LEDGER_CHUNK_ZONES | LEDGER_CHUNK_TEXT_ZONES))
+	chunk->has_cut_zones = (trailer.flags & LEDGER_CHUNK_CUT_ZONES) != 0;
+	if (trailer.flags & (LEDGER_CHUNK_ZONES | LEDGER_CHUNK_CUT_ZONES))
 		p = open_zones(chunk, p, end);
 	locate_vectors(chunk, trailer.preamble_length, vectors_end);
 	open_extra(chunk, p, end, trailer.preamble_length);
@@ -897,7 +897,7 @@ void
 ledger_chunk_zone(LedgerChunk *chunk, int vector, LedgerZone *zone)
 {
 	int			rows = Min(chunk->nrows - vector * LEDGER_VECTOR_ROWS, LEDGER_VECTOR_ROWS);
-	const uint64 *zones = chunk->has_text_zones ? NULL : ledger_chunk_zones(chunk);
+	const uint64 *zones = chunk->has_cut_zones ? NULL : ledger_chunk_zones(chunk);
 
 	Assert(vector >= 0 && vector < chunk->nvectors);
 	memset(zone, 0, sizeof(*zone));

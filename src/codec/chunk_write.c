@@ -397,11 +397,11 @@ write_blocks(LedgerEncoder *enc, uint32 *filter, uint32 nblocks)
 
 /* Write the filter, if there is to be one; returns its number of blocks, or 0. */
 static uint32
-write_filter(LedgerEncoder *enc, const uint64 *zones, int nvectors, bool texts)
+write_filter(LedgerEncoder *enc, const uint64 *zones, int nvectors, bool cut)
 {
 	uint32	   *filter = NULL;
 	bool		answered = zones != NULL &&
-		ledger_zones_answer(zones, nvectors, !texts && ledger_zone_is_signed(&enc->input->type));
+		ledger_zones_answer(zones, nvectors, !cut && ledger_zone_is_signed(&enc->input->type));
 	uint32		nblocks = ledger_filter_make(enc, &enc->summary, answered, &filter);
 
 	if (nblocks > 0)
@@ -450,7 +450,7 @@ put_uint32(StringInfo header, uint32 number)
 	appendBinaryStringInfo(header, (const char *) &number, sizeof(number));
 }
 
-/* The zone maps: two numbers a vector; "prefix" if they are of texts. */
+/* The zone maps: two numbers a vector; "prefix" if they are of cut values. */
 static void
 put_zones(StringInfo header, const LedgerBytes *prefix, const uint64 *zones, int nvectors)
 {
@@ -505,24 +505,24 @@ write_header(LedgerEncoder *enc, uint64 preamble, const uint64 *zones,
 	LedgerChunkTrailer trailer;
 	StringInfoData header;
 	LedgerBytes prefix;
-	bool		has_text_zones = zones == NULL && ledger_text_zone_type(&enc->input->type) &&
+	bool		has_cut_zones = zones == NULL && ledger_cut_zone_type(&enc->input->type) &&
 		enc->encoding != LEDGER_ENC_NULL && enc->encoding != LEDGER_ENC_CONSTANT;
 	uint32		filter_blocks;
 	uint32		token_blocks;
 	bool		words;
 
 	memset(&trailer, 0, sizeof(trailer));
-	if (has_text_zones)
+	if (has_cut_zones)
 	{
-		uint64	   *text_zones = palloc0(sizeof(uint64) * 2 * (nvectors + 1));
+		uint64	   *cut_zones = palloc0(sizeof(uint64) * 2 * (nvectors + 1));
 
-		ledger_text_zones_make(enc, &prefix, text_zones);
-		zones = text_zones;
-		trailer.flags = LEDGER_CHUNK_TEXT_ZONES;
+		ledger_cut_zones_make(enc, &prefix, cut_zones);
+		zones = cut_zones;
+		trailer.flags = LEDGER_CHUNK_CUT_ZONES;
 	}
 	else if (zones)
 		trailer.flags = LEDGER_CHUNK_ZONES;
-	filter_blocks = write_filter(enc, zones, nvectors, has_text_zones);
+	filter_blocks = write_filter(enc, zones, nvectors, has_cut_zones);
 	token_blocks = write_tokens(enc, &words);
 
 	initStringInfo(&header);
@@ -538,7 +538,7 @@ write_header(LedgerEncoder *enc, uint64 preamble, const uint64 *zones,
 		put_uint32(&header, filter_blocks);
 	}
 	if (zones)
-		put_zones(&header, has_text_zones ? &prefix : NULL, zones, nvectors);
+		put_zones(&header, has_cut_zones ? &prefix : NULL, zones, nvectors);
 	appendBinaryStringInfo(&header, enc->extra.data, enc->extra.len);
 
 	if (enc->compression == LEDGER_COMPRESSION_ZSTD &&

@@ -499,32 +499,35 @@ extern uint32 ledger_chunk_nulls(const LedgerChunk *chunk, int vector);
 extern void ledger_chunk_zone(LedgerChunk *chunk, int vector, LedgerZone *zone);
 
 /*
- * The same for text, varchar, bytea and uuid, by bytes: every value that is
- * not NULL begins with the prefix, and the eight bytes after that (zeros where
- * there are fewer) are from min to max.  For equality under a deterministic
- * collation, and for order where that is the order of bytes.
+ * The same for types of which a number is cut that keeps their order: where the
+ * numbers of two values differ, the values differ in the same sense.  Of text,
+ * varchar, bytea and uuid, every value that is not NULL begins with the prefix, and
+ * the eight bytes after that (zeros where there are fewer) are from min to max: for
+ * equality under a deterministic collation, and for order where that is the order of
+ * bytes.  Of numerics, sign, weight and four digits of base 10,000 are.
  */
-typedef struct LedgerTextZone
+typedef struct LedgerCutZone
 {
 	bool		valid;
+	Oid			typid;
 	const char *prefix;			/* as long as the chunk is open */
-	int			prefix_length;
-	uint64		min;			/* the eight bytes as a number, in their order */
+	int			prefix_length;	/* 0 of numerics */
+	uint64		min;
 	uint64		max;
-} LedgerTextZone;
+} LedgerCutZone;
 
-/* What such a number is of bytes, of which there are "skip" or more. */
-extern uint64 ledger_zone_number(const char *data, Size len, Size skip);
+/* What such a number is of a value's bytes, of which there are "skip" or more. */
+extern uint64 ledger_zone_number(Oid typid, const char *data, Size len, Size skip);
 
-extern void ledger_chunk_text_zone(LedgerChunk *chunk, int vector,
-								   LedgerTextZone *zone);
+extern void ledger_chunk_cut_zone(LedgerChunk *chunk, int vector,
+								   LedgerCutZone *zone);
 
 /*
  * Least and greatest number of each vector's values, or NULL; *zone is given their
  * common prefix.  Of a vector of NULLs, the least is above the greatest.
  */
-extern const uint64 *ledger_chunk_text_numbers(LedgerChunk *chunk, LedgerTextZone *zone);
-extern bool ledger_text_zone_may_contain(const LedgerTextZone *zone, const char *data,
+extern const uint64 *ledger_chunk_cut_numbers(LedgerChunk *chunk, LedgerCutZone *zone);
+extern bool ledger_cut_zone_may_contain(const LedgerCutZone *zone, const char *data,
 										 Size len);
 
 /*

@@ -18,8 +18,8 @@
  *					and CRC-32C of meta; number of blocks (uint32) of the
  *					filter of tokens, if there is one, and of that of values;
  *					the zone maps, if the type has them: length (uint32) of all
- *					that follows of these; of texts, length (uint32) and bytes
- *					of what all values begin with; a list of the least values,
+ *					that follows of these; of cut values, length (uint32) and
+ *					bytes of what all values begin with; a list of the least values,
  *					and one of the greatest less these; and the encoding's own
  *					part ("extra")
  *		trailer		LedgerChunkTrailer
@@ -80,7 +80,7 @@ typedef struct LedgerChunkTrailer
 } LedgerChunkTrailer;
 
 #define LEDGER_CHUNK_ZONES		1
-#define LEDGER_CHUNK_TEXT_ZONES	2
+#define LEDGER_CHUNK_CUT_ZONES	2
 #define LEDGER_CHUNK_FILTER		4
 #define LEDGER_CHUNK_ZSTD		8	/* compressed blocks are zstd's, not LZ4's */
 #define LEDGER_CHUNK_TOKENS		16
@@ -550,11 +550,11 @@ struct LedgerChunk
 	const bool *by_documents;	/* of a sub-column: its documents' look_up */
 	bool		keep_at_once;	/* found out when the vector below was turned to */
 	MemoryContext context;
-	bool		has_text_zones;
+	bool		has_cut_zones;
 	const uint8 *stored_zones;	/* NULL: there are none */
 	const uint8 *stored_zones_end;
 	const uint64 *zones;		/* two a vector, or NULL until they are asked for */
-	LedgerBytes zone_prefix;	/* what precedes the text zones' bytes */
+	LedgerBytes zone_prefix;	/* what precedes the cut zones' bytes */
 	LedgerChunkFilter filter;
 	LedgerChunkFilter tokens;
 	bool		token_words;	/* these are tokens without digits */
@@ -695,9 +695,9 @@ extern bool ledger_zone_type(const LedgerColumnType *type);
 extern void ledger_zone_make(const LedgerColumnInput *input, const int *rows, int n,
 							 uint64 *zone);
 extern bool ledger_zone_is_signed(const LedgerColumnType *type);
-extern bool ledger_text_zone_type(const LedgerColumnType *type);
-extern void ledger_text_zones_make(const LedgerEncoder *enc, LedgerBytes *prefix,
-								   uint64 *zones);
+extern bool ledger_cut_zone_type(const LedgerColumnType *type);
+extern void ledger_cut_zones_make(const LedgerEncoder *enc, LedgerBytes *prefix,
+								  uint64 *zones);
 extern bool ledger_zones_answer(const uint64 *zones, int nvectors, bool is_signed);
 
 /* Filters (filter.c). */

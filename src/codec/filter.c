@@ -23,6 +23,7 @@
 #include "access/transam.h"
 #include "catalog/pg_type_d.h"
 #include "codec/codec_internal.h"
+#include "codec/numeric.h"
 #include "miscadmin.h"
 
 #define WORDS				LEDGER_FILTER_WORDS
@@ -84,37 +85,21 @@ hash_float(double value)
 static bool
 hash_numeric(LedgerBytes bytes, uint64 *hash)
 {
+	LedgerNumeric numeric;
 	uint16		header;
-	int16		weight;
-	bool		negative;
 
+	if (ledger_numeric_parse(bytes.data, bytes.len, &numeric))
+	{
+		*hash = numeric.ndigits == 0 ? mix(1) :
+			ledger_hash_bytes(numeric.digits, numeric.ndigits * sizeof(int16),
+							  (uint64) (int64) numeric.weight * 2 + numeric.negative);
+		return true;
+	}
 	if (bytes.len < sizeof(header))
 		return false;
 	memcpy(&header, bytes.data, sizeof(header));
-	bytes.data += sizeof(header);
-	bytes.len -= sizeof(header);
-	if ((header & 0xC000) == 0xC000)	/* NaN, infinities */
-	{
-		*hash = mix(header);
-		return true;
-	}
-	if (header & 0x8000)		/* the short form */
-	{
-		negative = (header & 0x2000) != 0;
-		weight = (header & 0x003F) - (header & 0x0040);
-	}
-	else
-	{
-		if (bytes.len < sizeof(weight))
-			return false;
-		negative = (header & 0x4000) != 0;
-		memcpy(&weight, bytes.data, sizeof(weight));
-		bytes.data += sizeof(weight);
-		bytes.len -= sizeof(weight);
-	}
-	*hash = bytes.len == 0 ? mix(1) :
-		ledger_hash_bytes(bytes.data, bytes.len, (uint64) (int64) weight * 2 + negative);
-	return true;
+	*hash = mix(header);
+	return (header & LEDGER_NUMERIC_FORM) == LEDGER_NUMERIC_SPECIAL;	/* NaN, infinities */
 }
 
 /*

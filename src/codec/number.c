@@ -30,6 +30,42 @@
 
 /* ---- numerics ---- */
 
+bool
+ledger_numeric_parse(const char *data, Size len, LedgerNumeric *numeric)
+{
+	uint16		header;
+
+	if (len < sizeof(header))
+		return false;
+	memcpy(&header, data, sizeof(header));
+	data += sizeof(header);
+	len -= sizeof(header);
+	if ((header & LEDGER_NUMERIC_FORM) == LEDGER_NUMERIC_SPECIAL)
+		return false;
+	if (header & LEDGER_NUMERIC_SHORT)
+	{
+		numeric->negative = (header & LEDGER_NUMERIC_NEGATIVE) != 0;
+		numeric->scale = LEDGER_NUMERIC_SCALE(header);
+		numeric->weight = LEDGER_NUMERIC_WEIGHT(header);
+	}
+	else
+	{
+		int16		weight;
+
+		if (len < sizeof(weight))
+			return false;
+		memcpy(&weight, data, sizeof(weight));
+		data += sizeof(weight);
+		len -= sizeof(weight);
+		numeric->negative = (header & LEDGER_NUMERIC_LONG_NEGATIVE) != 0;
+		numeric->scale = LEDGER_NUMERIC_LONG_SCALE(header);
+		numeric->weight = weight;
+	}
+	numeric->digits = data;
+	numeric->ndigits = (int) (len / sizeof(int16));
+	return len % sizeof(int16) == 0;
+}
+
 /* The bytes of a numeric; returns their length, at most LEDGER_NUMBER_MAX. */
 static int
 format_numeric(int scale, uint64 number, char *dst)

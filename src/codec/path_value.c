@@ -14,16 +14,6 @@
 
 static const LedgerColumnType text_type = {TEXTOID, InvalidOid, -1, false, TYPALIGN_INT};
 
-/* A numeric, taken apart: see numeric.h. */
-typedef struct StoredNumeric
-{
-	bool		negative;
-	int			weight;
-	int			scale;			/* digits shown after the point */
-	int			ndigits;
-	const char *digits;			/* may not be aligned */
-} StoredNumeric;
-
 Datum
 ledger_bytes_text(LedgerBytes bytes, LedgerArena *arena)
 {
@@ -59,55 +49,12 @@ ledger_number_text(int64 number, int scale, LedgerArena *arena)
 	return ledger_bytes_text(bytes, arena);
 }
 
-/* Understand a numeric with its header of four bytes; false if it is no number. */
+/* With its header of four bytes */
 static bool
-read_numeric(LedgerBytes bytes, StoredNumeric *numeric)
+parse_numeric(LedgerBytes bytes, LedgerNumeric *numeric)
 {
-	const char *p = bytes.data + VARHDRSZ;
-	Size		len = bytes.len - VARHDRSZ;
-	uint16		header;
-
-	if (bytes.len < VARHDRSZ + sizeof(header))
-		return false;
-	memcpy(&header, p, sizeof(header));
-	p += sizeof(header);
-	len -= sizeof(header);
-	if ((header & LEDGER_NUMERIC_FORM) == LEDGER_NUMERIC_SPECIAL)
-		return false;
-	if (header & LEDGER_NUMERIC_SHORT)
-	{
-		numeric->negative = (header & LEDGER_NUMERIC_NEGATIVE) != 0;
-		numeric->scale = LEDGER_NUMERIC_SCALE(header);
-		numeric->weight = LEDGER_NUMERIC_WEIGHT(header);
-	}
-	else
-	{
-		int16		weight;
-
-		if (len < sizeof(weight))
-			return false;
-		memcpy(&weight, p, sizeof(weight));
-		p += sizeof(weight);
-		len -= sizeof(weight);
-		numeric->negative = (header & 0x4000) != 0;
-		numeric->scale = header & 0x3FFF;
-		numeric->weight = weight;
-	}
-	numeric->digits = p;
-	numeric->ndigits = (int) (len / sizeof(int16));
-	return len % sizeof(int16) == 0;
-}
-
-/* The four decimal digits of place "place", counted from the first digit. */
-static inline int
-digit_at(const StoredNumeric *numeric, int place)
-{
-	int16		digit;
-
-	if (place < 0 || place >= numeric->ndigits)
-		return 0;
-	memcpy(&digit, numeric->digits + place * sizeof(digit), sizeof(digit));
-	return digit;
+	return bytes.len >= VARHDRSZ &&
+		ledger_numeric_parse(bytes.data + VARHDRSZ, bytes.len - VARHDRSZ, numeric);
 }
 
 static inline void
@@ -121,23 +68,23 @@ put_group(char *dst, int digit)
 bool
 ledger_numeric_text(LedgerBytes bytes, LedgerArena *arena, Datum *text)
 {
-	StoredNumeric numeric;
+	LedgerNumeric numeric;
 	char		group[LEDGER_NUMERIC_BASE_DIGITS];
 	char	   *dst;
 	char	   *start;
 	int			skip = 0;
 	Size		before;
 
-	if (!read_numeric(bytes, &numeric))
+	if (!parse_numeric(bytes, &numeric))
 		return false;
 	for (int i = 0; i < numeric.ndigits; i++)
 	{
-		if (digit_at(&numeric, i) < 0 || digit_at(&numeric, i) >= LEDGER_NUMERIC_BASE)
+		if (ledger_numeric_digit(&numeric, i) < 0 || ledger_numeric_digit(&numeric, i) >= LEDGER_NUMERIC_BASE)
 			return false;
 	}
 
 	/* before the point, without zeros in front, but for a last one */
-	put_group(group, numeric.weight >= 0 ? digit_at(&numeric, 0) : 0);
+	put_group(group, numeric.weight >= 0 ? ledger_numeric_digit(&numeric, 0) : 0);
 	while (skip < LEDGER_NUMERIC_BASE_DIGITS - 1 && group[skip] == '0')
 		skip++;
 	before = LEDGER_NUMERIC_BASE_DIGITS - skip + (Size) LEDGER_NUMERIC_BASE_DIGITS * Max(numeric.weight, 0);
@@ -148,14 +95,14 @@ ledger_numeric_text(LedgerBytes bytes, LedgerArena *arena, Datum *text)
 	memcpy(dst, group + skip, LEDGER_NUMERIC_BASE_DIGITS - skip);
 	dst += LEDGER_NUMERIC_BASE_DIGITS - skip;
 	for (int place = 1; place <= numeric.weight; place++, dst += LEDGER_NUMERIC_BASE_DIGITS)
-		put_group(dst, digit_at(&numeric, place));
+		put_group(dst, ledger_numeric_digit(&numeric, place));
 	if (numeric.scale > 0)
 		*dst++ = '.';
 	for (int done = 0; done < numeric.scale; done += LEDGER_NUMERIC_BASE_DIGITS)
 	{
 		int			n = Min(LEDGER_NUMERIC_BASE_DIGITS, numeric.scale - done);
 
-		put_group(group, digit_at(&numeric, numeric.weight + 1 + done / LEDGER_NUMERIC_BASE_DIGITS));
+		put_group(group, ledger_numeric_digit(&numeric, numeric.weight + 1 + done / LEDGER_NUMERIC_BASE_DIGITS));
 		memcpy(dst, group, n);
 		dst += n;
 	}
@@ -168,9 +115,9 @@ ledger_numeric_text(LedgerBytes bytes, LedgerArena *arena, Datum *text)
 bool
 ledger_numeric_datum(LedgerBytes bytes, LedgerArena *arena, Datum *value)
 {
-	StoredNumeric numeric;
+	LedgerNumeric numeric;
 
-	if (!read_numeric(bytes, &numeric))
+	if (!parse_numeric(bytes, &numeric))
 		return false;
 	bytes.data += VARHDRSZ;
 	bytes.len -= VARHDRSZ;
@@ -199,10 +146,10 @@ ledger_scalar_jsonb(uint32 type, LedgerBytes bytes, LedgerArena *arena)
 bool
 ledger_numeric_jsonb(LedgerBytes bytes, LedgerArena *arena, Datum *value)
 {
-	StoredNumeric numeric;
+	LedgerNumeric numeric;
 	varattrib_4b header;
 
-	if (!read_numeric(bytes, &numeric))
+	if (!parse_numeric(bytes, &numeric))
 		return false;
 	*value = ledger_scalar_jsonb(JENTRY_ISNUMERIC, bytes, arena);
 	SET_VARSIZE(&header, bytes.len);

@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * zonemap.c
- *	  Least and greatest value of a vector; of texts, of the first bytes.
+ *	  Least and greatest value of a vector; of texts and numerics, of what is cut
+ *	  from them.
  *
  *-------------------------------------------------------------------------
  */
@@ -11,6 +12,7 @@
 
 #include "catalog/pg_type_d.h"
 #include "codec/codec_internal.h"
+#include "codec/numeric.h"
 #include "port/pg_bswap.h"
 
 /* How the values of a type are compared. */
@@ -135,14 +137,14 @@ ledger_zone_make(const LedgerColumnInput *input, const int *rows, int n, uint64 
 	zone[1] = (uint64) greatest;
 }
 
-/* ---- texts ---- */
+/* ---- values that are cut ---- */
 
 /*
- * Types whose order is that of their bytes, or would be in the C collation.
- * Who uses a zone for more than equality has to look at the collation.
+ * Numerics, and types whose order is that of their bytes, or would be in the C
+ * collation.  Who uses a zone for more than equality has to look at the collation.
  */
 bool
-ledger_text_zone_type(const LedgerColumnType *type)
+ledger_cut_zone_type(const LedgerColumnType *type)
 {
 	switch (type->typid)
 	{
@@ -150,14 +152,64 @@ ledger_text_zone_type(const LedgerColumnType *type)
 		case VARCHAROID:
 		case BYTEAOID:
 		case UUIDOID:
+		case NUMERICOID:
 			return !type->attbyval;
 		default:
 			return false;
 	}
 }
 
-uint64
-ledger_zone_number(const char *data, Size len, Size skip)
+/*
+ * Sign, weight and first four digits of a numeric, in one number of the same order:
+ * what it leaves out only tells apart numerics that have the same number.  Weights
+ * beyond those of 7 bits are taken for the nearest.
+ */
+#define NUMERIC_ZERO		(UINT64CONST(1) << 63)
+#define NUMERIC_DIGITS		4
+#define NUMERIC_DIGIT_BITS	14
+#define NUMERIC_WEIGHT_MIN	(-44)
+#define NUMERIC_WEIGHT_MAX	83
+#define NUMERIC_GREATEST	(NUMERIC_ZERO - 3)	/* of the part without the sign */
+
+static uint64
+special_number(const char *data, Size len)
+{
+	uint16		header = LEDGER_NUMERIC_SPECIAL;
+
+	if (len >= sizeof(header))
+		memcpy(&header, data, sizeof(header));
+	if (header == LEDGER_NUMERIC_NEGATIVE_INFINITY)
+		return 0;
+	return header == LEDGER_NUMERIC_POSITIVE_INFINITY ? PG_UINT64_MAX - 1 : PG_UINT64_MAX;
+}
+
+static uint64
+numeric_number(const char *data, Size len)
+{
+	LedgerNumeric numeric;
+	uint64		part = 0;
+	int			skip = 0;
+
+	if (!ledger_numeric_parse(data, len, &numeric))
+		return special_number(data, len);
+	while (skip < numeric.ndigits && ledger_numeric_digit(&numeric, skip) == 0)
+		skip++;
+	numeric.weight -= skip;
+	if (skip == numeric.ndigits || numeric.weight < NUMERIC_WEIGHT_MIN)
+		return NUMERIC_ZERO;
+	if (numeric.weight > NUMERIC_WEIGHT_MAX)
+		part = NUMERIC_GREATEST;
+	else
+	{
+		part = numeric.weight - NUMERIC_WEIGHT_MIN;
+		for (int i = 0; i < NUMERIC_DIGITS; i++)
+			part = part << NUMERIC_DIGIT_BITS | ledger_numeric_digit(&numeric, skip + i);
+	}
+	return numeric.negative ? NUMERIC_ZERO - part : NUMERIC_ZERO + part;
+}
+
+static uint64
+bytes_number(const char *data, Size len, Size skip)
 {
 	uint64		word = 0;
 
@@ -173,10 +225,10 @@ ledger_zone_number(const char *data, Size len, Size skip)
 #endif
 }
 
-static inline uint64
-prefix_number(LedgerBytes bytes, Size skip)
+uint64
+ledger_zone_number(Oid typid, const char *data, Size len, Size skip)
 {
-	return ledger_zone_number(bytes.data, bytes.len, skip);
+	return typid == NUMERICOID ? numeric_number(data, len) : bytes_number(data, len, skip);
 }
 
 /* What all values begin with. */
@@ -212,6 +264,8 @@ common_prefix(const LedgerEncoder *enc)
 	const LedgerColumnInput *input = enc->input;
 	Prefix		prefix = {{"", 0}, true};
 
+	if (input->type.typid == NUMERICOID)
+		return prefix.bytes;
 	if (enc->encoding == LEDGER_ENC_DICTIONARY)
 		for (int code = 0; code < enc->nentries; code++)
 			shorten_prefix(&prefix, ledger_encoder_value(enc, enc->entries[code]));
@@ -227,9 +281,10 @@ common_prefix(const LedgerEncoder *enc)
  * the prefix in vector v.  Of a dictionary, each entry is looked at once.
  */
 void
-ledger_text_zones_make(const LedgerEncoder *enc, LedgerBytes *prefix, uint64 *zones)
+ledger_cut_zones_make(const LedgerEncoder *enc, LedgerBytes *prefix, uint64 *zones)
 {
 	const LedgerColumnInput *input = enc->input;
+	Oid			typid = input->type.typid;
 	uint64	   *entries = NULL;
 
 	*prefix = common_prefix(enc);
@@ -237,8 +292,11 @@ ledger_text_zones_make(const LedgerEncoder *enc, LedgerBytes *prefix, uint64 *zo
 	{
 		entries = palloc(sizeof(uint64) * Max(enc->nentries, 1));
 		for (int code = 0; code < enc->nentries; code++)
-			entries[code] = prefix_number(ledger_encoder_value(enc, enc->entries[code]),
-										  prefix->len);
+		{
+			LedgerBytes value = ledger_encoder_value(enc, enc->entries[code]);
+
+			entries[code] = ledger_zone_number(typid, value.data, value.len, prefix->len);
+		}
 	}
 	for (int row = 0; row < input->nrows; row++)
 	{
@@ -252,8 +310,14 @@ ledger_text_zones_make(const LedgerEncoder *enc, LedgerBytes *prefix, uint64 *zo
 		}
 		if (input->isnull[row])
 			continue;
-		number = entries ? entries[enc->codes[row]] :
-			prefix_number(ledger_encoder_value(enc, row), prefix->len);
+		if (entries)
+			number = entries[enc->codes[row]];
+		else
+		{
+			LedgerBytes value = ledger_encoder_value(enc, row);
+
+			number = ledger_zone_number(typid, value.data, value.len, prefix->len);
+		}
 		zone[0] = Min(zone[0], number);
 		zone[1] = Max(zone[1], number);
 	}
@@ -291,21 +355,22 @@ ledger_zones_answer(const uint64 *zones, int nvectors, bool is_signed)
 }
 
 const uint64 *
-ledger_chunk_text_numbers(LedgerChunk *chunk, LedgerTextZone *zone)
+ledger_chunk_cut_numbers(LedgerChunk *chunk, LedgerCutZone *zone)
 {
 	memset(zone, 0, sizeof(*zone));
-	if (!chunk->has_text_zones)
+	if (!chunk->has_cut_zones)
 		return NULL;
+	zone->typid = chunk->type.typid;
 	zone->prefix = chunk->zone_prefix.data;
 	zone->prefix_length = (int) chunk->zone_prefix.len;
 	return ledger_chunk_zones(chunk);
 }
 
 void
-ledger_chunk_text_zone(LedgerChunk *chunk, int vector, LedgerTextZone *zone)
+ledger_chunk_cut_zone(LedgerChunk *chunk, int vector, LedgerCutZone *zone)
 {
 	int			rows = Min(chunk->nrows - vector * LEDGER_VECTOR_ROWS, LEDGER_VECTOR_ROWS);
-	const uint64 *numbers = ledger_chunk_text_numbers(chunk, zone);
+	const uint64 *numbers = ledger_chunk_cut_numbers(chunk, zone);
 
 	if (numbers == NULL || ledger_chunk_nulls(chunk, vector) >= (uint32) rows)
 		return;
@@ -316,7 +381,7 @@ ledger_chunk_text_zone(LedgerChunk *chunk, int vector, LedgerTextZone *zone)
 
 /* Can these bytes be a value of the zone's vector? */
 bool
-ledger_text_zone_may_contain(const LedgerTextZone *zone, const char *data, Size len)
+ledger_cut_zone_may_contain(const LedgerCutZone *zone, const char *data, Size len)
 {
 	LedgerBytes bytes = {data, len};
 	uint64		number;
@@ -326,6 +391,6 @@ ledger_text_zone_may_contain(const LedgerTextZone *zone, const char *data, Size 
 	if (bytes.len < (Size) zone->prefix_length ||
 		memcmp(bytes.data, zone->prefix, zone->prefix_length) != 0)
 		return false;
-	number = ledger_zone_number(data, len, zone->prefix_length);
+	number = ledger_zone_number(zone->typid, data, len, zone->prefix_length);
 	return number >= zone->min && number <= zone->max;
 }

@@ -107,7 +107,7 @@ touched_part(RelOptInfo *rel, const LedgerSize *size, const LedgerFilter *filter
 	}
 	correlation = filter->input.kind == LEDGER_INPUT_COLUMN ?
 		ledger_column_correlation(size->relid, filter->input.attnum, 0) : 0;
-	if (filter->method != LEDGER_METHOD_CALL || filter->by_bytes)
+	if (filter->method != LEDGER_METHOD_CALL || filter->by_bytes || filter->ordered_cuts)
 		part = selectivity + (1 - correlation) * (1 - selectivity);
 	if (filter->strategy == BTEqualStrategyNumber)
 		part = Min(part, clamp_row_est(rel->tuples * selectivity) / Max(size->segments, 1) + BLOOM_ERROR);

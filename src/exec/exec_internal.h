@@ -191,7 +191,7 @@ typedef struct LedgerFilter
 	Expr	   *constant;
 	LedgerMethod method;
 	bool		by_bytes;		/* equality of the operator is that of bytes */
-	bool		ordered_bytes;	/* and so is order */
+	bool		ordered_cuts;	/* its order is that of LedgerCutZone */
 	bool		is_like;		/* the constant is a pattern for LIKE */
 	bool		is_search;		/* that, or one for ILIKE, ~ or ~* */
 	bool		is_token;		/* ledger.has_token(): there is no operator */
@@ -202,7 +202,7 @@ typedef struct LedgerFilter
 	ExprState  *state;			/* of the constant */
 	FunctionCallInfo call;		/* the operator's */
 	FunctionCallInfo hash;		/* for ANY by the operator's function, or NULL */
-	FunctionCallInfo less_equal;	/* of "=" and "<>", for zones that are not of bytes */
+	FunctionCallInfo less_equal;	/* of "=" and "<>", for zones of whole values */
 	FunctionCallInfo greater_equal;
 	LedgerConstants constants;
 	bool		exact;			/* CONTAINS: if all leaves are there, so is the whole */

@@ -152,9 +152,9 @@ ledger_is_deterministic(Oid collation)
 		get_collation_isdeterministic(collation);
 }
 
-/* Is equality, and order, of these values that of their bytes? */
+/* Is equality of these values that of their bytes, and order what zones of cut ones have? */
 static void
-look_at_bytes(LedgerFilter *filter)
+find_order(LedgerFilter *filter)
 {
 	Oid			type = filter->input.typid;
 	Oid			collation = filter->collation;
@@ -162,12 +162,14 @@ look_at_bytes(LedgerFilter *filter)
 	if (type != filter->righttype)
 		return;
 	if (type == BYTEAOID || type == UUIDOID)
-		filter->by_bytes = filter->ordered_bytes = true;
+		filter->by_bytes = filter->ordered_cuts = true;
 	else if (type == TEXTOID && OidIsValid(collation))
 	{
 		filter->by_bytes = ledger_is_deterministic(collation);
-		filter->ordered_bytes = filter->by_bytes && orders_bytes(collation);
+		filter->ordered_cuts = filter->by_bytes && orders_bytes(collation);
 	}
+	else if (type == NUMERICOID)
+		filter->ordered_cuts = filter->strategy != LEDGER_STRATEGY_NONE;
 }
 
 /* Families of core's that its headers have no names for */
@@ -283,7 +285,7 @@ set_operator(LedgerFilter *filter, Oid opno, Oid collation, Node *right, Index r
 static void
 finish_comparison(LedgerFilter *filter)
 {
-	look_at_bytes(filter);
+	find_order(filter);
 	filter->method = find_method(filter);
 	filter->cannot_fail = filter->method != LEDGER_METHOD_CALL ||
 		get_func_leakproof(get_opcode(filter->opno));

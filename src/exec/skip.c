@@ -6,7 +6,8 @@
  * Zone maps of numbers are asked by the operator itself, and by its family's
  * "<=" and ">=" for "=": their order is total, NaN and infinities included.
  * What is known of a text is bytes; that serves equality where this is one of
- * bytes, and order in the C collation only.
+ * bytes, and order in the C collation only.  Of numerics, a number is known that
+ * tells the order of most.
  *
  * A map or filter is believed only if it was made of the type that the filter
  * takes: a column's type may have changed since, without a rewrite.
@@ -189,37 +190,34 @@ judge_zones(LedgerFilter *filter, const LedgerJudgedChunk *chunk)
 	}
 }
 
-/* ---- Bytes ---- */
+/* ---- What is cut from values ---- */
 
 /*
- * Where a string is beside a chunk's values, as far as their common prefix tells:
+ * Where a value is beside a chunk's, as far as their common prefix tells:
  * below all (-1), above all (1), or among them, with a number to be compared.
  */
-typedef struct TextPlace
+typedef struct CutPlace
 {
 	int			order;
 	uint64		number;
-} TextPlace;
+} CutPlace;
 
-static TextPlace
-place_in_chunk(const LedgerTextZone *zone, const LedgerString *string)
+static CutPlace
+place_in_chunk(const LedgerCutZone *zone, const LedgerString *string)
 {
 	Size		prefix = zone->prefix_length;
-	TextPlace	place = {memcmp(string->data, zone->prefix, Min(string->len, prefix))};
+	CutPlace	place = {memcmp(string->data, zone->prefix, Min(string->len, prefix))};
 
 	if (place.order == 0 && string->len < prefix)
 		place.order = -1;
 	else if (place.order == 0)
-		place.number = ledger_zone_number(string->data, string->len, prefix);
+		place.number = ledger_zone_number(zone->typid, string->data, string->len, prefix);
 	return place;
 }
 
-/*
- * The same beside a zone's values; 0 if nobody knows.  Where eight bytes differ,
- * what they are cut from differs in the same sense.
- */
+/* The same beside a zone's values; 0 if nobody knows. */
 static inline int
-place_in_zone(const LedgerTextZone *zone, TextPlace place)
+place_in_zone(const LedgerCutZone *zone, CutPlace place)
 {
 	if (place.order != 0)
 		return place.order < 0 ? -1 : 1;
@@ -230,7 +228,7 @@ place_in_zone(const LedgerTextZone *zone, TextPlace place)
 
 /* Can a value of the zone begin with the filter's prefix? */
 static bool
-may_begin(const LedgerTextZone *zone, const LedgerConstants *constants)
+may_begin(const LedgerCutZone *zone, const LedgerConstants *constants)
 {
 	int			len = constants->prefix_len;
 	int			common = Min(len, zone->prefix_length);
@@ -245,8 +243,8 @@ may_begin(const LedgerTextZone *zone, const LedgerConstants *constants)
 	memset(greatest, 0xFF, 8);
 	memcpy(least, constants->prefix + common, Min(len - common, 8));
 	memcpy(greatest, constants->prefix + common, Min(len - common, 8));
-	return ledger_zone_number(greatest, 8, 0) >= zone->min &&
-		ledger_zone_number(least, 8, 0) <= zone->max;
+	return ledger_zone_number(zone->typid, greatest, 8, 0) >= zone->min &&
+		ledger_zone_number(zone->typid, least, 8, 0) <= zone->max;
 }
 
 static LedgerTruth
@@ -262,12 +260,12 @@ judge_place(const LedgerFilter *filter, int place)
 			return LEDGER_TRUTH_ALL;
 		case BTLessStrategyNumber:
 		case BTLessEqualStrategyNumber:
-			if (filter->ordered_bytes)
+			if (filter->ordered_cuts)
 				return place > 0 ? LEDGER_TRUTH_ALL : LEDGER_TRUTH_NONE;
 			return LEDGER_TRUTH_SOME;
 		case BTGreaterStrategyNumber:
 		case BTGreaterEqualStrategyNumber:
-			if (filter->ordered_bytes)
+			if (filter->ordered_cuts)
 				return place < 0 ? LEDGER_TRUTH_ALL : LEDGER_TRUTH_NONE;
 			return LEDGER_TRUTH_SOME;
 		default:
@@ -279,15 +277,15 @@ judge_place(const LedgerFilter *filter, int place)
  * An array's elements beside a chunk's values; of many, only those that may be among
  * these count, and of them the numbers, which ascend.
  */
-typedef struct TextPlaces
+typedef struct CutPlaces
 {
 	int			n;
-	TextPlace	places[ELEMENTS_MAX];
+	CutPlace	places[ELEMENTS_MAX];
 	uint64	   *numbers;		/* or NULL */
-} TextPlaces;
+} CutPlaces;
 
 static void
-find_places(const LedgerFilter *filter, const LedgerTextZone *zone, TextPlaces *places)
+find_places(const LedgerFilter *filter, const LedgerCutZone *zone, CutPlaces *places)
 {
 	const LedgerConstants *constants = &filter->constants;
 	bool		many = constants->n > ELEMENTS_MAX;
@@ -297,7 +295,7 @@ find_places(const LedgerFilter *filter, const LedgerTextZone *zone, TextPlaces *
 	for (int i = 0; i < constants->n; i++)
 	{
 		LedgerString string = ledger_string_of(&filter->input, constants->values[i]);
-		TextPlace	place = place_in_chunk(zone, &string);
+		CutPlace	place = place_in_chunk(zone, &string);
 
 		if (!many)
 			places->places[places->n++] = place;
@@ -309,7 +307,7 @@ find_places(const LedgerFilter *filter, const LedgerTextZone *zone, TextPlaces *
 }
 
 static LedgerTruth
-judge_text_zone(const LedgerFilter *filter, const LedgerTextZone *zone, const TextPlaces *places)
+judge_cut_zone(const LedgerFilter *filter, const LedgerCutZone *zone, const CutPlaces *places)
 {
 	const LedgerConstants *constants = &filter->constants;
 	LedgerTruth truth = LEDGER_TRUTH_NONE;
@@ -326,12 +324,12 @@ judge_text_zone(const LedgerFilter *filter, const LedgerTextZone *zone, const Te
 
 /* False if there are no zones, or they tell nothing. */
 static bool
-judge_text_zones(LedgerFilter *filter, const LedgerJudgedChunk *chunk)
+judge_cut_zones(LedgerFilter *filter, const LedgerJudgedChunk *chunk)
 {
 	const LedgerConstants *constants = &filter->constants;
-	TextPlaces	places;
-	LedgerTextZone zone;
-	const uint64 *numbers = ledger_chunk_text_numbers(chunk->chunk, &zone);
+	CutPlaces	places;
+	LedgerCutZone zone;
+	const uint64 *numbers = ledger_chunk_cut_numbers(chunk->chunk, &zone);
 
 	if (numbers == NULL || constants->n > Max(chunk->nrows, ELEMENTS_MAX) ||
 		(constants->prefix == NULL && filter->strategy == LEDGER_STRATEGY_NONE))
@@ -347,7 +345,7 @@ judge_text_zones(LedgerFilter *filter, const LedgerJudgedChunk *chunk)
 		zone.min = numbers[2 * v];
 		zone.max = numbers[2 * v + 1];
 		if (zone.min <= zone.max)	/* there are not NULLs only */
-			truth = judge_text_zone(filter, &zone, &places);
+			truth = judge_cut_zone(filter, &zone, &places);
 		if (truth == LEDGER_TRUTH_ALL && ledger_chunk_nulls(chunk->chunk, v) > 0)
 			truth = LEDGER_TRUTH_SOME;
 		filter->truth[v] = truth;
@@ -491,9 +489,9 @@ any_vector_left(const LedgerFilter *filter, int nvectors)
 }
 
 static bool
-is_text_zone_of(const LedgerFilter *filter, Oid type)
+is_cut_zone_of(const LedgerFilter *filter, Oid type)
 {
-	if (!filter->by_bytes)
+	if (!filter->by_bytes && !filter->ordered_cuts)
 		return false;
 	return is_text(type) ? is_text(filter->input.typid) : type == filter->input.typid;
 }
@@ -528,9 +526,9 @@ ledger_filter_judge_chunk(LedgerFilter *filter, const LedgerJudgedChunk *chunk)
 		judge_nulls(filter, chunk);
 		return;
 	}
-	if (!is_text_zone_of(filter, chunk->typid) || !judge_text_zones(filter, chunk))
+	if (!is_cut_zone_of(filter, chunk->typid) || !judge_cut_zones(filter, chunk))
 		judge_empty_vectors(filter, chunk);
-	if (!is_text_zone_of(filter, chunk->typid) && chunk->typid == filter->input.typid &&
+	if (!is_cut_zone_of(filter, chunk->typid) && chunk->typid == filter->input.typid &&
 		is_ordered(filter) &&
 		(filter->strategy != LEDGER_STRATEGY_NONE || filter->kind == LEDGER_FILTER_BOOL))
 		judge_zones(filter, chunk);

@@ -10,6 +10,7 @@
 #include "access/detoast.h"
 #include "catalog/pg_type_d.h"
 #include "miscadmin.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "write/write.h"
 
@@ -44,13 +45,13 @@ typedef struct EncodeState
 
 /* ---- gathering ---- */
 
-/* What the codec must know of column i. */
+/* What the codec must know of column i; a domain's values are those of its base type. */
 void
 ledger_column_type(TupleDesc desc, int i, LedgerColumnType *type)
 {
 	Form_pg_attribute att = TupleDescAttr(desc, i);
 
-	type->typid = att->attisdropped ? InvalidOid : att->atttypid;
+	type->typid = att->attisdropped ? InvalidOid : getBaseType(att->atttypid);
 	type->collation = att->attcollation;
 	type->attlen = att->attlen;
 	type->attbyval = att->attbyval;

@@ -207,10 +207,10 @@ decode(LedgerChunk *chunk, const LedgerColumnType *type, int nrows)
 		int			count = Min(LEDGER_VECTOR_ROWS, nrows - first);
 		int			one = first + count / 2;
 		LedgerZone	zone;
-		LedgerTextZone text_zone;
+		LedgerCutZone cut_zone;
 
 		ledger_chunk_zone(chunk, first / LEDGER_VECTOR_ROWS, &zone);
-		ledger_chunk_text_zone(chunk, first / LEDGER_VECTOR_ROWS, &text_zone);
+		ledger_chunk_cut_zone(chunk, first / LEDGER_VECTOR_ROWS, &cut_zone);
 		ledger_chunk_decode(chunk, one, 1, decoded, values, isnull);
 		for (int i = 0; i < count; i++)
 			wanted[i] = i % 7 == 3;

@@ -250,7 +250,7 @@ filter_right(LedgerChunk *chunk, const LedgerColumnInput *input)
 
 	for (int row = 0; row < input->nrows; row++)
 	{
-		LedgerTextZone zone;
+		LedgerCutZone zone;
 		LedgerBytes bytes;
 		uint64		hash;
 
@@ -263,9 +263,9 @@ filter_right(LedgerChunk *chunk, const LedgerColumnInput *input)
 			return false;
 		if (input->type.attbyval)
 			continue;
-		ledger_chunk_text_zone(chunk, row / LEDGER_VECTOR_ROWS, &zone);
+		ledger_chunk_cut_zone(chunk, row / LEDGER_VECTOR_ROWS, &zone);
 		bytes = ledger_datum_bytes(&input->type, input->values[row]);
-		if (!ledger_text_zone_may_contain(&zone, bytes.data, bytes.len))
+		if (!ledger_cut_zone_may_contain(&zone, bytes.data, bytes.len))
 			return false;
 		if (zone.valid && nvalues % 64 == 0)
 		{
@@ -274,7 +274,7 @@ filter_right(LedgerChunk *chunk, const LedgerColumnInput *input)
 			int			start = row - row % LEDGER_VECTOR_ROWS;
 
 			random_bytes_into(other, sizeof(other));
-			if (ledger_text_zone_may_contain(&zone, other, sizeof(other)))
+			if (ledger_cut_zone_may_contain(&zone, other, sizeof(other)))
 				continue;
 			for (int i = start; i < Min(start + LEDGER_VECTOR_ROWS, input->nrows); i++)
 			{
@@ -741,6 +741,58 @@ check_hashes(void)
 	report(!ledger_value_hash(&text, PointerGetDatum(bare), &hash), "hash", "unknown collation");
 }
 
+static uint64
+number_of_numeric(bool short_form, bool negative, int weight, int16 first, int16 fifth)
+{
+	const int16 digits[] = {first, 0, 0, 0, fifth};
+	Datum		value = make_numeric(short_form, negative, weight, 5, digits, first == 0 ? 0 : fifth == 0 ? 1 : 5);
+
+	return ledger_zone_number(NUMERICOID, DatumGetPointer(value) + VARHDRSZ,
+							  VARSIZE(DatumGetPointer(value)) - VARHDRSZ, 0);
+}
+
+/*
+ * Zone maps' numbers of numerics ascend as these do, are the same for numerics that
+ * are equal, and of opposite ones equally far from that of 0.
+ */
+static void
+check_numeric_numbers(void)
+{
+	static const struct
+	{
+		int			weight;
+		int16		first;
+		int16		fifth;
+		bool		alike;			/* as the one before */
+	}			ascending[] = {
+		{-16000, 1, 0, true}, {-45, 9999, 0, true}, {-44, 1, 0}, {-44, 1, 9999, true}, {-2, 9999, 0},
+		{-1, 1, 0}, {0, 1, 0}, {0, 1, 1, true}, {0, 2, 0}, {0, 9999, 9999}, {1, 1, 0}, {63, 1, 0},
+		{64, 1, 0}, {83, 9999, 9999}, {84, 1, 0}, {16383, 9999, 0, true}
+	};
+	static const uint16 specials[] = {0xF000, 0xD000, 0xC000};	/* -infinity, infinity, NaN */
+	uint64		zero = number_of_numeric(true, false, 0, 0, 0);
+	uint64		last = zero;
+	uint64		numbers[3];
+
+	for (int i = 0; i < lengthof(ascending); i++)
+	{
+		int			weight = ascending[i].weight;
+		uint64		number = number_of_numeric(false, false, weight, ascending[i].first, ascending[i].fifth);
+		uint64		opposite = number_of_numeric(false, true, weight, ascending[i].first, ascending[i].fifth);
+
+		report(ascending[i].alike ? number == last : number > last, "zones", "order of numerics");
+		report(number - zero == zero - opposite, "zones", "opposite numerics");
+		if (weight >= -64 && weight < 64)
+			report(number_of_numeric(true, false, weight, ascending[i].first, ascending[i].fifth) == number,
+				   "zones", "short and long numerics");
+		last = number;
+	}
+	for (int i = 0; i < 3; i++)
+		numbers[i] = ledger_zone_number(NUMERICOID, (const char *) &specials[i], sizeof(specials[i]), 0);
+	report(numbers[0] < zero - (last - zero) && last < numbers[1] && numbers[1] < numbers[2], "zones",
+		   "numerics that are no numbers");
+}
+
 /*
  * Some numbers of a vector into just as much memory as they take, which the
  * address sanitizer watches.
@@ -1189,6 +1241,7 @@ test_documents(void)
 	report_paths();
 	check_version();
 	check_hashes();
+	check_numeric_numbers();
 	check_references();
 	check_huge_value(LEDGER_EFFORT_QUICK, 150);
 	check_huge_value(LEDGER_EFFORT_THOROUGH, 600);
