@@ -19,7 +19,7 @@ CREATE FUNCTION number(r float8, k int) RETURNS numeric LANGUAGE sql IMMUTABLE A
 $$;
 CREATE FUNCTION make(start int, n int) RETURNS SETOF h LANGUAGE sql AS $$
 	SELECT k, CASE WHEN k % 10 > 0 THEN k / 4.0 END, 10000000000000 + k * 0.0001, number(random(), k), number((k / 2500 + k % 2) / 12.0, 7),
-		CASE WHEN k / 1500 % 3 > 0 THEN k / 100.0 - 40 END, (1 + k % 9) * 10.0 ^ (k / 40 - 110) * CASE WHEN k / 4000 % 2 = 1 THEN -1 ELSE 1 END,
+		CASE WHEN k / 1500 % 3 > 0 THEN k / 100.0 - 40 END, (CASE WHEN k / 4000 % 2 = 1 THEN '-' ELSE '' END || (1 + k % 9) || 'e' || (k / 40 - 110))::numeric,
 		repeat('12345', 30 + k / 3000)::numeric + k, 'c' || lpad((k / 3)::text, 6, '0'), timestamptz '2026-01-01 00:00+00' + k * interval '1 s',
 		jsonb_build_object('code', 'c' || lpad((k / 3)::text, 6, '0'), 'n', k / 8)
 	FROM generate_series(start, start + n - 1) k
