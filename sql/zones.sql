@@ -99,4 +99,23 @@ ALTER TABLE l ALTER few TYPE numeric USING few::numeric;
 ALTER TABLE h ALTER few TYPE numeric USING few::numeric;
 SELECT * FROM differing('{few,p}');
 
+
+-- What zone maps have of oids above 2^31 is another Datum than what rows have
+CREATE TABLE oids (id int, o oid) USING ledger;
+INSERT INTO oids SELECT g, (CASE WHEN g < 1000 THEN 4000000000 ELSE 3000000000 END + g)::oid FROM generate_series(1, 5000) g;
+SELECT ledger.seal('oids') IS NOT NULL AS sealed;
+INSERT INTO oids VALUES (6000, 3999999999), (6001, 5);
+SELECT max(o), count(*) FROM oids WHERE id > 1;
+SELECT max(o), min(o), count(*) FROM oids WHERE id BETWEEN 2 AND 4500;
+SELECT max(o), min(o), count(*) FROM oids WHERE id > 1500;
+-- a default that no row is asked about, whose comparison is an error
+CREATE TYPE pair AS (a int, b text);
+CREATE TABLE later (id int) USING ledger;
+INSERT INTO later SELECT 2 * g FROM generate_series(1, 5000) g;
+SELECT ledger.seal('later') IS NOT NULL AS sealed;
+ALTER TABLE later ADD COLUMN c pair DEFAULT row(1, 'a')::pair;
+CREATE FUNCTION other_pair() RETURNS record STABLE LANGUAGE plpgsql AS 'BEGIN RETURN row(''x''::text, 1); END';
+SELECT count(*) FILTER (WHERE id < 0 AND c < row('x'::text, 1)) FROM later;
+SELECT id FROM later WHERE id >= 501 AND id <= 501 AND c < other_pair();
+SELECT count(*) FROM later WHERE c = row(1, 'a')::pair AND id < 11;
 DROP SCHEMA zones CASCADE;

@@ -383,9 +383,14 @@ static bool
 improves(LedgerAggregateCall *call, const Extreme *extreme, Datum value)
 {
 	bool		isnull = false;
+	Datum		kept;
 
-	return !extreme->seen ||
-		ledger_call_advance(call, extreme->value, &isnull, value) != extreme->value;
+	if (!extreme->seen)
+		return true;
+	kept = ledger_call_advance(call, extreme->value, &isnull, value);
+	/* above four bytes a Datum may have their sign, or zeros: both are had of an oid */
+	return call->trans.transtypeLen == sizeof(int32) ?
+		DatumGetInt32(kept) != DatumGetInt32(extreme->value) : kept != extreme->value;
 }
 
 static bool

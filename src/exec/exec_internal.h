@@ -264,6 +264,17 @@ extern int	ledger_filter_match_read(LedgerFilter *filter, const LedgerFilterRows
 									 uint16 *rows, int n);
 extern void ledger_doubt_row(LedgerDoubt *doubt, int row);
 extern bool ledger_filter_match_one(LedgerFilter *filter, Datum value, bool isnull);
+
+/*
+ * May the filter be tried on a value that only rows nobody has looked at may have?
+ * Not if that may be an error.
+ */
+static inline bool
+ledger_filter_may_try(const LedgerFilter *filter, bool isnull)
+{
+	return isnull || filter->cannot_fail || filter->kind == LEDGER_FILTER_NULL;
+}
+
 extern bool ledger_operator_holds(FunctionCallInfo call, Datum left, Datum right);
 extern void ledger_filter_make_table(LedgerFilter *filter);
 

@@ -604,7 +604,7 @@ judge_input(LedgerFilter *filter, LedgerSegmentReader *reader, Relation rel)
 		return;
 	if (ledger_input_is_single(input, reader, rel, false, &value, &isnull, &unknown))
 	{
-		if (!unknown)
+		if (!unknown && ledger_filter_may_try(filter, isnull))
 			judge_single(filter, value, isnull);
 		return;
 	}

@@ -31,8 +31,8 @@
 static LedgerTruth
 judge_value(LedgerFilter *filter, Datum value, bool isnull)
 {
-	if (!isnull && !filter->cannot_fail && filter->kind != LEDGER_FILTER_NULL)
-		return LEDGER_TRUTH_SOME;	/* only unseen rows may have it */
+	if (!ledger_filter_may_try(filter, isnull))
+		return LEDGER_TRUTH_SOME;
 	return ledger_filter_match_one(filter, value, isnull) ? LEDGER_TRUTH_ALL : LEDGER_TRUTH_NONE;
 }
 

@@ -662,12 +662,6 @@ keys_match(LedgerScan *scan, TupleTableSlot *slot)
 	return true;
 }
 
-static inline bool
-is_of_segment(const LedgerSlotEntry *entry)
-{
-	return entry->state == LEDGER_SLOT_SEALED || entry->state == LEDGER_SLOT_BULK_WRITTEN;
-}
-
 /*
  * The end of a piece of a parallel scan that begins at a slot: it goes on with
  * the slots after it that are of the same segment, so that not every process
@@ -682,11 +676,11 @@ find_piece_end(const LedgerScan *scan, LedgerSlotNumber slot)
 	LedgerSlotEntry first;
 	LedgerSlotEntry entry;
 
-	if (!ledger_read_entry(scan->base.rs_rd, slot, &first) || !is_of_segment(&first))
+	if (!ledger_read_entry(scan->base.rs_rd, slot, &first) || !ledger_is_in_segment(&first))
 		return end;
 	while (end < scan->nslots && end - slot < most &&
 		   ledger_read_entry(scan->base.rs_rd, end, &entry) &&
-		   is_of_segment(&entry) && entry.segment == first.segment)
+		   ledger_is_in_segment(&entry) && entry.segment == first.segment)
 		end++;
 	return end;
 }
