@@ -189,5 +189,18 @@ DECLARE line text; BEGIN
 SELECT workers('SELECT sum(id) FROM big WHERE id > 0') > 0 AS workers, segments_read('SELECT sum(id), max(md5(t || id)) FROM big WHERE id > 0') BETWEEN 2 AND 4 AS pieces;
 SELECT count(*), sum(id) FROM big WHERE id > 0;
 RESET parallel_leader_participation;
+-- keys that are all constant leave nothing to sort by
+CREATE TABLE halves (id int, a int) PARTITION BY HASH (id);
+CREATE TABLE half_0 PARTITION OF halves FOR VALUES WITH (modulus 2, remainder 0) USING ledger;
+CREATE TABLE half_1 PARTITION OF halves FOR VALUES WITH (modulus 2, remainder 1) USING ledger;
+INSERT INTO halves SELECT i, i % 3 FROM generate_series(1, 20000) i;
+ANALYZE halves, big;
+SET enable_hashagg = off;
+SELECT 'k' AS k, count(*) FROM halves GROUP BY 1;
+SELECT a, count(*), sum(id) FROM halves WHERE a = 1 GROUP BY a;
+SELECT a, count(*), sum(id) FROM halves WHERE a = 1 GROUP BY a, id % 2 ORDER BY id % 2;
+SELECT t, count(*), sum(id) FROM big WHERE t = 'row 7' GROUP BY t;
+SELECT a, count(*) FROM halves WHERE a = 5 GROUP BY a;
+RESET enable_hashagg;
 DROP SCHEMA par CASCADE;
 DROP EXTENSION amcheck;

@@ -495,6 +495,14 @@ typedef struct LedgerZone
 	Datum		max;
 } LedgerZone;
 
+/* Has the type such zone maps?  Those below? */
+extern bool ledger_zone_type(const LedgerColumnType *type);
+extern bool ledger_cut_zone_type(const LedgerColumnType *type);
+
+/* Set zone[0] and zone[1] to the least and greatest of the given rows' values. */
+extern void ledger_zone_make(const LedgerColumnInput *input, const int *rows, int n,
+							 uint64 *zone);
+
 extern uint32 ledger_chunk_nulls(const LedgerChunk *chunk, int vector);
 extern void ledger_chunk_zone(LedgerChunk *chunk, int vector, LedgerZone *zone);
 

@@ -691,11 +691,7 @@ extern void ledger_read_stored(LedgerChunk *chunk, const LedgerStored *stored, v
 							   const char *dict, int dict_length);
 
 /* Zone maps (zonemap.c). */
-extern bool ledger_zone_type(const LedgerColumnType *type);
-extern void ledger_zone_make(const LedgerColumnInput *input, const int *rows, int n,
-							 uint64 *zone);
 extern bool ledger_zone_is_signed(const LedgerColumnType *type);
-extern bool ledger_cut_zone_type(const LedgerColumnType *type);
 extern void ledger_cut_zones_make(const LedgerEncoder *enc, LedgerBytes *prefix,
 								  uint64 *zones);
 extern bool ledger_zones_answer(const uint64 *zones, int nvectors, bool is_signed);

@@ -60,7 +60,8 @@ ledger_finish_groups(const LedgerGrouping *grouping, Path *path)
 												  &grouping->final_costs, grouping->ngroups));
 	if (grouping->clauses != NIL && grouping_is_sortable(grouping->clauses))
 	{
-		path = (Path *) create_sort_path(root, output, path, root->group_pathkeys, -1);
+		if (root->group_pathkeys != NIL)	/* else all keys are constant */
+			path = (Path *) create_sort_path(root, output, path, root->group_pathkeys, -1);
 		add_path(output, (Path *) create_agg_path(root, output, path, grouping->target,
 												  AGG_SORTED, AGGSPLIT_FINAL_DESERIAL,
 												  grouping->clauses, grouping->having,

@@ -295,6 +295,7 @@ typedef struct LedgerJudgedChunk
 } LedgerJudgedChunk;
 
 extern void ledger_filter_judge_chunk(LedgerFilter *filter, const LedgerJudgedChunk *chunk);
+extern bool ledger_filter_may_be_in_page(LedgerFilter *filter, const LedgerPageColumn *column);
 extern LedgerTruth ledger_filter_judge_zone(LedgerFilter *filter, const LedgerZone *zone);
 extern int	ledger_filter_possible_constants(LedgerFilter *filter, LedgerSegmentReader *reader,
 											 Relation rel, uint32 *numbers);
@@ -387,6 +388,8 @@ typedef struct LedgerScanCounts
 	int64		vectors_by_zone;
 	int64		vectors_by_bloom;
 	int64		vectors_by_codes;
+	int64		pages;			/* tail pages, looked into, */
+	int64		pages_skipped;	/* or not, for what is noted of them */
 	int64		removed;		/* rows that filters removed one by one */
 	int64		vectors_answered;	/* aggregates: taken from metadata */
 	int64		rows_answered;
@@ -449,6 +452,12 @@ extern void ledger_filtered_attach(LedgerFilteredScan *fs, void *coordinate);
 extern void ledger_filtered_shutdown(LedgerFilteredScan *fs);
 extern TupleTableSlot *ledger_filtered_exec(LedgerFilteredScan *fs, CustomScanState *css,
 											TupleTableSlot *(*next) (CustomScanState *css));
+
+/* skip_page.c: tail pages */
+extern void ledger_filtered_note_page(LedgerFilteredScan *fs);
+extern bool ledger_filtered_skip_page(void *arg, BlockNumber block, XLogRecPtr lsn);
+extern bool ledger_page_has_hash(const LedgerPageColumn *column, uint64 hash);
+
 extern LedgerScanCounts *ledger_filtered_counts(LedgerFilteredScan *fs);
 extern void ledger_filtered_sum_counts(LedgerFilteredScan *fs, LedgerScanCounts *sum);
 

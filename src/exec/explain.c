@@ -129,7 +129,21 @@ explain_part(const char *what, int64 read, int64 by_zone, int64 by_bloom, int64 
 	ExplainPropertyInteger(psprintf("%s Skipped by Dictionary", what), NULL, by_codes, es);
 }
 
-/* Of both */
+/* The rows that are not in segments are in pages of a tail, of which little is known. */
+static void
+explain_pages(const LedgerScanCounts *counts, ExplainState *es)
+{
+	if (es->format != EXPLAIN_FORMAT_TEXT)
+	{
+		ExplainPropertyInteger("Tail Pages Read", NULL, counts->pages, es);
+		ExplainPropertyInteger("Tail Pages Skipped", NULL, counts->pages_skipped, es);
+	}
+	else if (counts->pages > 0 || counts->pages_skipped > 0)
+		ExplainPropertyText("Tail Pages", psprintf("read=" INT64_FORMAT " skipped=" INT64_FORMAT,
+												   counts->pages, counts->pages_skipped), es);
+}
+
+/* Of all that is read */
 void
 ledger_explain_skipped(const LedgerScanCounts *counts, ExplainState *es)
 {
@@ -137,6 +151,7 @@ ledger_explain_skipped(const LedgerScanCounts *counts, ExplainState *es)
 				 counts->segments_by_bloom, counts->segments_by_codes, es);
 	explain_part("Vectors", counts->vectors, counts->vectors_by_zone,
 				 counts->vectors_by_bloom, counts->vectors_by_codes, es);
+	explain_pages(counts, es);
 }
 
 /*

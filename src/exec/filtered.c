@@ -267,6 +267,8 @@ ledger_filtered_is_ready(LedgerFilteredScan *fs)
 		{
 			fs->scan->skip = skip_rows;
 			fs->scan->skip_arg = fs;
+			fs->scan->skip_page = fs->nfilters > 0 && ledger_takes_notes(fs->rel) ?
+				ledger_filtered_skip_page : NULL;
 		}
 	}
 	return !fs->never;
@@ -280,8 +282,11 @@ filter_page(LedgerFilteredScan *fs)
 	LedgerFilterRows source = {RelationGetDescr(fs->rel), NULL, fs->slot, &fs->doubt};
 	int			kept = 0;
 
+	ledger_filtered_counts(fs)->pages++;
 	if (fs->nfilters == 0)
 		return scan->nvisible;
+	if (scan->skip_page != NULL)
+		ledger_filtered_note_page(fs);
 	for (int k = 0; k < scan->nvisible; k++)
 	{
 		uint16		row = scan->visible[k];
@@ -499,6 +504,8 @@ add_counts(LedgerScanCounts *sum, const LedgerScanCounts *counts)
 	sum->vectors_by_zone += counts->vectors_by_zone;
 	sum->vectors_by_bloom += counts->vectors_by_bloom;
 	sum->vectors_by_codes += counts->vectors_by_codes;
+	sum->pages += counts->pages;
+	sum->pages_skipped += counts->pages_skipped;
 	sum->removed += counts->removed;
 	sum->vectors_answered += counts->vectors_answered;
 	sum->rows_answered += counts->rows_answered;

@@ -538,6 +538,61 @@ ledger_filter_judge_chunk(LedgerFilter *filter, const LedgerJudgedChunk *chunk)
 		ask_tokens(filter, chunk);
 }
 
+/* ---- Tail pages ---- */
+
+static bool
+is_out_of_page_range(LedgerFilter *filter, const LedgerPageColumn *column)
+{
+	LedgerZone	zone = {.valid = true};
+	LedgerCutZone cuts = {.valid = true};
+	CutPlaces	places;
+	LedgerTruth truth;
+
+	if (filter->strategy == LEDGER_STRATEGY_NONE && filter->constants.prefix == NULL)
+		return false;
+	if (column->has_zone && column->typid == filter->input.typid && is_ordered(filter))
+	{
+		zone.min = (Datum) column->min;
+		zone.max = (Datum) column->max;
+		return filter->strategy != LEDGER_STRATEGY_NONE &&
+			ledger_filter_judge_zone(filter, &zone) == LEDGER_TRUTH_NONE;
+	}
+	if (!column->has_cuts || !is_cut_zone_of(filter, column->typid))
+		return false;
+	cuts.typid = column->typid;
+	cuts.prefix = "";
+	cuts.min = column->min;
+	cuts.max = column->max;
+	places.n = 0;
+	places.numbers = NULL;
+	if (filter->constants.prefix == NULL)
+		find_places(filter, &cuts, &places);
+	truth = judge_cut_zone(filter, &cuts, &places);
+	if (places.numbers != NULL)
+		pfree(places.numbers);
+	return truth == LEDGER_TRUTH_NONE;
+}
+
+/* Can a value that the filter, of one or several constants, wants be in a tail page? */
+bool
+ledger_filter_may_be_in_page(LedgerFilter *filter, const LedgerPageColumn *column)
+{
+	const LedgerConstants *constants = &filter->constants;
+	LedgerJudgedChunk chunk = {NULL, column->typid, column->collation};
+
+	if (!column->has_values || is_out_of_page_range(filter, column))
+		return false;
+	if (!column->has_bits || constants->n > ELEMENTS_MAX || !hashes_alike(filter, column->typid) ||
+		!make_hashes(filter, &chunk))
+		return true;
+	for (int i = 0; i < constants->n; i++)
+		if (ledger_page_has_hash(column, constants->hashes[i]))
+			return true;
+	return false;
+}
+
+/* ---- Segments ---- */
+
 /* A column whose value is the same in all rows. */
 static void
 judge_single(LedgerFilter *filter, Datum value, bool isnull)

@@ -189,6 +189,13 @@ ledger_cache_age(void)
 	return invalidations;
 }
 
+/* Bytes that may be kept */
+Size
+ledger_cache_limit(void)
+{
+	return (Size) cache_kb * 1024;
+}
+
 /* What is kept under the key becomes the caller's, in "parent"; or NULL. */
 void *
 ledger_cache_take(const LedgerCacheKey *key, MemoryContext parent)
@@ -248,7 +255,7 @@ is_seen(SeenKeys *keys, const void *key, Size size)
 bool
 ledger_cache_give(const LedgerCacheKey *key, void *item, MemoryContext context, bool surely)
 {
-	Size		limit = (Size) cache_kb * 1024;
+	Size		limit = ledger_cache_limit();
 	Size		bytes;
 	CacheEntry *entry;
 	bool		found;
@@ -280,7 +287,7 @@ ledger_cache_give(const LedgerCacheKey *key, void *item, MemoryContext context, 
 bool
 ledger_cache_has_room(void)
 {
-	return total + blocks_total < (Size) cache_kb * 1024 / 2;
+	return total + blocks_total < ledger_cache_limit() / 2;
 }
 
 static void
@@ -338,7 +345,7 @@ void
 ledger_cache_keep(const LedgerCacheKey *segment, uint64 offset, uint32 length, const void *bytes,
 				  bool look_up)
 {
-	Size		limit = (Size) cache_kb * 1024;
+	Size		limit = ledger_cache_limit();
 	Size		room = limit / BLOCKS_PART;
 	Size		size = block_size(length);
 	BlockKey	key;

@@ -160,4 +160,5 @@ ledger_read_init(void)
 	get_relation_info_hook = avoid_bitmap_scans;
 #endif
 	ledger_cache_init();
+	ledger_notes_init();
 }

@@ -40,6 +40,7 @@ typedef struct LedgerCacheKey
 } LedgerCacheKey;
 
 extern uint64 ledger_cache_age(void);
+extern Size ledger_cache_limit(void);
 extern void *ledger_cache_take(const LedgerCacheKey *key, MemoryContext parent);
 extern bool ledger_cache_give(const LedgerCacheKey *key, void *item, MemoryContext context,
 							  bool surely);
@@ -98,6 +99,49 @@ ledger_is_gap(const uint8 *gaps, int position)
 {
 	return gaps != NULL && (gaps[position / 8] & (1 << (position % 8))) != 0;
 }
+
+/* ---- notes.c ---- */
+
+/* Bits for the values of a tail page, which are at most some hundreds */
+#define LEDGER_PAGE_BITS	2048
+
+/* What is known of a column's values in a tail page. */
+typedef struct LedgerPageColumn
+{
+	AttrNumber	attnum;
+	Oid			typid;			/* a domain's base type */
+	Oid			collation;
+	bool		has_nulls;
+	bool		has_values;		/* not NULL, and for such: */
+	bool		has_zone;		/* min and max are as of LedgerZone, */
+	bool		has_cuts;		/* or of LedgerCutZone */
+	bool		has_bits;		/* those of all values' hashes are set */
+	uint64		min;
+	uint64		max;
+	uint64		bits[LEDGER_PAGE_BITS / 64];
+} LedgerPageColumn;
+
+/* Compared as bytes, likewise. */
+typedef struct LedgerPageKey
+{
+	LedgerFile	file;
+	BlockNumber block;
+} LedgerPageKey;
+
+typedef struct LedgerPageNote
+{
+	LedgerPageKey key;
+	Oid			relid;
+	XLogRecPtr	lsn;
+	int			ncolumns;
+	LedgerPageColumn *columns;
+} LedgerPageNote;
+
+extern bool ledger_takes_notes(Relation rel);
+extern const LedgerPageNote *ledger_note_of(Relation rel, BlockNumber block, XLogRecPtr lsn);
+extern LedgerPageNote *ledger_note_read(Relation rel, BlockNumber block, XLogRecPtr lsn);
+extern void ledger_note_columns(LedgerPageNote *note, const LedgerPageColumn *columns, int n);
+extern void ledger_notes_init(void);
 
 /* ---- batch.c ---- */
 
@@ -240,6 +284,9 @@ extern void ledger_read_entry_again(Relation rel, LedgerSlotNumber slot,
  */
 typedef int (*LedgerSkip) (void *arg, LedgerSegmentReader *reader, int position, int count);
 
+/* Can no row of a tail page, as it is at this LSN, be wanted? */
+typedef bool (*LedgerSkipPage) (void *arg, BlockNumber block, XLogRecPtr lsn);
+
 typedef struct LedgerScan
 {
 	TableScanDescData base;
@@ -274,7 +321,9 @@ typedef struct LedgerScan
 
 	/* src/exec: what it need not see, when it scans forward */
 	LedgerSkip	skip;
+	LedgerSkipPage skip_page;
 	void	   *skip_arg;
+	XLogRecPtr	page_lsn;		/* of the tail page looked at last */
 
 	/* dirty snapshots: what they are told, by index in visible[] */
 	struct LedgerDirty *dirty;

@@ -354,6 +354,23 @@ load_tail(LedgerScan *scan, LedgerRow row, LedgerRow low, LedgerRow high)
 	/* What comes after the last page's rows is not there, up to the slot's end. */
 	scan->low = Max(low, slot_row + item->first);
 	scan->high = Min(high, slot_row + next - 1);
+	scan->page_lsn = BufferGetLSNAtomic(buffer);
+	if (scan->skip_page != NULL && ledger_note_of(rel, block, scan->page_lsn) != NULL)
+	{
+		/* rows that come once it is not locked are not for this scan */
+		LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
+		if (scan->skip_page(scan->skip_arg, block, scan->page_lsn))
+		{
+			ReleaseBuffer(buffer);
+			return true;
+		}
+		if (!ledger_lock_tail_page(rel, buffer, scan->slot, item->first))
+		{
+			ReleaseBuffer(buffer);
+			return false;
+		}
+		scan->page_lsn = BufferGetLSNAtomic(buffer);
+	}
 	take_page(scan, buffer, slot_row + item->first, scan->low, scan->high);
 	UnlockReleaseBuffer(buffer);
 	return true;

@@ -1,0 +1,278 @@
+/*-------------------------------------------------------------------------
+ *
+ * skip_page.c
+ *	  What is noted of tail pages, for filters to skip them.
+ *
+ * Notes are of the columns that filters were about, and of all rows of a page,
+ * whoever sees them: who does not yet may do so later, and the page is no other.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/detoast.h"
+#include "access/htup_details.h"
+#include "exec/exec_internal.h"
+#include "miscadmin.h"
+#include "utils/lsyscache.h"
+
+/* Columns that are noted at a time, at most */
+#define COLUMNS_MAX		8
+
+/* Bits for each value of a page */
+#define BITS			3
+
+/* ---- Columns ---- */
+
+static const LedgerPageColumn *
+find_column(const LedgerPageNote *note, AttrNumber attnum)
+{
+	for (int i = 0; i < note->ncolumns; i++)
+		if (note->columns[i].attnum == attnum)
+			return &note->columns[i];
+	return NULL;
+}
+
+/* Is the filter about a column's values as they are? */
+static bool
+is_of_column(const LedgerFilter *filter)
+{
+	return (filter->kind == LEDGER_FILTER_COMPARE || filter->kind == LEDGER_FILTER_ANY ||
+			filter->kind == LEDGER_FILTER_NULL) &&
+		filter->input.kind == LEDGER_INPUT_COLUMN && filter->input.attnum > 0;
+}
+
+/* The columns that the filter is about and that are not noted yet; returns how many. */
+static int
+find_columns(const LedgerFilter *filter, const LedgerPageNote *note, AttrNumber *attnums, int n)
+{
+	if (filter->kind == LEDGER_FILTER_AND || filter->kind == LEDGER_FILTER_OR)
+	{
+		for (int i = 0; i < filter->nargs; i++)
+			n = find_columns(filter->args[i], note, attnums, n);
+		return n;
+	}
+	if (!is_of_column(filter) || n == COLUMNS_MAX || find_column(note, filter->input.attnum) != NULL)
+		return n;
+	for (int i = 0; i < n; i++)
+		if (attnums[i] == filter->input.attnum)
+			return n;
+	attnums[n] = filter->input.attnum;
+	return n + 1;
+}
+
+/* ---- Notes of values ---- */
+
+static inline void
+find_bits(uint64 hash, int *bits)
+{
+	for (int i = 0; i < BITS; i++, hash >>= 16)
+		bits[i] = hash % LEDGER_PAGE_BITS;
+}
+
+static void
+add_bits(LedgerPageColumn *column, uint64 hash)
+{
+	int			bits[BITS];
+
+	find_bits(hash, bits);
+	for (int i = 0; i < BITS; i++)
+		column->bits[bits[i] / 64] |= UINT64CONST(1) << (bits[i] % 64);
+}
+
+/* May a value with this hash be in the page? */
+bool
+ledger_page_has_hash(const LedgerPageColumn *column, uint64 hash)
+{
+	int			bits[BITS];
+
+	find_bits(hash, bits);
+	for (int i = 0; i < BITS; i++)
+		if ((column->bits[bits[i] / 64] & (UINT64CONST(1) << (bits[i] % 64))) == 0)
+			return false;
+	return true;
+}
+
+/* Is the value stored elsewhere, or compressed by itself? */
+static inline bool
+is_elsewhere(const LedgerColumnType *type, Datum value)
+{
+	return type->attlen == -1 && VARATT_IS_EXTENDED(DatumGetPointer(value)) &&
+		!VARATT_IS_SHORT(DatumGetPointer(value));
+}
+
+static uint64
+cut_number(const LedgerColumnType *type, Datum value)
+{
+	const char *data = DatumGetPointer(value);
+
+	if (type->attlen > 0)
+		return ledger_zone_number(type->typid, data, type->attlen, 0);
+	return ledger_zone_number(type->typid, VARDATA_ANY(data), VARSIZE_ANY_EXHDR(data), 0);
+}
+
+/* Note what a column has in all rows of a page. */
+static void
+note_column(LedgerPageColumn *column, const LedgerColumnInput *input)
+{
+	const LedgerColumnType *type = &input->type;
+	int			rows[MaxHeapTuplesPerPage];
+	uint64		zone[2];
+	int			n = 0;
+
+	column->typid = type->typid;
+	column->collation = type->collation;
+	column->has_zone = ledger_zone_type(type);
+	column->has_cuts = ledger_cut_zone_type(type);
+	column->has_bits = true;
+	column->min = PG_UINT64_MAX;
+	for (int row = 0; row < input->nrows; row++)
+	{
+		Datum		value = input->values[row];
+		uint64		hash;
+
+		if (input->isnull[row])
+		{
+			column->has_nulls = true;
+			continue;
+		}
+		rows[n++] = row;
+		if (is_elsewhere(type, value))
+			column->has_cuts = column->has_bits = false;
+		if (column->has_cuts)
+		{
+			column->min = Min(column->min, cut_number(type, value));
+			column->max = Max(column->max, cut_number(type, value));
+		}
+		if (column->has_bits)
+			column->has_bits = ledger_value_hash(type, value, &hash);
+		if (column->has_bits)
+			add_bits(column, hash);
+	}
+	column->has_values = n > 0;
+	if (!column->has_zone || n == 0)
+		return;
+	ledger_zone_make(input, rows, n, zone);
+	column->min = zone[0];
+	column->max = zone[1];
+}
+
+/* The values of some columns in the rows that the page has; returns how many. */
+static int
+read_rows(LedgerFilteredScan *fs, const AttrNumber *attnums, int ncolumns,
+		  Datum *values, bool *isnull)
+{
+	LedgerBatch *batch = fs->scan->batch;
+	int			nrows = 0;
+
+	for (int row = 0; row < batch->nrows; row++)
+	{
+		uint32		len;
+
+		CHECK_FOR_INTERRUPTS();
+		if (ledger_page_tuple(fs->rel, batch->block, (Page) batch->page, row + 1, &len) == NULL)
+			continue;
+		ledger_slot_show_row(fs->slot, batch, row);
+		for (int i = 0; i < ncolumns; i++)
+		{
+			int			at = i * MaxHeapTuplesPerPage + nrows;
+
+			values[at] = slot_getattr(fs->slot, attnums[i], &isnull[at]);
+		}
+		nrows++;
+	}
+	ExecClearTuple(fs->slot);
+	return nrows;
+}
+
+/*
+ * The scan has come to a tail page, and nothing says that no row of it passes: take
+ * notes, if it is not for the first time.
+ */
+void
+ledger_filtered_note_page(LedgerFilteredScan *fs)
+{
+	TupleDesc	desc = RelationGetDescr(fs->rel);
+	BlockNumber block = fs->scan->batch->block;
+	XLogRecPtr	lsn = fs->scan->page_lsn;
+	const LedgerPageNote *known = ledger_note_of(fs->rel, block, lsn);
+	LedgerPageNote *note;
+	AttrNumber	attnums[COLUMNS_MAX];
+	int			ncolumns = 0;
+	LedgerPageColumn *columns;
+	Datum	   *values;
+	bool	   *isnull;
+	int			nrows;
+
+	if (known == NULL)
+	{
+		(void) ledger_note_read(fs->rel, block, lsn);
+		return;
+	}
+	for (int i = 0; i < fs->nfilters; i++)
+		ncolumns = find_columns(fs->filters[i], known, attnums, ncolumns);
+	if (ncolumns == 0)
+		return;
+	columns = palloc0(ncolumns * sizeof(LedgerPageColumn));
+	values = palloc(ncolumns * MaxHeapTuplesPerPage * sizeof(Datum));
+	isnull = palloc(ncolumns * MaxHeapTuplesPerPage * sizeof(bool));
+	nrows = read_rows(fs, attnums, ncolumns, values, isnull);
+	for (int i = 0; i < ncolumns; i++)
+	{
+		LedgerColumnInput input = {
+			.nrows = nrows,
+			.values = values + i * MaxHeapTuplesPerPage,
+			.isnull = isnull + i * MaxHeapTuplesPerPage
+		};
+
+		ledger_column_type(desc, attnums[i] - 1, &input.type);
+		columns[i].attnum = attnums[i];
+		note_column(&columns[i], &input);
+	}
+	/* the notes may have gone meanwhile */
+	note = ledger_note_read(fs->rel, block, lsn);
+	if (note != NULL && note == known)
+		ledger_note_columns(note, columns, ncolumns);
+}
+
+/* ---- Filters ---- */
+
+static bool
+may_pass(LedgerFilter *filter, const LedgerPageNote *note)
+{
+	const LedgerPageColumn *column;
+
+	check_stack_depth();
+	if (filter->kind == LEDGER_FILTER_AND || filter->kind == LEDGER_FILTER_OR)
+	{
+		bool		is_and = filter->kind == LEDGER_FILTER_AND;
+
+		for (int i = 0; i < filter->nargs; i++)
+			if (may_pass(filter->args[i], note) != is_and)
+				return !is_and;
+		return is_and;
+	}
+	if (!is_of_column(filter) || (column = find_column(note, filter->input.attnum)) == NULL)
+		return true;
+	if (filter->kind == LEDGER_FILTER_NULL)
+		return filter->negate ? column->has_values : column->has_nulls;
+	if (filter->constants.never)
+		return false;
+	return filter->constants.fails || ledger_filter_may_be_in_page(filter, column);
+}
+
+/* A LedgerSkipPage */
+bool
+ledger_filtered_skip_page(void *arg, BlockNumber block, XLogRecPtr lsn)
+{
+	LedgerFilteredScan *fs = arg;
+	const LedgerPageNote *note = ledger_note_of(fs->rel, block, lsn);
+	MemoryContext oldcontext = MemoryContextSwitchTo(fs->econtext->ecxt_per_tuple_memory);
+	bool		skip = false;
+
+	for (int i = 0; note != NULL && i < fs->nfilters && !skip; i++)
+		skip = !may_pass(fs->filters[i], note);
+	MemoryContextSwitchTo(oldcontext);
+	ledger_filtered_counts(fs)->pages_skipped += skip;
+	return skip;
+}

@@ -1,0 +1,163 @@
+/*-------------------------------------------------------------------------
+ *
+ * notes.c
+ *	  What a backend has noted of tail pages that it has read.
+ *
+ * Nothing on disk tells what values a tail page has, and whoever looks for some
+ * reads all of its rows.  But a page that rows are not added to any more, and most
+ * are such, is the same each time; so what was found in it holds for as long as its
+ * LSN does: all that changes a tail page's rows is logged, and sets it.  (Hint bits
+ * are not of the rows, and where they are logged, a note is lost for nothing.)
+ *
+ * A page's first reader only leaves the LSN, as most pages are read once.  Notes are
+ * by relation and file; what is known of a column may hang on the relation's
+ * descriptor, so they go with any invalidation of it.  When they are too many, all
+ * go: the sealer has taken most of their pages by then.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/parallel.h"
+#include "access/xact.h"
+#include "read/read_internal.h"
+#include "utils/hsearch.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+
+/* Notes may take one part in so many of what the decode cache may. */
+#define NOTES_PART			8
+
+static MemoryContext notes_context = NULL;
+static HTAB *notes = NULL;
+static Size total = 0;
+
+static void
+forget_all(void)
+{
+	if (notes == NULL)
+		return;
+	hash_destroy(notes);
+	MemoryContextReset(notes_context);
+	notes = NULL;
+	total = 0;
+}
+
+/* Whatever it was, it is rare enough for all to go. */
+static void
+relation_changed(Datum arg, Oid relid)
+{
+	HASH_SEQ_STATUS status;
+	LedgerPageNote *note;
+
+	if (notes == NULL || (OidIsValid(relid) && ledger_told_again(relid)))
+		return;
+	hash_seq_init(&status, notes);
+	while ((note = hash_seq_search(&status)) != NULL)
+		if (!OidIsValid(relid) || note->relid == relid)
+		{
+			hash_seq_term(&status);
+			forget_all();
+			return;
+		}
+}
+
+/*
+ * Are notes of use to who begins to scan the relation now?  A worker has nothing to
+ * remember them for, and what is not logged has no LSN.  A serializable transaction
+ * must be told of all rows that it might see but for when they were written.
+ */
+bool
+ledger_takes_notes(Relation rel)
+{
+	return ledger_cache_limit() > 0 && RelationNeedsWAL(rel) && !IsParallelWorker() &&
+		!IsolationIsSerializable();
+}
+
+static void
+create_notes(void)
+{
+	HASHCTL		ctl = {
+		.keysize = sizeof(LedgerPageKey),
+		.entrysize = sizeof(LedgerPageNote)
+	};
+
+	if (notes_context == NULL)
+		notes_context = AllocSetContextCreate(CacheMemoryContext, "ledger tail pages",
+											  ALLOCSET_DEFAULT_SIZES);
+	ctl.hcxt = notes_context;
+	notes = hash_create("ledger tail pages", 256, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+}
+
+static void
+set_key(LedgerPageKey *key, Relation rel, BlockNumber block)
+{
+	memset(key, 0, sizeof(*key));
+	key->file = LedgerFileOf(rel);
+	key->block = block;
+}
+
+/* What is noted of a page as it was at the LSN, or NULL. */
+const LedgerPageNote *
+ledger_note_of(Relation rel, BlockNumber block, XLogRecPtr lsn)
+{
+	LedgerPageKey key;
+	LedgerPageNote *note;
+
+	if (notes == NULL)
+		return NULL;
+	set_key(&key, rel, block);
+	note = hash_search(notes, &key, HASH_FIND, NULL);
+	return note != NULL && note->lsn == lsn ? note : NULL;
+}
+
+/*
+ * A page was read.  If it has been before, and has not changed since, this returns
+ * its note, to which columns may be added.
+ */
+LedgerPageNote *
+ledger_note_read(Relation rel, BlockNumber block, XLogRecPtr lsn)
+{
+	LedgerPageKey key;
+	LedgerPageNote *note;
+	bool		found;
+
+	if (total > (Size) ledger_cache_limit() / NOTES_PART)
+		forget_all();
+	if (notes == NULL)
+		create_notes();
+	set_key(&key, rel, block);
+	note = hash_search(notes, &key, HASH_ENTER, &found);
+	if (found && note->lsn == lsn)
+		return note;
+	if (found && note->columns != NULL)
+	{
+		total -= note->ncolumns * sizeof(LedgerPageColumn);
+		pfree(note->columns);
+	}
+	if (!found)
+		total += 2 * sizeof(LedgerPageNote);
+	note->relid = RelationGetRelid(rel);
+	note->lsn = lsn;
+	note->ncolumns = 0;
+	note->columns = NULL;
+	return NULL;
+}
+
+void
+ledger_note_columns(LedgerPageNote *note, const LedgerPageColumn *columns, int n)
+{
+	Size		size = (note->ncolumns + n) * sizeof(LedgerPageColumn);
+
+	note->columns = note->columns == NULL ? MemoryContextAlloc(notes_context, size) :
+		repalloc(note->columns, size);
+	memcpy(note->columns + note->ncolumns, columns, n * sizeof(LedgerPageColumn));
+	note->ncolumns += n;
+	total += n * sizeof(LedgerPageColumn);
+}
+
+void
+ledger_notes_init(void)
+{
+	ledger_watch_relations(relation_changed);
+}
