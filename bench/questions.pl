@@ -8,6 +8,7 @@ our ($bindir, $work, $ROWS, $RUNS, $DEFINITION, $s);
 our @questions = (
 	[ ordered => \&ordered_section ],
 	[ late => \&late_section ],
+	[ tail => \&tail_section ],
 	[ days => \&days_section ],
 	[ planning => \&planning_section ]);
 
@@ -194,6 +195,54 @@ sub late_section
 	lookups('l', 1.5);
 	aggregates('l', 1.5);
 	$s->run('DROP TABLE l_heap, l_heap4, l_ledger');
+}
+
+# Entries that are not sealed: what a session's look-ups take the first time, when it
+# makes notes of the pages, and when it has them
+sub tail_section
+{
+	my $n = $ROWS < 20_000 ? $ROWS : 20_000;
+	my $file = "$work/tail.copy";
+	system("$work/gen_entries $n 1 >$file && chmod a+r $file") == 0 or die "gen_entries failed\n";
+	create("u_$_", $_) for qw(heap heap4 ledger);
+	$s->run("COPY u_heap FROM '$file'");
+	unlink $file;
+	# few at a time, so that they come in row format
+	for my $kind (qw(heap4 ledger))
+	{
+		$s->run("INSERT INTO u_$kind SELECT * FROM u_heap WHERE ctid >= '($_,0)' AND ctid < '(" . ($_ + 50) . ",0)'")
+			for map { 50 * $_ } 0 .. $s->run("SELECT pg_relation_size('u_heap') / 8192 / 50");
+	}
+	my $tail = $s->run("SELECT tail_entries FROM ledger.stats('u_ledger')");
+	die "only $tail of $n entries are in the tail\n" if $tail < $n;
+	$s->run("VACUUM ANALYZE u_$_") for qw(heap heap4);
+	$s->run('ANALYZE u_ledger');
+	my ($name, $column, $query) = @{ $lookups[0] };
+	my %ms;
+	for my $run (1 .. $RUNS)
+	{
+		my $keys = random_keys('u_heap4', $column);
+		$s->finish;
+		$s = Session->new;
+		my (%answer, %all);
+		for my $kind (qw(heap heap4 ledger))
+		{
+			my ($hash, $ms) = lookup_times($query, $keys, "u_$kind");
+			my @ms = @{ $ms->{"u_$kind"} };
+			$answer{$kind} = $hash->{"u_$kind"};
+			push @{ $ms{'the first'}->{$kind} }, $ms[0];
+			push @{ $ms{'the second'}->{$kind} }, $ms[1];
+			push @{ $ms{'those that follow'}->{$kind} }, median(@ms[ 2 .. $#ms ]);
+		}
+		$answer{$_} eq $answer{heap} or die "$name: heap and ledger answer differently\n" foreach keys %answer;
+	}
+	print "  one trace among $n entries that are not sealed, of a session:\n";
+	for my $which ('the first', 'the second', 'those that follow')
+	{
+		my %m = map { $_ => median(@{ $ms{$which}->{$_} }) } qw(heap heap4 ledger);
+		report("  $which, ms", \%m);
+	}
+	$s->run('DROP TABLE u_heap, u_heap4, u_ledger');
 }
 
 #

@@ -117,6 +117,14 @@ CALL fill(7000, 200);
 SELECT pages('id = 1'), pages('id = 1'), pages('id = 1');
 SELECT * FROM differing();
 ALTER TABLE l SET LOGGED;
+-- what is too big for a page, whoever sees it
+INSERT INTO h SELECT 7500, 'big', big FROM (SELECT string_agg(md5(i::text), '') FROM generate_series(1, 1000) i) b (big);
+INSERT INTO l SELECT * FROM h WHERE id = 7500;
+BEGIN;
+INSERT INTO l SELECT id + 1, k, c FROM h WHERE id = 7500;
+ROLLBACK;
+SELECT * FROM differing();
+SELECT count(*) FROM l WHERE id = 7500 AND c LIKE 'c4ca%';
 -- in no more room than that
 CALL fill(8000, 1000);
 SET ledger.decode_cache = '64kB';

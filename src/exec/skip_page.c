@@ -157,7 +157,11 @@ note_column(LedgerPageColumn *column, const LedgerColumnInput *input)
 	column->max = zone[1];
 }
 
-/* The values of some columns in the rows that the page has; returns how many. */
+/*
+ * The values of some columns in the rows that the page has; returns how many, or -1
+ * if nobody may know: what is too big for a page is written after its row, and is
+ * given away when that has come to nothing, so who does not see it must not read it.
+ */
 static int
 read_rows(LedgerFilteredScan *fs, const AttrNumber *attnums, int ncolumns,
 		  Datum *values, bool *isnull)
@@ -168,10 +172,17 @@ read_rows(LedgerFilteredScan *fs, const AttrNumber *attnums, int ncolumns,
 	for (int row = 0; row < batch->nrows; row++)
 	{
 		uint32		len;
+		HeapTupleHeader header = ledger_page_tuple(fs->rel, batch->block, (Page) batch->page,
+												   row + 1, &len);
 
 		CHECK_FOR_INTERRUPTS();
-		if (ledger_page_tuple(fs->rel, batch->block, (Page) batch->page, row + 1, &len) == NULL)
+		if (header == NULL)
 			continue;
+		if (ledger_is_stub(header, len))
+		{
+			ExecClearTuple(fs->slot);
+			return -1;
+		}
 		ledger_slot_show_row(fs->slot, batch, row);
 		for (int i = 0; i < ncolumns; i++)
 		{
@@ -227,7 +238,10 @@ ledger_filtered_note_page(LedgerFilteredScan *fs)
 
 		ledger_column_type(desc, attnums[i] - 1, &input.type);
 		columns[i].attnum = attnums[i];
-		note_column(&columns[i], &input);
+		if (nrows >= 0)
+			note_column(&columns[i], &input);
+		else
+			columns[i].has_nulls = columns[i].has_values = true;	/* anything */
 	}
 	/* the notes may have gone meanwhile */
 	note = ledger_note_read(fs->rel, block, lsn);

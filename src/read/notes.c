@@ -64,8 +64,8 @@ relation_changed(Datum arg, Oid relid)
 
 /*
  * Are notes of use to who begins to scan the relation now?  A worker has nothing to
- * remember them for, and what is not logged has no LSN.  A serializable transaction
- * must be told of all rows that it might see but for when they were written.
+ * remember them for, and what is not logged has no LSN.  In a serializable transaction
+ * conflicts with rows in progress are found row by row.
  */
 bool
 ledger_takes_notes(Relation rel)
