@@ -47,6 +47,18 @@ is($seen, 'same 3100 rows', 'an old snapshot is taken');
 $writer->query('COMMIT');
 my $reader = LedgerSession->new($standby);
 
+# What a session on the standby has noted of tail pages holds until rows are added.
+$reader->query('SET enable_indexscan = off; SET enable_bitmapscan = off');
+my $look = sub { return $reader->query('SELECT count(*) FROM l WHERE k = -77') };
+for my $rows (0 .. 3)
+{
+	is($look->(), $rows, "$rows rows are found in tail pages") for 1 .. 3;
+	like($reader->query('EXPLAIN (ANALYZE) SELECT * FROM l WHERE k = -78'), qr/Tail Pages: read=0 skipped=[1-9]/, "they are skipped, $rows rows") if $rows > 0;
+	$primary->safe_psql('postgres', 'SELECT load(-77, 1)');
+	$catch_up->();
+}
+$reader->query('RESET enable_indexscan; RESET enable_bitmapscan');
+
 for my $round (1 .. 12)
 {
 	$primary->safe_psql('postgres', q(
