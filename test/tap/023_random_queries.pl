@@ -44,7 +44,7 @@ $sessions{$_}->query("\\set ON_ERROR_ROLLBACK on\n\\pset null (null)\nSET search
 
 # What made the tables of this round, to be shown
 my @history;
-my %count = (queries => 0, empty => 0, errors => 0, tolerated => 0, timeouts => 0, different => 0, scans => 0, plans => 0);
+my %count = (queries => 0, empty => 0, errors => 0, tolerated => 0, timeouts => 0, different => 0, scans => 0, aggregates => 0, views => 0, plans => 0);
 
 # Of both sessions, at the same time: [output, error]
 sub ask
@@ -153,11 +153,23 @@ sub same
 	return !$query->{ordered} && lines_of($h->[0]) eq lines_of($l->[0]);
 }
 
+# Have the query ask a view of the table
+sub through_view
+{
+	my ($query) = @_;
+	return unless $query->{sql} =~ s/ FROM a a\b/ FROM a_view a/g;
+	$query->{sql} = "CREATE TEMP VIEW a_view AS SELECT * FROM a;\n$query->{sql};\nDROP VIEW a_view";
+	delete $query->{explain};
+	$count{views}++;
+	return;
+}
+
 # One query of both; false if they differ
 sub try_query
 {
 	my ($a, $b, $in_transaction, $quiet) = @_;
 	my $query = random_query($a, $b, $in_transaction);
+	through_view($query) if chance(0.1);
 	my @settings = grep { !$query->{big} || !/_\w+join = off/ } random_settings();
 	push @settings, $query->{settings} if $query->{settings};
 	my @reset = map { 'RESET ' . (split)[1] } @settings;
@@ -172,7 +184,9 @@ sub try_query
 	elsif ($count{queries} % 10 == 0 && $query->{explain})
 	{
 		$count{plans}++;
-		$count{scans}++ if $sessions{l}->query(encode('UTF-8', $query->{explain})) =~ /LedgerScan/;
+		my $plan = $sessions{l}->query(encode('UTF-8', $query->{explain}));
+		$count{scans}++ if $plan =~ /LedgerScan/;
+		$count{aggregates}++ if $plan =~ /LedgerAggregate/;
 	}
 	return $same;
 }
@@ -265,6 +279,8 @@ cmp_ok($count{queries}, '>', 50, 'there were queries');
 cmp_ok($count{errors} + $count{tolerated} + $count{timeouts}, '<', 5 + 0.1 * $count{queries}, 'few of which are errors');
 cmp_ok($count{empty}, '<', 10 + 0.6 * $count{queries}, 'and not too many without a row');
 cmp_ok($count{scans}, '>', 0.3 * $count{plans}, 'many by a LedgerScan');
+cmp_ok($count{aggregates}, '>', 0.05 * $count{plans} - 1, 'some by a LedgerAggregate');
+cmp_ok($count{views}, '>', 0, 'some through a view');
 
 # would it be seen if rows were wrong?
 change('INSERT INTO a SELECT * FROM a ORDER BY id LIMIT greatest(1, (SELECT count(*) / 20 FROM a))', 'l');
