@@ -127,7 +127,16 @@ SELECT * FROM differing();
 SELECT count(*) FROM l WHERE id = 7500 AND c LIKE 'c4ca%';
 -- in no more room than that
 CALL fill(8000, 1000);
-SET ledger.decode_cache = '64kB';
+CREATE FUNCTION notes() RETURNS int8 LANGUAGE sql AS $$ SELECT sum(used_bytes) FROM pg_backend_memory_contexts WHERE name = 'ledger tail pages' $$;
 SELECT * FROM differing();
-SELECT sum(total_bytes) <= 48 * 1024 AS bounded FROM pg_backend_memory_contexts WHERE name = 'ledger tail pages';
+SELECT notes() > 100 * 1024 AS many;
+SET ledger.decode_cache = '512kB';
+SELECT * FROM differing();
+SELECT notes() BETWEEN 32 * 1024 AND 80 * 1024 AS bounded;
+SET ledger.decode_cache = 0;
+SELECT notes() < 1024 AS nothing;
+RESET ledger.decode_cache;
+SELECT pages('id = 1'), pages('id = 1'), pages('id = 1');
+ANALYZE l;
+SELECT pages('id = 1'), pages('id = 1'), pages('id = 1');
 DROP SCHEMA notes CASCADE;

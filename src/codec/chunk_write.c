@@ -397,11 +397,10 @@ write_blocks(LedgerEncoder *enc, uint32 *filter, uint32 nblocks)
 
 /* Write the filter, if there is to be one; returns its number of blocks, or 0. */
 static uint32
-write_filter(LedgerEncoder *enc, const uint64 *zones, int nvectors, bool cut)
+write_filter(LedgerEncoder *enc, const uint64 *zones, int nvectors)
 {
 	uint32	   *filter = NULL;
-	bool		answered = zones != NULL &&
-		ledger_zones_answer(zones, nvectors, !cut && ledger_zone_is_signed(&enc->input->type));
+	bool		answered = zones != NULL && ledger_zones_answer(&enc->input->type, zones, nvectors);
 	uint32		nblocks = ledger_filter_make(enc, &enc->summary, answered, &filter);
 
 	if (nblocks > 0)
@@ -522,7 +521,7 @@ write_header(LedgerEncoder *enc, uint64 preamble, const uint64 *zones,
 	}
 	else if (zones)
 		trailer.flags = LEDGER_CHUNK_ZONES;
-	filter_blocks = write_filter(enc, zones, nvectors, has_cut_zones);
+	filter_blocks = write_filter(enc, zones, nvectors);
 	token_blocks = write_tokens(enc, &words);
 
 	initStringInfo(&header);

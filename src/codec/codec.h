@@ -528,7 +528,7 @@ typedef struct LedgerCutZone
 extern uint64 ledger_zone_number(Oid typid, const char *data, Size len, Size skip);
 
 extern void ledger_chunk_cut_zone(LedgerChunk *chunk, int vector,
-								   LedgerCutZone *zone);
+								  LedgerCutZone *zone);
 
 /*
  * Least and greatest number of each vector's values, or NULL; *zone is given their

@@ -691,10 +691,9 @@ extern void ledger_read_stored(LedgerChunk *chunk, const LedgerStored *stored, v
 							   const char *dict, int dict_length);
 
 /* Zone maps (zonemap.c). */
-extern bool ledger_zone_is_signed(const LedgerColumnType *type);
 extern void ledger_cut_zones_make(const LedgerEncoder *enc, LedgerBytes *prefix,
 								  uint64 *zones);
-extern bool ledger_zones_answer(const uint64 *zones, int nvectors, bool is_signed);
+extern bool ledger_zones_answer(const LedgerColumnType *type, const uint64 *zones, int nvectors);
 
 /* Filters (filter.c). */
 extern uint32 ledger_filter_make(LedgerEncoder *enc, const LedgerSummary *summary,

@@ -79,7 +79,9 @@ ledger_numeric_text(LedgerBytes bytes, LedgerArena *arena, Datum *text)
 		return false;
 	for (int i = 0; i < numeric.ndigits; i++)
 	{
-		if (ledger_numeric_digit(&numeric, i) < 0 || ledger_numeric_digit(&numeric, i) >= LEDGER_NUMERIC_BASE)
+		int			digit = ledger_numeric_digit(&numeric, i);
+
+		if (digit < 0 || digit >= LEDGER_NUMERIC_BASE)
 			return false;
 	}
 
@@ -101,8 +103,9 @@ ledger_numeric_text(LedgerBytes bytes, LedgerArena *arena, Datum *text)
 	for (int done = 0; done < numeric.scale; done += LEDGER_NUMERIC_BASE_DIGITS)
 	{
 		int			n = Min(LEDGER_NUMERIC_BASE_DIGITS, numeric.scale - done);
+		int			place = numeric.weight + 1 + done / LEDGER_NUMERIC_BASE_DIGITS;
 
-		put_group(group, ledger_numeric_digit(&numeric, numeric.weight + 1 + done / LEDGER_NUMERIC_BASE_DIGITS));
+		put_group(group, ledger_numeric_digit(&numeric, place));
 		memcpy(dst, group, n);
 		dst += n;
 	}

@@ -641,9 +641,7 @@ worth_a_try(const LedgerEncoder *enc, const LedgerSummary *summary)
 {
 	const LedgerColumnType *type = &enc->input->type;
 
-	/* a type of somebody's may be a domain over jsonb, which looks tell */
-	if (type->attlen != -1 ||
-		(type->typid != JSONBOID && type->typid < FirstNormalObjectId))
+	if (type->typid != JSONBOID)
 		return false;
 	return summary->nvalues >= ROWS_MIN && summary->total <= TOTAL_MAX &&
 		documents_differ(enc->input);

@@ -57,12 +57,6 @@ ledger_zone_type(const LedgerColumnType *type)
 	return zone_order(type) != ZONE_NONE;
 }
 
-bool
-ledger_zone_is_signed(const LedgerColumnType *type)
-{
-	return zone_order(type) == ZONE_SIGNED;
-}
-
 static inline int64
 widen(const LedgerColumnType *type, bool is_signed, Datum value)
 {
@@ -325,33 +319,54 @@ ledger_cut_zones_make(const LedgerEncoder *enc, LedgerBytes *prefix, uint64 *zon
 		pfree(entries);
 }
 
+static int
+compare_bounds(const void *a, const void *b)
+{
+	uint64		x = *(const uint64 *) a;
+	uint64		y = *(const uint64 *) b;
+
+	return x < y ? -1 : x > y;
+}
+
 /*
- * Do the zones tell apart where a value can be, so that no filter is needed?
- * That is so if a vector has on average a small part of the range of all, as
- * where values come in order.
+ * Do the zones tell apart where a value can be, so that no filter is needed?  That is
+ * so if a vector's least value is on average within the zones of few vectors, as where
+ * values come in order.  Floats are not told of: their zones are of bits.
  */
 bool
-ledger_zones_answer(const uint64 *zones, int nvectors, bool is_signed)
+ledger_zones_answer(const LedgerColumnType *type, const uint64 *zones, int nvectors)
 {
-	uint64		flip = is_signed ? UINT64CONST(1) << 63 : 0;
-	uint64		least = PG_UINT64_MAX;
-	uint64		greatest = 0;
+	ZoneOrder	order = zone_order(type);
+	uint64		flip = order == ZONE_SIGNED ? UINT64CONST(1) << 63 : 0;
+	uint64	   *least;
+	uint64	   *greatest;
 	double		sum = 0;
+	int			n = 0;
 
-	if (nvectors < 8)
+	if (nvectors < 8 || order == ZONE_FLOAT)
 		return false;
+	least = palloc(nvectors * sizeof(uint64));
+	greatest = palloc(nvectors * sizeof(uint64));
 	for (int v = 0; v < nvectors; v++)
 	{
-		uint64		low = zones[2 * v] ^ flip;
-		uint64		high = zones[2 * v + 1] ^ flip;
-
-		if (low > high)
-			continue;
-		least = Min(least, low);
-		greatest = Max(greatest, high);
-		sum += (double) (high - low);
+		least[n] = zones[2 * v] ^ flip;
+		greatest[n] = zones[2 * v + 1] ^ flip;
+		n += least[n] <= greatest[n];
 	}
-	return least < greatest && sum / nvectors < (double) (greatest - least) / 8;
+	qsort(least, n, sizeof(uint64), compare_bounds);
+	qsort(greatest, n, sizeof(uint64), compare_bounds);
+	/* a value is in the zones that begin before it, but for those that end before it */
+	for (int i = 0, begun = 0, ended = 0; i < n; i++)
+	{
+		while (begun < n && least[begun] <= least[i])
+			begun++;
+		while (ended < n && greatest[ended] < least[i])
+			ended++;
+		sum += begun - ended;
+	}
+	pfree(least);
+	pfree(greatest);
+	return n > 0 && sum / n < nvectors / 8.0 + 0.5;
 }
 
 const uint64 *

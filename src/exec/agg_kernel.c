@@ -388,8 +388,8 @@ improves(LedgerAggregateCall *call, const Extreme *extreme, Datum value)
 	if (!extreme->seen)
 		return true;
 	kept = ledger_call_advance(call, extreme->value, &isnull, value);
-	/* above four bytes a Datum may have their sign, or zeros: both are had of an oid */
-	return call->trans.transtypeLen == sizeof(int32) ?
+	/* fetch_att() extends an oid's sign, zone maps do not: compare the four bytes */
+	return call->trans.transtypeByVal && call->trans.transtypeLen == sizeof(int32) ?
 		DatumGetInt32(kept) != DatumGetInt32(extreme->value) : kept != extreme->value;
 }
 

@@ -266,8 +266,8 @@ extern void ledger_doubt_row(LedgerDoubt *doubt, int row);
 extern bool ledger_filter_match_one(LedgerFilter *filter, Datum value, bool isnull);
 
 /*
- * May the filter be tried on a value that only rows nobody has looked at may have?
- * Not if that may be an error.
+ * May the filter be tried on a value that perhaps no row has?  Not if that may be an
+ * error.
  */
 static inline bool
 ledger_filter_may_try(const LedgerFilter *filter, bool isnull)
@@ -455,7 +455,7 @@ extern TupleTableSlot *ledger_filtered_exec(LedgerFilteredScan *fs, CustomScanSt
 
 /* skip_page.c: tail pages */
 extern void ledger_filtered_note_page(LedgerFilteredScan *fs);
-extern bool ledger_filtered_skip_page(void *arg, BlockNumber block, XLogRecPtr lsn);
+extern void ledger_filtered_use_notes(LedgerFilteredScan *fs);
 extern bool ledger_page_has_hash(const LedgerPageColumn *column, uint64 hash);
 
 extern LedgerScanCounts *ledger_filtered_counts(LedgerFilteredScan *fs);

@@ -433,6 +433,26 @@ make_boolean_test(LedgerFilter *filter, BooleanTest *test, Index relid)
 	return make_boolean(filter, (Node *) test->arg, test->booltesttype == IS_FALSE, relid);
 }
 
+static void
+init_filter(LedgerFilter *filter, Node *clause)
+{
+	memset(filter, 0, sizeof(LedgerFilter));
+	filter->clause = (Expr *) clause;
+}
+
+/* One kind after the other; what a kind that it is not has set is of no use to the next. */
+static bool
+make_of_operator(LedgerFilter *filter, OpExpr *clause, Index relid)
+{
+	if (make_comparison(filter, clause, relid))
+		return true;
+	init_filter(filter, (Node *) clause);
+	if (make_contains(filter, clause, relid))
+		return true;
+	init_filter(filter, (Node *) clause);
+	return make_boolean(filter, (Node *) clause, false, relid);
+}
+
 /*
  * The filter that a clause about relation "relid" comes to, or NULL if it is
  * none.  Variables of other relations are constants during a scan.
@@ -448,12 +468,10 @@ ledger_filter_of_clause(Node *clause, Index relid)
 		return NULL;
 	if (IsA(clause, RestrictInfo))
 		clause = (Node *) ((RestrictInfo *) clause)->clause;
-	filter = palloc0(sizeof(LedgerFilter));
-	filter->clause = (Expr *) clause;
+	filter = palloc(sizeof(LedgerFilter));
+	init_filter(filter, clause);
 	if (IsA(clause, OpExpr))
-		ok = make_comparison(filter, (OpExpr *) clause, relid) ||
-			make_contains(filter, (OpExpr *) clause, relid) ||
-			make_boolean(filter, clause, false, relid);
+		ok = make_of_operator(filter, (OpExpr *) clause, relid);
 	else if (IsA(clause, FuncExpr))
 		ok = make_has_token(filter, (FuncExpr *) clause, relid);
 	else if (IsA(clause, ScalarArrayOpExpr))

@@ -267,8 +267,7 @@ ledger_filtered_is_ready(LedgerFilteredScan *fs)
 		{
 			fs->scan->skip = skip_rows;
 			fs->scan->skip_arg = fs;
-			fs->scan->skip_page = fs->nfilters > 0 && ledger_takes_notes(fs->rel) ?
-				ledger_filtered_skip_page : NULL;
+			ledger_filtered_use_notes(fs);
 		}
 	}
 	return !fs->never;
@@ -282,7 +281,8 @@ filter_page(LedgerFilteredScan *fs)
 	LedgerFilterRows source = {RelationGetDescr(fs->rel), NULL, fs->slot, &fs->doubt};
 	int			kept = 0;
 
-	ledger_filtered_counts(fs)->pages++;
+	if (!fs->again)
+		ledger_filtered_counts(fs)->pages++;
 	if (fs->nfilters == 0)
 		return scan->nvisible;
 	if (scan->skip_page != NULL)

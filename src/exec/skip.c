@@ -546,7 +546,6 @@ is_out_of_page_range(LedgerFilter *filter, const LedgerPageColumn *column)
 	LedgerZone	zone = {.valid = true};
 	LedgerCutZone cuts = {.valid = true};
 	CutPlaces	places;
-	LedgerTruth truth;
 
 	if (filter->strategy == LEDGER_STRATEGY_NONE && filter->constants.prefix == NULL)
 		return false;
@@ -557,7 +556,8 @@ is_out_of_page_range(LedgerFilter *filter, const LedgerPageColumn *column)
 		return filter->strategy != LEDGER_STRATEGY_NONE &&
 			ledger_filter_judge_zone(filter, &zone) == LEDGER_TRUTH_NONE;
 	}
-	if (!column->has_cuts || !is_cut_zone_of(filter, column->typid))
+	if (!column->has_cuts || !is_cut_zone_of(filter, column->typid) ||
+		filter->constants.n > ELEMENTS_MAX)
 		return false;
 	cuts.typid = column->typid;
 	cuts.prefix = "";
@@ -567,19 +567,27 @@ is_out_of_page_range(LedgerFilter *filter, const LedgerPageColumn *column)
 	places.numbers = NULL;
 	if (filter->constants.prefix == NULL)
 		find_places(filter, &cuts, &places);
-	truth = judge_cut_zone(filter, &cuts, &places);
-	if (places.numbers != NULL)
-		pfree(places.numbers);
-	return truth == LEDGER_TRUTH_NONE;
+	return judge_cut_zone(filter, &cuts, &places) == LEDGER_TRUTH_NONE;
 }
 
-/* Can a value that the filter, of one or several constants, wants be in a tail page? */
+static bool
+boolean_may_be_in_page(const LedgerFilter *filter, const LedgerPageColumn *column)
+{
+	LedgerZone	zone = {.valid = true, .min = (Datum) column->min, .max = (Datum) column->max};
+
+	return !column->has_zone || column->typid != BOOLOID ||
+		judge_boolean(filter, &zone) != LEDGER_TRUTH_NONE;
+}
+
+/* Can a value that passes be in a tail page? */
 bool
 ledger_filter_may_be_in_page(LedgerFilter *filter, const LedgerPageColumn *column)
 {
 	const LedgerConstants *constants = &filter->constants;
 	LedgerJudgedChunk chunk = {NULL, column->typid, column->collation};
 
+	if (column->has_values && filter->kind == LEDGER_FILTER_BOOL)
+		return boolean_may_be_in_page(filter, column);
 	if (!column->has_values || is_out_of_page_range(filter, column))
 		return false;
 	if (!column->has_bits || constants->n > ELEMENTS_MAX || !hashes_alike(filter, column->typid) ||

@@ -4,17 +4,15 @@
  *	  What is noted of tail pages, for filters to skip them.
  *
  * Notes are of the columns that filters were about, and of all rows of a page,
- * whoever sees them: who does not yet may do so later, and the page is no other.
+ * visible or not: a row may become visible without a change of the page.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
-#include "access/detoast.h"
 #include "access/htup_details.h"
 #include "exec/exec_internal.h"
 #include "miscadmin.h"
-#include "utils/lsyscache.h"
 
 /* Columns that are noted at a time, at most */
 #define COLUMNS_MAX		8
@@ -33,13 +31,43 @@ find_column(const LedgerPageNote *note, AttrNumber attnum)
 	return NULL;
 }
 
-/* Is the filter about a column's values as they are? */
+/* Is the filter about a column's values as they are, and can notes of these tell? */
 static bool
 is_of_column(const LedgerFilter *filter)
 {
-	return (filter->kind == LEDGER_FILTER_COMPARE || filter->kind == LEDGER_FILTER_ANY ||
-			filter->kind == LEDGER_FILTER_NULL) &&
-		filter->input.kind == LEDGER_INPUT_COLUMN && filter->input.attnum > 0;
+	if (filter->input.kind != LEDGER_INPUT_COLUMN || filter->input.attnum <= 0)
+		return false;
+	switch (filter->kind)
+	{
+		case LEDGER_FILTER_COMPARE:
+		case LEDGER_FILTER_ANY:
+			return filter->is_like || (filter->strategy != LEDGER_STRATEGY_NONE &&
+									   filter->strategy != LEDGER_STRATEGY_NOT_EQUAL);
+		case LEDGER_FILTER_NULL:
+		case LEDGER_FILTER_BOOL:
+			return true;
+		default:
+			return false;
+	}
+}
+
+/* Can notes ever tell that no row passes? */
+static bool
+can_tell(const LedgerFilter *filter)
+{
+	if (filter->kind == LEDGER_FILTER_OR)
+	{
+		for (int i = 0; i < filter->nargs; i++)
+			if (!can_tell(filter->args[i]))
+				return false;
+		return true;
+	}
+	if (filter->kind != LEDGER_FILTER_AND)
+		return is_of_column(filter);
+	for (int i = 0; i < filter->nargs; i++)
+		if (can_tell(filter->args[i]))
+			return true;
+	return false;
 }
 
 /* The columns that the filter is about and that are not noted yet; returns how many. */
@@ -52,7 +80,8 @@ find_columns(const LedgerFilter *filter, const LedgerPageNote *note, AttrNumber 
 			n = find_columns(filter->args[i], note, attnums, n);
 		return n;
 	}
-	if (!is_of_column(filter) || n == COLUMNS_MAX || find_column(note, filter->input.attnum) != NULL)
+	if (!is_of_column(filter) || n == COLUMNS_MAX ||
+		find_column(note, filter->input.attnum) != NULL)
 		return n;
 	for (int i = 0; i < n; i++)
 		if (attnums[i] == filter->input.attnum)
@@ -97,8 +126,8 @@ ledger_page_has_hash(const LedgerPageColumn *column, uint64 hash)
 static inline bool
 is_elsewhere(const LedgerColumnType *type, Datum value)
 {
-	return type->attlen == -1 && VARATT_IS_EXTENDED(DatumGetPointer(value)) &&
-		!VARATT_IS_SHORT(DatumGetPointer(value));
+	return type->attlen == -1 && (VARATT_IS_EXTERNAL(DatumGetPointer(value)) ||
+								  VARATT_IS_COMPRESSED(DatumGetPointer(value)));
 }
 
 static uint64
@@ -276,8 +305,8 @@ may_pass(LedgerFilter *filter, const LedgerPageNote *note)
 }
 
 /* A LedgerSkipPage */
-bool
-ledger_filtered_skip_page(void *arg, BlockNumber block, XLogRecPtr lsn)
+static bool
+skip_page(void *arg, BlockNumber block, XLogRecPtr lsn)
 {
 	LedgerFilteredScan *fs = arg;
 	const LedgerPageNote *note = ledger_note_of(fs->rel, block, lsn);
@@ -287,6 +316,19 @@ ledger_filtered_skip_page(void *arg, BlockNumber block, XLogRecPtr lsn)
 	for (int i = 0; note != NULL && i < fs->nfilters && !skip; i++)
 		skip = !may_pass(fs->filters[i], note);
 	MemoryContextSwitchTo(oldcontext);
-	ledger_filtered_counts(fs)->pages_skipped += skip;
+	ResetExprContext(fs->econtext);
+	if (skip && !fs->again)
+		ledger_filtered_counts(fs)->pages_skipped++;
 	return skip;
+}
+
+/* Have the scan, which begins, skip tail pages by what is noted of them, if that may be. */
+void
+ledger_filtered_use_notes(LedgerFilteredScan *fs)
+{
+	bool		useful = false;
+
+	for (int i = 0; i < fs->nfilters; i++)
+		useful |= can_tell(fs->filters[i]);
+	fs->scan->skip_page = useful && ledger_takes_notes(fs->rel) ? skip_page : NULL;
 }

@@ -389,6 +389,7 @@ static void
 assign_cache(int newval, void *extra)
 {
 	shrink_to((Size) newval * 1024);
+	ledger_notes_shrink((Size) newval * 1024);
 	if (newval > 0)
 		return;
 	/* the tables themselves do not become smaller */

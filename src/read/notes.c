@@ -10,9 +10,12 @@
  * are not of the rows, and where they are logged, a note is lost for nothing.)
  *
  * A page's first reader only leaves the LSN, as most pages are read once.  Notes are
- * by relation and file; what is known of a column may hang on the relation's
- * descriptor, so they go with any invalidation of it.  When they are too many, all
- * go: the sealer has taken most of their pages by then.
+ * by file; what is known of a column may hang on the relation's descriptor, so they
+ * go with any invalidation of it: when they are asked for next, as who judges by one
+ * may read the catalog meanwhile, and so hear of invalidations.
+ *
+ * When they are as many as they may be, none are added.  The sealer will have taken
+ * some of their pages, but nobody tells; so then all go, now and then.
  *
  *-------------------------------------------------------------------------
  */
@@ -25,41 +28,78 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
-/* Notes may take one part in so many of what the decode cache may. */
+/* Notes may take one part in so many of what the decode cache may, besides that. */
 #define NOTES_PART			8
+
+/* Where there is no room for more, one scan in so many begins with none. */
+#define FORGETFUL			64
+
+/* Relations that are known to have notes; of more, any may have. */
+#define RELATIONS_MAX		16
 
 static MemoryContext notes_context = NULL;
 static HTAB *notes = NULL;
 static Size total = 0;
+static bool stale = false;		/* they may not be used any more */
+static uint32 nfull = 0;
+static Oid	relations[RELATIONS_MAX];
+static int	nrelations = 0;
 
 static void
 forget_all(void)
 {
-	if (notes == NULL)
-		return;
-	hash_destroy(notes);
-	MemoryContextReset(notes_context);
+	if (notes != NULL)
+	{
+		hash_destroy(notes);
+		MemoryContextReset(notes_context);
+	}
 	notes = NULL;
 	total = 0;
+	stale = false;
+	nrelations = 0;
+}
+
+static bool
+may_have_notes(Oid relid)
+{
+	if (!OidIsValid(relid) || nrelations > RELATIONS_MAX)
+		return true;
+	for (int i = 0; i < nrelations; i++)
+		if (relations[i] == relid)
+			return true;
+	return false;
+}
+
+static void
+add_relation(Oid relid)
+{
+	if (may_have_notes(relid))
+		return;
+	if (nrelations < RELATIONS_MAX)
+		relations[nrelations] = relid;
+	nrelations++;
 }
 
 /* Whatever it was, it is rare enough for all to go. */
 static void
 relation_changed(Datum arg, Oid relid)
 {
-	HASH_SEQ_STATUS status;
-	LedgerPageNote *note;
+	if (notes != NULL && may_have_notes(relid) && !ledger_told_again(relid))
+		stale = true;
+}
 
-	if (notes == NULL || (OidIsValid(relid) && ledger_told_again(relid)))
-		return;
-	hash_seq_init(&status, notes);
-	while ((note = hash_seq_search(&status)) != NULL)
-		if (!OidIsValid(relid) || note->relid == relid)
-		{
-			hash_seq_term(&status);
-			forget_all();
-			return;
-		}
+static inline bool
+are_many(Size limit)
+{
+	return total > limit / NOTES_PART;
+}
+
+/* Notes may take less from now on. */
+void
+ledger_notes_shrink(Size limit)
+{
+	if (limit == 0 || are_many(limit))
+		forget_all();
 }
 
 /*
@@ -70,6 +110,8 @@ relation_changed(Datum arg, Oid relid)
 bool
 ledger_takes_notes(Relation rel)
 {
+	if (are_many(ledger_cache_limit()) && nfull++ % FORGETFUL == 0)
+		forget_all();
 	return ledger_cache_limit() > 0 && RelationNeedsWAL(rel) && !IsParallelWorker() &&
 		!IsolationIsSerializable();
 }
@@ -97,13 +139,18 @@ set_key(LedgerPageKey *key, Relation rel, BlockNumber block)
 	key->block = block;
 }
 
-/* What is noted of a page as it was at the LSN, or NULL. */
+/*
+ * What is noted of a page as it was at the LSN, or NULL.  It stays until this or the
+ * next function is called again.
+ */
 const LedgerPageNote *
 ledger_note_of(Relation rel, BlockNumber block, XLogRecPtr lsn)
 {
 	LedgerPageKey key;
 	LedgerPageNote *note;
 
+	if (stale)
+		forget_all();
 	if (notes == NULL)
 		return NULL;
 	set_key(&key, rel, block);
@@ -120,24 +167,27 @@ ledger_note_read(Relation rel, BlockNumber block, XLogRecPtr lsn)
 {
 	LedgerPageKey key;
 	LedgerPageNote *note;
+	bool		full = are_many(ledger_cache_limit());
 	bool		found;
 
-	if (total > (Size) ledger_cache_limit() / NOTES_PART)
+	if (stale)
 		forget_all();
 	if (notes == NULL)
 		create_notes();
 	set_key(&key, rel, block);
-	note = hash_search(notes, &key, HASH_ENTER, &found);
+	note = hash_search(notes, &key, full ? HASH_FIND : HASH_ENTER, &found);
+	if (!found && full)
+		return NULL;
 	if (found && note->lsn == lsn)
-		return note;
+		return full ? NULL : note;
 	if (found && note->columns != NULL)
 	{
-		total -= note->ncolumns * sizeof(LedgerPageColumn);
+		total -= GetMemoryChunkSpace(note->columns);
 		pfree(note->columns);
 	}
 	if (!found)
 		total += 2 * sizeof(LedgerPageNote);
-	note->relid = RelationGetRelid(rel);
+	add_relation(RelationGetRelid(rel));
 	note->lsn = lsn;
 	note->ncolumns = 0;
 	note->columns = NULL;
@@ -149,11 +199,13 @@ ledger_note_columns(LedgerPageNote *note, const LedgerPageColumn *columns, int n
 {
 	Size		size = (note->ncolumns + n) * sizeof(LedgerPageColumn);
 
+	if (note->columns != NULL)
+		total -= GetMemoryChunkSpace(note->columns);
 	note->columns = note->columns == NULL ? MemoryContextAlloc(notes_context, size) :
 		repalloc(note->columns, size);
 	memcpy(note->columns + note->ncolumns, columns, n * sizeof(LedgerPageColumn));
 	note->ncolumns += n;
-	total += n * sizeof(LedgerPageColumn);
+	total += GetMemoryChunkSpace(note->columns);
 }
 
 void

@@ -102,8 +102,8 @@ ledger_is_gap(const uint8 *gaps, int position)
 
 /* ---- notes.c ---- */
 
-/* Bits for the values of a tail page, which are at most some hundreds */
-#define LEDGER_PAGE_BITS	2048
+/* Bits for the values of a tail page, which are at most some hundreds: 256 bytes in all */
+#define LEDGER_PAGE_BITS	1728
 
 /* What is known of a column's values in a tail page. */
 typedef struct LedgerPageColumn
@@ -131,7 +131,6 @@ typedef struct LedgerPageKey
 typedef struct LedgerPageNote
 {
 	LedgerPageKey key;
-	Oid			relid;
 	XLogRecPtr	lsn;
 	int			ncolumns;
 	LedgerPageColumn *columns;
@@ -141,6 +140,7 @@ extern bool ledger_takes_notes(Relation rel);
 extern const LedgerPageNote *ledger_note_of(Relation rel, BlockNumber block, XLogRecPtr lsn);
 extern LedgerPageNote *ledger_note_read(Relation rel, BlockNumber block, XLogRecPtr lsn);
 extern void ledger_note_columns(LedgerPageNote *note, const LedgerPageColumn *columns, int n);
+extern void ledger_notes_shrink(Size limit);
 extern void ledger_notes_init(void);
 
 /* ---- batch.c ---- */

@@ -8,10 +8,10 @@
 #include "postgres.h"
 
 #include "access/detoast.h"
-#include "catalog/pg_type_d.h"
+#include "catalog/pg_type.h"
 #include "miscadmin.h"
-#include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/syscache.h"
 #include "write/write.h"
 
 /* Memory for the values of the columns that are gathered at a time. */
@@ -45,13 +45,38 @@ typedef struct EncodeState
 
 /* ---- gathering ---- */
 
-/* What the codec must know of column i; a domain's values are those of its base type. */
+/*
+ * What a domain is of.  The type itself may have been dropped by the transaction whose
+ * rows are encoded: then it is as any other that is not known.
+ */
+static Oid
+base_type(Oid typid)
+{
+	for (;;)
+	{
+		HeapTuple	tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(typid));
+		Form_pg_type form;
+		Oid			base = InvalidOid;
+
+		if (!HeapTupleIsValid(tuple))
+			return typid;
+		form = (Form_pg_type) GETSTRUCT(tuple);
+		if (form->typtype == TYPTYPE_DOMAIN)
+			base = form->typbasetype;
+		ReleaseSysCache(tuple);
+		if (!OidIsValid(base))
+			return typid;
+		typid = base;
+	}
+}
+
+/* What the codec must know of column i */
 void
 ledger_column_type(TupleDesc desc, int i, LedgerColumnType *type)
 {
 	Form_pg_attribute att = TupleDescAttr(desc, i);
 
-	type->typid = att->attisdropped ? InvalidOid : getBaseType(att->atttypid);
+	type->typid = att->attisdropped ? InvalidOid : base_type(att->atttypid);
 	type->collation = att->attcollation;
 	type->attlen = att->attlen;
 	type->attbyval = att->attbyval;
