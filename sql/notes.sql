@@ -139,4 +139,16 @@ RESET ledger.decode_cache;
 SELECT pages('id = 1'), pages('id = 1'), pages('id = 1');
 ANALYZE l;
 SELECT pages('id = 1'), pages('id = 1'), pages('id = 1');
+-- invalidations that are heard while a page is judged (in a server with assertions)
+CREATE TABLE padded (id int, v char(10) COLLATE "POSIX") USING ledger;
+DO $$ BEGIN FOR i IN 1..86 LOOP INSERT INTO padded VALUES (i, 'row ' || i); END LOOP; END $$;
+CREATE TABLE keys AS SELECT i AS id, ('row ' || i)::char(10) COLLATE "POSIX" AS v FROM generate_series(1, 86) i;
+SET enable_hashjoin = off;
+SET enable_mergejoin = off;
+SET enable_material = off;
+SET enable_memoize = off;
+SELECT count(*), count(x.id) FROM keys LEFT JOIN LATERAL (SELECT id FROM padded WHERE padded.v = keys.v OFFSET 0) x ON true;
+SELECT set_config(name, least(max_val::int, 1)::text, false) IS NOT NULL AS set FROM pg_settings WHERE name = 'debug_discard_caches';
+SELECT count(*), count(x.id) FROM keys LEFT JOIN LATERAL (SELECT id FROM padded WHERE padded.v = keys.v OFFSET 0) x ON true;
+SET debug_discard_caches = 0;
 DROP SCHEMA notes CASCADE;
