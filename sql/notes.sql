@@ -87,6 +87,28 @@ SELECT count(*) FILTER (WHERE later = 2), count(*) FROM l WHERE later = 2;
 SELECT count(*) FROM l WHERE later = 1;
 SELECT count(*) FROM l WHERE later = 2 AND id > 0;
 ALTER TABLE l DROP COLUMN later;
+-- rows that came to nothing, of a column whose number is another's by now
+CREATE TABLE added (id int) USING ledger;
+INSERT INTO added VALUES (1);
+BEGIN;
+ALTER TABLE added ADD COLUMN x int;
+INSERT INTO added VALUES (2, 1000);
+SAVEPOINT s;
+ALTER TABLE added ADD COLUMN y numeric;
+INSERT INTO added VALUES (3, 1000, 10000);
+ROLLBACK TO s;
+ALTER TABLE added ADD COLUMN y text;
+INSERT INTO added VALUES (4, 1000, 'abc');
+SELECT count(*) FROM added WHERE y = 'abc';
+SELECT count(*) FROM added WHERE y = 'abc';
+SELECT count(*) FROM added WHERE y = 'abc';
+ROLLBACK;
+ALTER TABLE added ADD COLUMN x text;
+INSERT INTO added VALUES (5, 'a');
+SELECT * FROM added WHERE x = 'a';
+SELECT * FROM added WHERE x = 'a';
+SELECT * FROM added WHERE x = 'a' OR x IS NULL;
+SELECT * FROM added WHERE x = 'b';
 -- other rows at the same place
 TRUNCATE h, l;
 CALL fill(5000, 300);

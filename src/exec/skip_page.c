@@ -3,16 +3,20 @@
  * skip_page.c
  *	  What is noted of tail pages, for filters to skip them.
  *
- * Notes are of the columns that filters were about, and of all rows of a page,
- * visible or not: a row may become visible without a change of the page.
+ * Notes are of the columns that filters were about, and of all rows of a page that
+ * are visible or may be: that a row becomes visible need not change the page.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/stratnum.h"
+#include "access/transam.h"
+#include "access/xact.h"
 #include "exec/exec_internal.h"
 #include "miscadmin.h"
+#include "storage/procarray.h"
 
 /* Columns that are noted at a time, at most */
 #define COLUMNS_MAX		8
@@ -35,14 +39,20 @@ find_column(const LedgerPageNote *note, AttrNumber attnum)
 static bool
 is_of_column(const LedgerFilter *filter)
 {
+	const LedgerConstants *constants = &filter->constants;
+
 	if (filter->input.kind != LEDGER_INPUT_COLUMN || filter->input.attnum <= 0)
 		return false;
 	switch (filter->kind)
 	{
 		case LEDGER_FILTER_COMPARE:
 		case LEDGER_FILTER_ANY:
-			return filter->is_like || (filter->strategy != LEDGER_STRATEGY_NONE &&
-									   filter->strategy != LEDGER_STRATEGY_NOT_EQUAL);
+			if (filter->strategy == LEDGER_STRATEGY_NONE)
+				return constants->prefix != NULL && constants->prefix_len > 0;
+			if (filter->strategy == LEDGER_STRATEGY_NOT_EQUAL)
+				return false;
+			return filter->strategy == BTEqualStrategyNumber || filter->ordered_cuts ||
+				filter->input.typbyval;
 		case LEDGER_FILTER_NULL:
 		case LEDGER_FILTER_BOOL:
 			return true;
@@ -55,33 +65,29 @@ is_of_column(const LedgerFilter *filter)
 static bool
 can_tell(const LedgerFilter *filter)
 {
-	if (filter->kind == LEDGER_FILTER_OR)
-	{
-		for (int i = 0; i < filter->nargs; i++)
-			if (!can_tell(filter->args[i]))
-				return false;
-		return true;
-	}
-	if (filter->kind != LEDGER_FILTER_AND)
+	bool		is_or = filter->kind == LEDGER_FILTER_OR;
+
+	if (!is_or && filter->kind != LEDGER_FILTER_AND)
 		return is_of_column(filter);
 	for (int i = 0; i < filter->nargs; i++)
-		if (can_tell(filter->args[i]))
-			return true;
-	return false;
+		if (can_tell(filter->args[i]) != is_or)
+			return !is_or;
+	return is_or;
 }
 
 /* The columns that the filter is about and that are not noted yet; returns how many. */
 static int
 find_columns(const LedgerFilter *filter, const LedgerPageNote *note, AttrNumber *attnums, int n)
 {
+	if (!can_tell(filter))
+		return n;
 	if (filter->kind == LEDGER_FILTER_AND || filter->kind == LEDGER_FILTER_OR)
 	{
 		for (int i = 0; i < filter->nargs; i++)
 			n = find_columns(filter->args[i], note, attnums, n);
 		return n;
 	}
-	if (!is_of_column(filter) || n == COLUMNS_MAX ||
-		find_column(note, filter->input.attnum) != NULL)
+	if (n == COLUMNS_MAX || find_column(note, filter->input.attnum) != NULL)
 		return n;
 	for (int i = 0; i < n; i++)
 		if (attnums[i] == filter->input.attnum)
@@ -187,9 +193,28 @@ note_column(LedgerPageColumn *column, const LedgerColumnInput *input)
 }
 
 /*
+ * Is it a row that nobody will ever see?  The descriptor need not be that of such a
+ * row: its transaction may have added a column, and the number of that may be
+ * another column's by now.
+ */
+static bool
+is_gone(HeapTupleHeader header)
+{
+	TransactionId xmin = HeapTupleHeaderGetRawXmin(header);
+
+	if (!TransactionIdIsValid(xmin))
+		return true;
+	if (HeapTupleHeaderXminCommitted(header))	/* or frozen */
+		return false;
+	return HeapTupleHeaderXminInvalid(header) ||
+		(!TransactionIdIsCurrentTransactionId(xmin) && !TransactionIdIsInProgress(xmin) &&
+		 !TransactionIdDidCommit(xmin));
+}
+
+/*
  * The values of some columns in the rows that the page has; returns how many, or -1
- * if nobody may know: what is too big for a page is written after its row, and is
- * given away when that has come to nothing, so who does not see it must not read it.
+ * if nobody may know: what is too big for a page is written after its row, so who does
+ * not see it must not read it.
  */
 static int
 read_rows(LedgerFilteredScan *fs, const AttrNumber *attnums, int ncolumns,
@@ -205,7 +230,7 @@ read_rows(LedgerFilteredScan *fs, const AttrNumber *attnums, int ncolumns,
 												   row + 1, &len);
 
 		CHECK_FOR_INTERRUPTS();
-		if (header == NULL)
+		if (header == NULL || is_gone(header))
 			continue;
 		if (ledger_is_stub(header, len))
 		{
@@ -249,6 +274,8 @@ ledger_filtered_note_page(LedgerFilteredScan *fs)
 		(void) ledger_note_read(fs->rel, block, lsn);
 		return;
 	}
+	if (ledger_notes_are_full())
+		return;
 	for (int i = 0; i < fs->nfilters; i++)
 		ncolumns = find_columns(fs->filters[i], known, attnums, ncolumns);
 	if (ncolumns == 0)
@@ -304,17 +331,26 @@ may_pass(LedgerFilter *filter, const LedgerPageNote *note)
 	return filter->constants.fails || ledger_filter_may_be_in_page(filter, column);
 }
 
-/* A LedgerSkipPage */
+/* A LedgerSkipPage.  It judges by a copy: what is called may be anybody's. */
 static bool
 skip_page(void *arg, BlockNumber block, XLogRecPtr lsn)
 {
 	LedgerFilteredScan *fs = arg;
-	const LedgerPageNote *note = ledger_note_of(fs->rel, block, lsn);
+	const LedgerPageNote *known = ledger_note_of(fs->rel, block, lsn);
 	MemoryContext oldcontext = MemoryContextSwitchTo(fs->econtext->ecxt_per_tuple_memory);
+	LedgerPageNote note = {.ncolumns = 0};
 	bool		skip = false;
 
-	for (int i = 0; note != NULL && i < fs->nfilters && !skip; i++)
-		skip = !may_pass(fs->filters[i], note);
+	if (known != NULL && known->ncolumns > 0)
+	{
+		Size		size = known->ncolumns * sizeof(LedgerPageColumn);
+
+		note.ncolumns = known->ncolumns;
+		note.columns = palloc(size);
+		memcpy(note.columns, known->columns, size);
+	}
+	for (int i = 0; note.ncolumns > 0 && i < fs->nfilters && !skip; i++)
+		skip = !may_pass(fs->filters[i], &note);
 	MemoryContextSwitchTo(oldcontext);
 	ResetExprContext(fs->econtext);
 	if (skip && !fs->again)

@@ -11,8 +11,7 @@
  *
  * A page's first reader only leaves the LSN, as most pages are read once.  Notes are
  * by file; what is known of a column may hang on the relation's descriptor, so they
- * go with any invalidation of it: when they are asked for next, as who judges by one
- * may read the catalog meanwhile, and so hear of invalidations.
+ * go with any invalidation of it, when they are asked for next.
  *
  * When they are as many as they may be, none are added.  The sealer will have taken
  * some of their pages, but nobody tells; so then all go, now and then.
@@ -92,6 +91,13 @@ static inline bool
 are_many(Size limit)
 {
 	return total > limit / NOTES_PART;
+}
+
+/* Are there as many as there may be? */
+bool
+ledger_notes_are_full(void)
+{
+	return are_many(ledger_cache_limit());
 }
 
 /* Notes may take less from now on. */
@@ -198,14 +204,13 @@ void
 ledger_note_columns(LedgerPageNote *note, const LedgerPageColumn *columns, int n)
 {
 	Size		size = (note->ncolumns + n) * sizeof(LedgerPageColumn);
+	Size		before = note->columns == NULL ? 0 : GetMemoryChunkSpace(note->columns);
 
-	if (note->columns != NULL)
-		total -= GetMemoryChunkSpace(note->columns);
 	note->columns = note->columns == NULL ? MemoryContextAlloc(notes_context, size) :
 		repalloc(note->columns, size);
 	memcpy(note->columns + note->ncolumns, columns, n * sizeof(LedgerPageColumn));
 	note->ncolumns += n;
-	total += GetMemoryChunkSpace(note->columns);
+	total += GetMemoryChunkSpace(note->columns) - before;
 }
 
 void

@@ -140,6 +140,7 @@ extern bool ledger_takes_notes(Relation rel);
 extern const LedgerPageNote *ledger_note_of(Relation rel, BlockNumber block, XLogRecPtr lsn);
 extern LedgerPageNote *ledger_note_read(Relation rel, BlockNumber block, XLogRecPtr lsn);
 extern void ledger_note_columns(LedgerPageNote *note, const LedgerPageColumn *columns, int n);
+extern bool ledger_notes_are_full(void);
 extern void ledger_notes_shrink(Size limit);
 extern void ledger_notes_init(void);
 
