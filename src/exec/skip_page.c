@@ -15,6 +15,7 @@
 #include "access/transam.h"
 #include "access/xact.h"
 #include "exec/exec_internal.h"
+#include "executor/executor.h"
 #include "miscadmin.h"
 #include "storage/procarray.h"
 
