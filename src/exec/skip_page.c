@@ -177,8 +177,10 @@ note_column(LedgerPageColumn *column, const LedgerColumnInput *input)
 			column->has_cuts = column->has_bits = false;
 		if (column->has_cuts)
 		{
-			column->min = Min(column->min, cut_number(type, value));
-			column->max = Max(column->max, cut_number(type, value));
+			uint64		number = cut_number(type, value);
+
+			column->min = Min(column->min, number);
+			column->max = Max(column->max, number);
 		}
 		if (column->has_bits)
 			column->has_bits = ledger_value_hash(type, value, &hash);

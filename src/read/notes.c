@@ -164,6 +164,15 @@ ledger_note_of(Relation rel, BlockNumber block, XLogRecPtr lsn)
 	return note != NULL && note->lsn == lsn ? note : NULL;
 }
 
+/* Is there a column in it? */
+bool
+ledger_note_tells(Relation rel, BlockNumber block, XLogRecPtr lsn)
+{
+	const LedgerPageNote *note = ledger_note_of(rel, block, lsn);
+
+	return note != NULL && note->ncolumns > 0;
+}
+
 /*
  * A page was read.  If it has been before, and has not changed since, this returns
  * its note, to which columns may be added.

@@ -138,6 +138,7 @@ typedef struct LedgerPageNote
 
 extern bool ledger_takes_notes(Relation rel);
 extern const LedgerPageNote *ledger_note_of(Relation rel, BlockNumber block, XLogRecPtr lsn);
+extern bool ledger_note_tells(Relation rel, BlockNumber block, XLogRecPtr lsn);
 extern LedgerPageNote *ledger_note_read(Relation rel, BlockNumber block, XLogRecPtr lsn);
 extern void ledger_note_columns(LedgerPageNote *note, const LedgerPageColumn *columns, int n);
 extern bool ledger_notes_are_full(void);
@@ -324,7 +325,7 @@ typedef struct LedgerScan
 	LedgerSkip	skip;
 	LedgerSkipPage skip_page;
 	void	   *skip_arg;
-	XLogRecPtr	page_lsn;		/* of the tail page looked at last */
+	XLogRecPtr	page_lsn;		/* with skip_page: of the tail page looked at last */
 
 	/* dirty snapshots: what they are told, by index in visible[] */
 	struct LedgerDirty *dirty;

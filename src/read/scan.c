@@ -354,8 +354,9 @@ load_tail(LedgerScan *scan, LedgerRow row, LedgerRow low, LedgerRow high)
 	/* What comes after the last page's rows is not there, up to the slot's end. */
 	scan->low = Max(low, slot_row + item->first);
 	scan->high = Min(high, slot_row + next - 1);
-	scan->page_lsn = BufferGetLSNAtomic(buffer);
-	if (scan->skip_page != NULL && ledger_note_of(rel, block, scan->page_lsn) != NULL)
+	if (scan->skip_page != NULL)
+		scan->page_lsn = BufferGetLSNAtomic(buffer);
+	if (scan->skip_page != NULL && ledger_note_tells(rel, block, scan->page_lsn))
 	{
 		/* rows that come once it is not locked are not for this scan */
 		LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
