@@ -426,13 +426,13 @@ typedef enum LedgerPathForm
  * all) says for each row whether it is; of others, state and value are not set.
  * references[k] are the decoded values of the k'th referred column for these
  * rows, but only those that info.references names need be there.  states has
- * LedgerPathState; returns how many rows are DOCUMENT or OTHER.  Values are
- * allocated in CurrentMemoryContext, or are the path's or the references'.
+ * LedgerPathState.  Values are allocated in CurrentMemoryContext, or are the path's
+ * or the references'.
  * Costs ledger_path_locate, the decoding of the sub-columns' rows from the
  * first wanted to the last (in pieces, if they lie far apart), and the
  * formatting of numbers.
  */
-extern int	ledger_path_decode(LedgerPath *path, LedgerPathForm form, int first, int count,
+extern void ledger_path_decode(LedgerPath *path, LedgerPathForm form, int first, int count,
 							   const bool *wanted, const LedgerDecoded *references,
 							   Datum *values, uint8 *states);
 
@@ -444,7 +444,7 @@ extern int	ledger_path_decode(LedgerPath *path, LedgerPathForm form, int first, 
  * is not -1.  Where the state is not VALUE, number and scale are not set.
  * Needs no references: columns are strings.
  */
-extern int	ledger_path_numbers(LedgerPath *path, int first, int count, const bool *wanted,
+extern void ledger_path_numbers(LedgerPath *path, int first, int count, const bool *wanted,
 								int64 *numbers, uint8 *scales, uint8 *states);
 
 /*

@@ -209,8 +209,10 @@ list_matches(const uint16 *codes, int count, uint16 code, int first, uint16 *row
 		for (int k = i; k < end; k++)
 			found += codes[k] == code;
 		for (int k = i; found > 0 && k < end; k++)
-			if (codes[k] == code)
-				rows[n++] = first + k;
+		{
+			rows[n] = first + k;
+			n += codes[k] == code;
+		}
 	}
 	return n;
 }
@@ -388,30 +390,36 @@ ledger_path_codes(LedgerPath *path, int first, int count, uint32 *codes)
 {
 	uint16		branches[LEDGER_VECTOR_ROWS];
 	uint32		positions[LEDGER_VECTOR_ROWS];
-	uint32		same[LEDGER_SHRED_SHAPES + 1];	/* code of all rows of a branch */
+	uint32		same[LEDGER_SHRED_SHAPES + 1];	/* code of all rows of a branch, */
+	bool		differ[LEDGER_SHRED_SHAPES + 1];	/* unless they have one each */
+	bool		wanted[LEDGER_VECTOR_ROWS];
 	LedgerPathRows groups;
 
 	if (!path->numbered)
 		number_codes(path);
 	ledger_path_locate(path, first, count, branches, positions);
-	ledger_path_group(path, count, branches, NULL, &groups);
 	for (int b = 0; b < path->info.nbranches; b++)
 	{
 		const LedgerPathBranch *branch = &path->branches[b];
 
+		differ[b] = path->branch_codes[b] > 0 && branch->kind == LEDGER_PATH_SUBCOLUMN;
 		if (branch->kind == LEDGER_PATH_ABSENT || branch->kind == LEDGER_PATH_NULL)
 			same[b] = LEDGER_CODE_NULL;
 		else
 			same[b] = path->branch_codes[b] == 0 ? LEDGER_CODE_OTHER : path->first_code[b];
 	}
 	for (int i = 0; i < count; i++)
+	{
 		codes[i] = same[branches[i]];
+		wanted[i] = differ[branches[i]];
+	}
+	path->chunk->look_up = count <= LEDGER_LOOK_UP_ROWS;
+	ledger_path_group(path, count, branches, wanted, &groups);
 	for (int b = 0; b < path->info.nbranches; b++)
 	{
 		int			nrows = groups.starts[b + 1] - groups.starts[b];
 
-		if (nrows > 0 && path->branch_codes[b] > 0 &&
-			path->branches[b].kind == LEDGER_PATH_SUBCOLUMN)
+		if (nrows > 0)
 			subcolumn_codes(path, b, groups.rows + groups.starts[b], nrows, positions, codes);
 	}
 }

@@ -34,6 +34,15 @@ typedef struct LedgerPathRows
 	int			starts[LEDGER_SHRED_SHAPES + 3];	/* of each branch, and two for counting */
 } LedgerPathRows;
 
+/* What a shape takes of a sub-column. */
+typedef struct LedgerPathUse
+{
+	uint16		count;
+	uint16		ordinal;		/* of the path's value among these; not less than them: none */
+} LedgerPathUse;
+
+#define LEDGER_PATH_NO_VALUE	PG_UINT16_MAX
+
 struct LedgerPath
 {
 	LedgerChunk *chunk;
@@ -44,14 +53,12 @@ struct LedgerPath
 
 	/* of each shape */
 	uint16	   *shape_branch;
-	uint16	   *shape_ordinal;	/* among the values that it takes of the sub-column */
 	uint8	   *shape_exists;	/* LedgerPathExists */
 
 	/* the sub-columns of branches, and what each shape takes of them */
 	int			ntracked;
 	uint16	   *tracked;		/* number of the sub-column */
-	uint16	   *branch_tracked; /* by branch: which of these */
-	uint16	   *uses;			/* [shape * ntracked + i] */
+	LedgerPathUse **uses;		/* [tracked][shape] */
 
 	LedgerPathPlaces *places;	/* where rows asked about last are; NULL until needed */
 	LedgerPathCache **value_caches;	/* by branch, NULL until needed */
@@ -73,7 +80,7 @@ typedef struct LedgerPathRun
 	int			count;			/* values from there to the last row's */
 } LedgerPathRun;
 
-extern void ledger_path_group(const LedgerPath *path, int count, const uint16 *branches,
+extern int	ledger_path_group(const LedgerPath *path, int count, const uint16 *branches,
 							  const bool *wanted, LedgerPathRows *groups);
 extern bool ledger_path_next_run(const int *rows, int nrows, const uint32 *positions,
 								 LedgerPathRun *run);

@@ -342,7 +342,7 @@ ordinal_of(const LedgerShredShape *shape, int s)
 }
 
 static void
-resolve_shapes(Opener *o)
+resolve_shapes(Opener *o, uint16 *ordinals)
 {
 	LedgerPath *path = o->path;
 	int			nshapes = o->catalog->nshapes;
@@ -356,42 +356,52 @@ resolve_shapes(Opener *o)
 		int			b = find_branch(o, s == NOWHERE ? NULL : &shape->steps[s], steps);
 
 		path->shape_branch[i] = b;
-		path->shape_ordinal[i] = path->branches[b].kind == LEDGER_PATH_SUBCOLUMN ?
-			ordinal_of(shape, s) : 0;
+		if (path->branches[b].kind == LEDGER_PATH_SUBCOLUMN)
+			ordinals[i] = ordinal_of(shape, s);
 		path->shape_exists[i] = shape_exists(o, shape, follow(o, shape, Max(o->nkeys - 1, 0)));
 	}
 	pfree(steps);
 }
 
-/* Note what each shape takes of the sub-columns that branches lead to. */
+/*
+ * Note what each shape takes of the sub-columns that branches lead to, and which
+ * value of them is the path's.
+ */
 static void
-track_subcolumns(Opener *o)
+track_subcolumns(Opener *o, const uint16 *ordinals)
 {
 	LedgerPath *path = o->path;
 	int			nshapes = o->catalog->nshapes;
-	uint16	   *places = palloc0((o->catalog->ncolumns + 1) * sizeof(uint16));	/* plus 1 */
+	int		   *places = palloc0((o->catalog->ncolumns + 1) * sizeof(int));	/* plus 1 */
 
 	path->tracked = palloc(path->info.nbranches * sizeof(uint16));
-	path->branch_tracked = palloc0(path->info.nbranches * sizeof(uint16));
+	path->uses = palloc(path->info.nbranches * sizeof(LedgerPathUse *));
 	for (int b = 0; b < path->info.nbranches; b++)
 	{
+		int			t = path->ntracked;
+
 		if (path->branches[b].kind != LEDGER_PATH_SUBCOLUMN)
 			continue;
-		path->branch_tracked[b] = path->ntracked;
-		path->tracked[path->ntracked++] = path->branches[b].subcolumn;
-		places[path->branches[b].subcolumn] = path->ntracked;
+		path->tracked[t] = path->branches[b].subcolumn;
+		path->uses[t] = palloc0((nshapes + 1) * sizeof(LedgerPathUse));
+		places[path->branches[b].subcolumn] = ++path->ntracked;
 	}
-	path->uses = palloc0(((Size) nshapes * path->ntracked + 1) * sizeof(uint16));
 	for (int i = 0; i < nshapes; i++)
 	{
 		const LedgerShredShape *shape = &o->catalog->shapes[i];
+		const LedgerPathBranch *branch = &path->branches[path->shape_branch[i]];
 
 		for (int u = 0; u < shape->nuses; u++)
 		{
-			int			place = places[shape->uses[u].column];
+			int			column = shape->uses[u].column;
+			LedgerPathUse *use;
 
-			if (place > 0)
-				path->uses[i * path->ntracked + place - 1] = shape->uses[u].count;
+			if (places[column] == 0)
+				continue;
+			use = &path->uses[places[column] - 1][i];
+			use->count = shape->uses[u].count;
+			use->ordinal = branch->kind == LEDGER_PATH_SUBCOLUMN && branch->subcolumn == column ?
+				ordinals[i] : LEDGER_PATH_NO_VALUE;
 		}
 	}
 	pfree(places);
@@ -433,6 +443,7 @@ ledger_chunk_path_open(LedgerChunk *chunk, const LedgerPathKey *keys, int nkeys,
 	Opener		o = {NULL, NULL, keys, nkeys, {NULL, 0}};
 	LedgerPath *path;
 	MemoryContext old;
+	uint16	   *ordinals;		/* by shape, among the values that it takes of the sub-column */
 	int			nshapes;
 
 	if (chunk->shred == NULL)
@@ -447,11 +458,12 @@ ledger_chunk_path_open(LedgerChunk *chunk, const LedgerPathKey *keys, int nkeys,
 	path->branches = MemoryContextAllocZero(context, (nshapes + 1) * sizeof(LedgerPathBranch));
 	path->constants = MemoryContextAllocZero(context, (nshapes + 1) * sizeof(LedgerBytes));
 	path->shape_branch = MemoryContextAlloc(context, (nshapes + 1) * sizeof(uint16));
-	path->shape_ordinal = MemoryContextAlloc(context, (nshapes + 1) * sizeof(uint16));
 	path->shape_exists = MemoryContextAlloc(context, nshapes + 1);
 	old = MemoryContextSwitchTo(context);
-	resolve_shapes(&o);
-	track_subcolumns(&o);
+	ordinals = palloc0((nshapes + 1) * sizeof(uint16));
+	resolve_shapes(&o, ordinals);
+	track_subcolumns(&o, ordinals);
+	pfree(ordinals);
 	path->value_caches = palloc0(path->info.nbranches * sizeof(LedgerPathCache *));
 	path->code_caches = palloc0(path->info.nbranches * sizeof(LedgerPathCache *));
 	MemoryContextSwitchTo(old);

@@ -40,75 +40,43 @@ read_shapes(LedgerChunk *chunk, int n, uint64 *shapes)
 		ledger_corrupt(chunk, "document has no such shape");
 }
 
-/* Add what a document takes of each sub-column that is followed. */
-static inline void
-pass_document(const LedgerPath *path, uint64 shape, uint64 *next)
-{
-	const uint16 *uses = &path->uses[shape * path->ntracked];
-
-	for (int t = 0; t < path->ntracked; t++)
-		next[t] += uses[t];
-}
-
 /*
- * Where only one sub-column is followed, as is usual.  Positions of documents
- * that do not take it are set, too, as that is quicker.
+ * Follow a sub-column through the vector's documents, and set the positions of its
+ * values in the n from the dense'th on, which are of rows[0 .. n-1]; or, if "all",
+ * some position of the others, too, as that is quicker.
  */
-static void
-locate_one(LedgerPath *path, const uint64 *shapes, int dense, int n, const int *rows,
-		   uint32 *positions)
+static inline void
+follow_subcolumn(const LedgerPath *path, int t, bool all, const uint64 *shapes, int dense, int n,
+				 const int *rows, uint32 *positions)
 {
-	uint64		next = ledger_shred_starts(path->chunk->shred)[path->tracked[0]];
-	uint64		nvalues = ledger_shred_catalog(path->chunk->shred)->columns[path->tracked[0]].nvalues;
-	const uint16 *uses = path->uses;
+	int			subcolumn = path->tracked[t];
+	uint64		next = ledger_shred_starts(path->chunk->shred)[subcolumn];
+	uint64		nvalues = ledger_shred_catalog(path->chunk->shred)->columns[subcolumn].nvalues;
+	const LedgerPathUse *uses = path->uses[t];
 
 	for (int i = 0; i < dense; i++)
-		next += uses[shapes[i]];
+		next += uses[shapes[i]].count;
 	for (int i = 0; i < n; i++)
 	{
-		uint64		shape = shapes[dense + i];
+		LedgerPathUse use = uses[shapes[dense + i]];
+		uint32		position = (uint32) (next + use.ordinal);
 
-		positions[rows[i]] = (uint32) (next + path->shape_ordinal[shape]);
-		next += uses[shape];
+		positions[rows[i]] = all || use.ordinal < use.count ? position : positions[rows[i]];
+		next += use.count;
 	}
 	if (next > nvalues)
 		ledger_corrupt(path->chunk, "sub-column has too few values");
 }
 
-/* Set positions of the n documents from the dense'th on, of rows[0 .. n-1]. */
 static void
-locate_values(LedgerPath *path, const uint64 *shapes, int dense, int n, const int *rows,
+locate_values(const LedgerPath *path, const uint64 *shapes, int dense, int n, const int *rows,
 			  uint32 *positions)
 {
-	const LedgerShredCatalog *catalog = ledger_shred_catalog(path->chunk->shred);
-	const uint64 *starts = ledger_shred_starts(path->chunk->shred);
-	uint64		next[LEDGER_SHRED_COLUMNS];
-
-	if (path->ntracked == 1)
-	{
-		locate_one(path, shapes, dense, n, rows, positions);
+	if (path->ntracked == 0)
 		return;
-	}
-	for (int t = 0; t < path->ntracked; t++)
-		next[t] = starts[path->tracked[t]];
-	for (int i = 0; i < dense; i++)
-		pass_document(path, shapes[i], next);
-	for (int i = 0; i < n; i++)
-	{
-		uint64		shape = shapes[dense + i];
-		int			b = path->shape_branch[shape];
-
-		if (path->branches[b].kind == LEDGER_PATH_SUBCOLUMN)
-		{
-			int			t = path->branch_tracked[b];
-			uint64		position = next[t] + path->shape_ordinal[shape];
-
-			if (position >= catalog->columns[path->tracked[t]].nvalues)
-				ledger_corrupt(path->chunk, "sub-column has too few values");
-			positions[rows[i]] = (uint32) position;
-		}
-		pass_document(path, shape, next);
-	}
+	follow_subcolumn(path, 0, true, shapes, dense, n, rows, positions);
+	for (int t = 1; t < path->ntracked; t++)
+		follow_subcolumn(path, t, false, shapes, dense, n, rows, positions);
 }
 
 /* Which rows are not NULL, as ledger_chunk_select tells, and the shapes of these. */
@@ -130,11 +98,13 @@ locate(LedgerPath *path, int first, int count, uint16 *branches, uint32 *positio
 	int			dense;
 	int			n = select_shapes(path->chunk, first, count, rows, &dense, shapes);
 
+	const uint16 *shape_branch = path->shape_branch;
+
 	if (n < count)
 		memset(branches, 0, count * sizeof(uint16));	/* ABSENT */
 	for (int i = 0; i < n; i++)
-		branches[rows[i]] = path->shape_branch[shapes[dense + i]];
-	if (positions != NULL && path->ntracked > 0 && n > 0)
+		branches[rows[i]] = shape_branch[shapes[dense + i]];
+	if (positions != NULL && n > 0)
 		locate_values(path, shapes, dense, n, rows, positions);
 }
 
@@ -197,28 +167,40 @@ ledger_path_may_exist(const LedgerPath *path)
 	return false;
 }
 
-/*
- * Group the rows that are wanted by branch; each branch's ascend.  Whether documents
- * are looked up goes by these rows, whose values will be asked for.
- */
-void
+/* Group the rows that are wanted by branch; each branch's ascend.  Returns their number. */
+int
 ledger_path_group(const LedgerPath *path, int count, const uint16 *branches, const bool *wanted,
 				  LedgerPathRows *groups)
 {
 	int		   *next = groups->starts + 1;
+	uint16		listed[LEDGER_VECTOR_ROWS];
+	int			n = 0;
+
+	/* often few are wanted, and what follows is more work than this */
+	for (int i = 0; i < count; i++)
+	{
+		listed[n] = i;
+		n += wanted == NULL || wanted[i];
+	}
 
 	/* starts[b + 1] is where branch b begins, and moves to where it ends */
 	memset(groups->starts, 0, (path->info.nbranches + 2) * sizeof(int));
-	for (int i = 0; i < count; i++)
-		groups->starts[branches[i] + 2] += wanted == NULL || wanted[i];
+	for (int i = 0; i < n; i++)
+		groups->starts[branches[listed[i]] + 2]++;
 	for (int b = 0; b < path->info.nbranches; b++)
 		groups->starts[b + 2] += groups->starts[b + 1];
-	path->chunk->look_up = groups->starts[path->info.nbranches + 1] <= LEDGER_LOOK_UP_ROWS;
-	for (int i = 0; i < count; i++)
-	{
-		if (wanted == NULL || wanted[i])
-			groups->rows[next[branches[i]]++] = i;
-	}
+	for (int i = 0; i < n; i++)
+		groups->rows[next[branches[listed[i]]]++] = listed[i];
+	return n;
+}
+
+/* The same for who asks for their values: documents are looked up if these are few. */
+static void
+group_to_decode(const LedgerPath *path, int count, const uint16 *branches, const bool *wanted,
+				LedgerPathRows *groups)
+{
+	path->chunk->look_up =
+		ledger_path_group(path, count, branches, wanted, groups) <= LEDGER_LOOK_UP_ROWS;
 }
 
 /*
@@ -507,19 +489,7 @@ form_same(LedgerPath *path, int branch, LedgerPathForm form, const int *rows, in
 	}
 }
 
-static int
-count_open(int count, const bool *wanted, const uint8 *states)
-{
-	int			n = 0;
-
-	StaticAssertStmt(LEDGER_PATH_IS_OTHER > LEDGER_PATH_IS_VALUE &&
-					 LEDGER_PATH_IS_DOCUMENT > LEDGER_PATH_IS_VALUE, "states are in order");
-	for (int i = 0; i < count; i++)
-		n += (wanted == NULL || wanted[i]) && states[i] > LEDGER_PATH_IS_VALUE;
-	return n;
-}
-
-int
+void
 ledger_path_decode(LedgerPath *path, LedgerPathForm form, int first, int count,
 				   const bool *wanted, const LedgerDecoded *references, Datum *values,
 				   uint8 *states)
@@ -531,7 +501,7 @@ ledger_path_decode(LedgerPath *path, LedgerPathForm form, int first, int count,
 	LedgerArena arena = {NULL, 0};
 
 	ledger_path_locate(path, first, count, branches, positions);
-	ledger_path_group(path, count, branches, wanted, &groups);
+	group_to_decode(path, count, branches, wanted, &groups);
 	for (int b = 0; b < path->info.nbranches; b++)
 	{
 		const int  *rows = groups.rows + groups.starts[b];
@@ -553,7 +523,6 @@ ledger_path_decode(LedgerPath *path, LedgerPathForm form, int first, int count,
 				break;
 		}
 	}
-	return count_open(count, wanted, states);
 }
 
 /* ---- numbers ---- */
@@ -595,7 +564,7 @@ number_state(const LedgerPathBranch *branch)
 	}
 }
 
-int
+void
 ledger_path_numbers(LedgerPath *path, int first, int count, const bool *wanted,
 					int64 *numbers, uint8 *scales, uint8 *states)
 {
@@ -605,7 +574,7 @@ ledger_path_numbers(LedgerPath *path, int first, int count, const bool *wanted,
 	uint8		branch_states[LEDGER_SHRED_SHAPES + 1];
 
 	ledger_path_locate(path, first, count, branches, positions);
-	ledger_path_group(path, count, branches, wanted, &groups);
+	group_to_decode(path, count, branches, wanted, &groups);
 	for (int b = 0; b < path->info.nbranches; b++)
 		branch_states[b] = number_state(&path->branches[b]);
 	for (int i = 0; i < count; i++)
@@ -630,5 +599,4 @@ ledger_path_numbers(LedgerPath *path, int first, int count, const bool *wanted,
 				scales[rows[i]] = branch->scale;
 		}
 	}
-	return count_open(count, wanted, states);
 }

@@ -276,6 +276,20 @@ find_wanted(const bool *done, const uint16 *rows, int nrows, Wanted *wanted)
 	}
 }
 
+/* The rows that are still to be done, by their numbers in the batch. */
+static int
+list_wanted(const Wanted *wanted, uint16 *rows)
+{
+	int			n = 0;
+
+	for (int i = 0; i < wanted->count; i++)
+	{
+		rows[n] = wanted->first + i;
+		n += wanted->rows[i];
+	}
+	return n;
+}
+
 /* Have the columns decoded that the documents refer to, as far as the path does. */
 static LedgerDecoded *
 decode_references(const LedgerFilterInput *input, LedgerBatch *batch, TupleDesc desc,
@@ -287,16 +301,14 @@ decode_references(const LedgerFilterInput *input, LedgerBatch *batch, TupleDesc 
 	LedgerDecoded *decoded;
 	int			base;
 	int			n;
-	int			nrows = 0;
+	int			nrows;
 
 	if (info->references == 0)
 		return NULL;
 	n = ledger_reader_references(batch->reader, batch->rel, column, &references);
 	base = ledger_reader_column(batch->reader, batch->rel, column)->base;
 	decoded = palloc0(n * sizeof(LedgerDecoded));
-	for (int i = 0; i < wanted->count; i++)
-		if (wanted->rows[i])
-			rows[nrows++] = wanted->first + i;
+	nrows = list_wanted(wanted, rows);
 	for (int k = 0; k < n; k++)
 	{
 		const LedgerBatchColumn *values;
@@ -323,13 +335,13 @@ typedef struct Reading
 	LedgerBatchInput *place;
 } Reading;
 
-static int
+static void
 decode_as(Reading *r, LedgerPathForm form, Datum *values, uint8 *states)
 {
 	if (r->references == NULL)
 		r->references = decode_references(r->input, r->batch, r->desc, &r->info, r->wanted);
-	return ledger_path_decode(r->path, form, r->batch->position + r->wanted->first,
-							  r->wanted->count, r->wanted->rows, r->references, values, states);
+	ledger_path_decode(r->path, form, r->batch->position + r->wanted->first,
+					   r->wanted->count, r->wanted->rows, r->references, values, states);
 }
 
 /* Row "i" from the first wanted on has this value. */
@@ -374,15 +386,16 @@ read_numbers(Reading *r)
 	uint8		scales[LEDGER_VECTOR_ROWS];
 	uint8		states[LEDGER_VECTOR_ROWS];
 	const LedgerCast *cast = &r->input->state->cast;
+	uint16		rows[LEDGER_VECTOR_ROWS];
+	int			nrows = list_wanted(r->wanted, rows);
 
 	ledger_path_numbers(r->path, r->batch->position + r->wanted->first, r->wanted->count,
 						r->wanted->rows, numbers, scales, states);
-	for (int i = 0; i < r->wanted->count; i++)
+	for (int k = 0; k < nrows; k++)
 	{
+		int			i = rows[k] - r->wanted->first;
 		Datum		value;
 
-		if (!r->wanted->rows[i])
-			continue;
 		if (states[i] == LEDGER_PATH_IS_NULL)
 			set_null(r, i);
 		else if (states[i] == LEDGER_PATH_IS_VALUE &&
@@ -397,12 +410,14 @@ read_form(Reading *r, LedgerPathForm form)
 {
 	Datum		values[LEDGER_VECTOR_ROWS];
 	uint8		states[LEDGER_VECTOR_ROWS];
+	uint16		rows[LEDGER_VECTOR_ROWS];
+	int			nrows = list_wanted(r->wanted, rows);
 
 	decode_as(r, form, values, states);
-	for (int i = 0; i < r->wanted->count; i++)
+	for (int k = 0; k < nrows; k++)
 	{
-		if (!r->wanted->rows[i])
-			continue;
+		int			i = rows[k] - r->wanted->first;
+
 		if (states[i] == LEDGER_PATH_IS_NULL)
 			set_null(r, i);
 		else if (states[i] != LEDGER_PATH_IS_VALUE)
@@ -468,11 +483,8 @@ read_documents(Reading *r)
 {
 	const LedgerBatchColumn *documents;
 	uint16		rows[LEDGER_VECTOR_ROWS];
-	int			nrows = 0;
+	int			nrows = list_wanted(r->wanted, rows);
 
-	for (int i = 0; i < r->wanted->count; i++)
-		if (r->wanted->rows[i])
-			rows[nrows++] = r->wanted->first + i;
 	if (r->input->path == NULL)
 	{
 		/* a leaf of contains.c, who asks the documents in its own way */
@@ -651,7 +663,7 @@ ledger_input_nulls(const LedgerFilterInput *input, LedgerBatch *batch, TupleDesc
 	LedgerInputValues values;
 	LedgerPath *path = NULL;
 	uint16		left[LEDGER_VECTOR_ROWS];
-	int			nleft = 0;
+	int			nleft;
 	Wanted		wanted;
 	Reading		r = {input, batch, desc};
 	MemoryContext oldcontext;
@@ -673,9 +685,7 @@ ledger_input_nulls(const LedgerFilterInput *input, LedgerBatch *batch, TupleDesc
 	find_wanted(r.place->null_done, rows, nrows, &wanted);
 	if (wanted.count > 0)
 		read_nulls(&r);
-	for (int i = 0; i < wanted.count; i++)
-		if (wanted.rows[i])
-			left[nleft++] = wanted.first + i;
+	nleft = list_wanted(&wanted, left);
 	read_rows(r.place, input, batch, desc, left, nleft);
 	for (int i = 0; i < nrows; i++)
 		r.place->null_done[rows[i]] = true;
