@@ -188,6 +188,55 @@ SELECT count(*), sum(id), md5(string_agg(t, '' ORDER BY id, t)) = (SELECT md5(st
 	FROM straddle;
 DROP TABLE straddle;
 
+-- So does a page of the directory that was made at the end of a large file.
+CREATE FUNCTION fill_directory(ledger regclass) RETURNS void LANGUAGE plpgsql AS $$ BEGIN
+	EXECUTE format('INSERT INTO %s SELECT hashint4(i) FROM generate_series(1, 1100000) i', ledger);
+	RAISE division_by_zero;
+EXCEPTION WHEN division_by_zero THEN NULL;
+END $$;
+CREATE TABLE dir (id int) USING ledger;
+SELECT fill_directory('dir');
+INSERT INTO dir SELECT generate_series(1, 1000);
+SELECT slots_used > 126 AS two_pages, pg_relation_size('dir') > 4000000 AS large FROM ledger.stats('dir');
+VACUUM dir;
+SELECT pg_relation_size('dir') < 200000 AS low;
+SELECT count(*), sum(id) FROM dir;
+INSERT INTO dir SELECT generate_series(1001, 2000);
+SELECT count(*), sum(id) FROM dir;
+SELECT fill_directory('dir');
+VACUUM FULL dir;
+SELECT pg_relation_size('dir') < 200000 AS low;
+INSERT INTO dir SELECT generate_series(2001, 3000);
+SELECT count(*), sum(id) FROM dir;
+DROP TABLE dir;
+DROP FUNCTION fill_directory;
+
+-- A segment that is moved to blocks here and there needs more room for their numbers,
+-- and perhaps another block for that, which is not to be one at the end.
+CREATE TABLE scattered (id int, t text) USING ledger;
+DO $$ BEGIN
+	FOR i IN 1 .. 900 LOOP
+		INSERT INTO scattered VALUES (i, 'single');
+		COMMIT;
+		INSERT INTO scattered VALUES (i, 'single');
+		COMMIT;
+		PERFORM ledger.seal('scattered');
+		COMMIT;
+	END LOOP;
+END $$;
+BEGIN;
+INSERT INTO scattered SELECT i, md5(i::text) || md5((i + 1)::text) FROM generate_series(1, 120000) i;
+ROLLBACK;
+INSERT INTO scattered SELECT i, md5(i::text) || md5((i + 1)::text) FROM generate_series(1, 120000) i;
+SELECT ledger.seal('scattered') >= 0 AS sealed;
+SELECT pg_relation_size('scattered') AS before \gset
+VACUUM scattered;
+SELECT pg_relation_size('scattered') < 0.7 * :before AS low, free_bytes < stored_bytes / 16 AS nothing_free
+	FROM ledger.stats('scattered');
+SELECT count(*), sum(id), sum(hashtext(t)) = (SELECT sum(hashtext(md5(i::text) || md5((i + 1)::text))) FROM generate_series(1, 120000) i) +
+	1800 * hashtext('single')::bigint AS same FROM scattered;
+DROP TABLE scattered;
+
 -- VACUUM FULL must not lose the default of a column added later.
 CREATE TABLE added (a int) USING ledger;
 INSERT INTO added SELECT generate_series(1, 5000);

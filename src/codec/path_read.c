@@ -97,7 +97,6 @@ locate(LedgerPath *path, int first, int count, uint16 *branches, uint32 *positio
 	int			rows[LEDGER_VECTOR_ROWS];
 	int			dense;
 	int			n = select_shapes(path->chunk, first, count, rows, &dense, shapes);
-
 	const uint16 *shape_branch = path->shape_branch;
 
 	if (n < count)

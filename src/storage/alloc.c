@@ -37,9 +37,11 @@ ledger_block_is_free(Relation rel, const LedgerTag *tag)
 	switch ((LedgerBlockKind) tag->kind)
 	{
 		case LEDGER_BLOCK_META:
+			return false;
+
 		case LEDGER_BLOCK_ROOT:
 		case LEDGER_BLOCK_DIRECTORY:
-			return false;
+			return tag->position == LEDGER_MOVED;
 
 		case LEDGER_BLOCK_RUNMAP:
 		case LEDGER_BLOCK_TAIL:

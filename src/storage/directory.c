@@ -6,14 +6,19 @@
  * The entry of slot s is number s % LEDGER_ENTRIES_PER_PAGE of directory page
  * s / LEDGER_ENTRIES_PER_PAGE.  The metapage names the first
  * LEDGER_META_DIRECTORIES of these pages and the root pages that name the
- * others.  None of them ever moves, so a backend may remember where they are
- * (until the relation gets another file).
+ * others.  A backend remembers where the first ones are, until it is told that
+ * they have been moved, or that the relation has got another file.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
 #include "access/generic_xlog.h"
+#include "access/xlog.h"
+#include "miscadmin.h"
+#include "storage/indexfsm.h"
+#include "storage/sinval.h"
+#include "storage/standby.h"
 #include "storage/storage.h"
 #include "utils/memutils.h"
 
@@ -51,6 +56,9 @@ root_first_slot(uint32 root)
 	return directory_first_slot(LEDGER_META_DIRECTORIES + root * LEDGER_ROOT_DIRECTORIES);
 }
 
+/* There are no more directory pages than these. */
+#define DIRECTORIES_MAX		(directory_number(LEDGER_MAX_SLOTS - 1) + 1)
+
 static pg_crc32c
 entry_crc(const LedgerSlotEntry *entry, LedgerSlotNumber slot)
 {
@@ -69,7 +77,6 @@ ledger_entry_set_crc(LedgerSlotEntry *entry, LedgerSlotNumber slot)
 	entry->crc = entry_crc(entry, slot);
 }
 
-/* The cache is only a hint: what is in it was true, and stays so. */
 static BlockNumber
 cached_directory(Relation rel, uint32 number)
 {
@@ -287,6 +294,33 @@ ensure_root(Relation rel, uint32 root)
 	return block;
 }
 
+/* Lock the page that names a directory page: the metapage, or the root page at "rootblock". */
+static Buffer
+lock_parent(Relation rel, uint32 number, BlockNumber rootblock)
+{
+	Buffer		buffer;
+
+	if (number < LEDGER_META_DIRECTORIES)
+		return ledger_lock_meta(rel, BUFFER_LOCK_EXCLUSIVE);
+	buffer = ledger_read_block(rel, rootblock);
+	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+	return buffer;
+}
+
+/* Where in it: "page" is that of the buffer, or a copy of it. */
+static BlockNumber *
+place_in_parent(Relation rel, Buffer parent, Page page, uint32 number)
+{
+	uint32		root,
+				index;
+
+	if (number < LEDGER_META_DIRECTORIES)
+		return &ledger_meta_of(rel, parent, page)->directories[number];
+	locate_in_roots(number, &root, &index);
+	ledger_check_tag(rel, parent, LEDGER_BLOCK_ROOT, root_first_slot(root));
+	return (BlockNumber *) LedgerPageContents(page) + index;
+}
+
 /* See to it that the slot has a directory page. */
 void
 ledger_ensure_directory(Relation rel, LedgerSlotNumber slot)
@@ -295,11 +329,10 @@ ledger_ensure_directory(Relation rel, LedgerSlotNumber slot)
 	Buffer		newbuf,
 				parent;
 	GenericXLogState *state;
-	Page		page;
 	BlockNumber *place;
 	BlockNumber rootblock = InvalidBlockNumber;
-	uint32		root = 0,
-				index = 0;
+	uint32		root,
+				index;
 
 	if (BlockNumberIsValid(find_directory(rel, number)))
 		return;
@@ -311,21 +344,9 @@ ledger_ensure_directory(Relation rel, LedgerSlotNumber slot)
 	}
 
 	newbuf = ledger_alloc_block(rel);
-	if (number < LEDGER_META_DIRECTORIES)
-		parent = ledger_lock_meta(rel, BUFFER_LOCK_EXCLUSIVE);
-	else
-	{
-		parent = ledger_read_block(rel, rootblock);
-		LockBuffer(parent, BUFFER_LOCK_EXCLUSIVE);
-		ledger_check_tag(rel, parent, LEDGER_BLOCK_ROOT, root_first_slot(root));
-	}
+	parent = lock_parent(rel, number, rootblock);
 	state = GenericXLogStart(rel);
-	page = GenericXLogRegisterBuffer(state, parent, 0);
-	if (number < LEDGER_META_DIRECTORIES)
-		place = &ledger_meta_of(rel, parent, page)->directories[number];
-	else
-		place = (BlockNumber *) LedgerPageContents(page) + index;
-
+	place = place_in_parent(rel, parent, GenericXLogRegisterBuffer(state, parent, 0), number);
 	if (BlockNumberIsValid(*place))
 	{
 		BlockNumber unused = BufferGetBlockNumber(newbuf);
@@ -342,4 +363,156 @@ ledger_ensure_directory(Relation rel, LedgerSlotNumber slot)
 	GenericXLogFinish(state);
 	UnlockReleaseBuffer(parent);
 	UnlockReleaseBuffer(newbuf);
+}
+
+/* ---- moving ---- */
+
+/*
+ * Count the directory and root pages that lie at "limit" or beyond, up to "most" of
+ * them.
+ */
+int
+ledger_directories_beyond(Relation rel, BlockNumber limit, int most)
+{
+	LedgerMetaData meta;
+	int			result = 0;
+
+	if (!ledger_read_meta(rel, &meta))
+		return 0;
+	for (int root = 0; root < LEDGER_META_ROOTS && result < most; root++)
+		result += BlockNumberIsValid(meta.roots[root]) && meta.roots[root] >= limit;
+	for (uint32 number = 0; number < DIRECTORIES_MAX && result < most; number++)
+	{
+		BlockNumber block = find_directory(rel, number);
+
+		CHECK_FOR_INTERRUPTS();
+		if (!BlockNumberIsValid(block))
+			break;
+		result += block >= limit;
+	}
+	return result;
+}
+
+/*
+ * Have everybody forget where directory pages are.  Before they are moved, under
+ * AccessExclusiveLock: whoever has that lock next has heard of it, whatever becomes of
+ * us, and nobody can find out again meanwhile.  So it is on standbys, where the lock is
+ * held while this and the moves are replayed.
+ */
+static void
+tell_of_moves(Relation rel)
+{
+	SharedInvalidationMessage message;
+
+	memset(&message, 0, sizeof(message));
+	message.rc.id = SHAREDINVALRELCACHE_ID;
+	message.rc.dbId = rel->rd_lockInfo.lockRelId.dbId;
+	message.rc.relId = RelationGetRelid(rel);
+	if (RelationNeedsWAL(rel) && XLogStandbyInfoActive())
+		LogStandbyInvalidations(1, &message, false);
+	SendSharedInvalidMessages(&message, 1);
+}
+
+/*
+ * Move a page of the kind to a block that has been claimed, "newbuf", which its place
+ * in the locked parent is to name; both locks are given up.  What is left of the page
+ * is marked, so that it is free, and nobody can take it for what it was.
+ */
+static void
+move_page(Relation rel, LedgerBlockKind kind, LedgerSlotNumber slot, GenericXLogState *state,
+		  BlockNumber *place, Buffer parent, Buffer newbuf)
+{
+	BlockNumber block = *place;
+	Buffer		oldbuf = ledger_read_block(rel, block);
+	Page		old;
+
+	LockBuffer(oldbuf, BUFFER_LOCK_EXCLUSIVE);
+	ledger_check_tag(rel, oldbuf, kind, slot);
+	old = GenericXLogRegisterBuffer(state, oldbuf, 0);
+	memcpy(GenericXLogRegisterBuffer(state, newbuf, GENERIC_XLOG_FULL_IMAGE), old, BLCKSZ);
+	ledger_page_tag(old)->position = LEDGER_MOVED;
+	*place = BufferGetBlockNumber(newbuf);
+	GenericXLogFinish(state);
+	UnlockReleaseBuffer(oldbuf);
+	UnlockReleaseBuffer(parent);
+	UnlockReleaseBuffer(newbuf);
+	ledger_forget_directory(rel);
+	ledger_free_block(rel, block);
+}
+
+static void
+move_root(Relation rel, uint32 root, Buffer newbuf)
+{
+	Buffer		parent = ledger_lock_meta(rel, BUFFER_LOCK_EXCLUSIVE);
+	GenericXLogState *state = GenericXLogStart(rel);
+	LedgerMetaData *meta = ledger_meta_of(rel, parent,
+										  GenericXLogRegisterBuffer(state, parent, 0));
+
+	move_page(rel, LEDGER_BLOCK_ROOT, root_first_slot(root), state, &meta->roots[root], parent, newbuf);
+}
+
+static void
+move_directory(Relation rel, uint32 number, const LedgerMetaData *meta, Buffer newbuf)
+{
+	BlockNumber rootblock = InvalidBlockNumber;
+	Buffer		parent;
+	GenericXLogState *state;
+	BlockNumber *place;
+	uint32		root,
+				index;
+
+	if (number >= LEDGER_META_DIRECTORIES)
+	{
+		locate_in_roots(number, &root, &index);
+		rootblock = meta->roots[root];
+	}
+	parent = lock_parent(rel, number, rootblock);
+	state = GenericXLogStart(rel);
+	place = place_in_parent(rel, parent, GenericXLogRegisterBuffer(state, parent, 0), number);
+	move_page(rel, LEDGER_BLOCK_DIRECTORY, directory_first_slot(number), state, place, parent, newbuf);
+}
+
+/*
+ * Move the directory and root pages that lie at "limit" or beyond to some of "n" blocks
+ * that may be free.  The caller holds AccessExclusiveLock.  Returns how many were moved.
+ */
+int
+ledger_move_directories(Relation rel, BlockNumber limit, const BlockNumber *blocks, int n)
+{
+	LedgerMetaData meta;
+	uint32		root = 0;
+	uint32		number = 0;
+	int			result = 0;
+
+	if (!ledger_read_meta(rel, &meta))
+		return 0;
+	tell_of_moves(rel);
+	for (int i = 0; i < n; i++)
+	{
+		Buffer		newbuf;
+
+		while (root < LEDGER_META_ROOTS &&
+			   (!BlockNumberIsValid(meta.roots[root]) || meta.roots[root] < limit))
+			root++;
+		/* an invalid number is above all */
+		while (root == LEDGER_META_ROOTS && number < DIRECTORIES_MAX &&
+			   find_directory(rel, number) < limit)
+			number++;
+		if (root == LEDGER_META_ROOTS &&
+			(number == DIRECTORIES_MAX || !BlockNumberIsValid(find_directory(rel, number))))
+			break;
+		RecordUsedIndexPage(rel, blocks[i]);
+		newbuf = ledger_claim_block(rel, blocks[i]);
+		if (!BufferIsValid(newbuf))
+			continue;
+		if (root < LEDGER_META_ROOTS)
+		{
+			move_root(rel, root, newbuf);
+			meta.roots[root] = blocks[i];
+		}
+		else
+			move_directory(rel, number, &meta, newbuf);
+		result++;
+	}
+	return result;
 }

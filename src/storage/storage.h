@@ -94,8 +94,8 @@ typedef enum LedgerBlockKind
  * The special area of every block (24 bytes): what the block is, and whose.
  *
  * kind			slot						position				segment
- * ROOT			first slot it leads to		0						0
- * DIRECTORY	first slot it describes		0						0
+ * ROOT			first slot it leads to		0, or LEDGER_MOVED		0
+ * DIRECTORY	first slot it describes		0, or LEDGER_MOVED		0
  * RUNMAP		its run's slot				0						0
  * TAIL			its run's slot				offset in the slot		0
  *											of its first row
@@ -115,6 +115,9 @@ typedef struct LedgerTag
 	uint32		position;
 	uint64		segment;
 } LedgerTag;
+
+/* What was this page is another block now. */
+#define LEDGER_MOVED			1
 
 #define LEDGER_PAGE_PAYLOAD \
 	(BLCKSZ - SizeOfPageHeaderData - MAXALIGN(sizeof(LedgerTag)))
@@ -471,6 +474,9 @@ extern LedgerSlotEntry *ledger_entry_of(Relation rel, Buffer buffer, Page page,
 extern void ledger_entry_set_crc(LedgerSlotEntry *entry, LedgerSlotNumber slot);
 extern void ledger_ensure_directory(Relation rel, LedgerSlotNumber slot);
 extern void ledger_forget_directory(Relation rel);
+extern int	ledger_directories_beyond(Relation rel, BlockNumber limit, int most);
+extern int	ledger_move_directories(Relation rel, BlockNumber limit,
+									const BlockNumber *blocks, int n);
 
 /* ---- alloc.c ---- */
 

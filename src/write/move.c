@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * move.c
- *	  Moving segments towards the start of the file, so that it can be cut.
+ *	  Moving segments, and the directory, towards the start of the file, so that
+ *	  it can be cut.
  *
  * The caller holds AccessExclusiveLock: a reader that has a segment open
  * relies on its blocks.  A moved segment is a new one, with an id of its own;
@@ -38,7 +39,8 @@ typedef struct Victim
 	uint64		segment;
 	LedgerSlotNumber slot;		/* primary */
 	BlockNumber reach;			/* the block after its last one */
-	uint32		needed;			/* blocks */
+	uint32		needed;			/* blocks; with more extents than these, one more */
+	int			extents;
 } Victim;
 
 struct LedgerMover
@@ -175,6 +177,21 @@ ledger_blocks_in_use(const LedgerSlotEntry *entry, const LedgerSegment *segment)
 }
 
 /*
+ * Into how many extents a copy may fall so that its root block has room for the end of
+ * the data stream; one of them is for the seam of the streams.
+ */
+static int
+extents_with_end(const LedgerSegment *segment)
+{
+	int			left = (int) LEDGER_PAGE_PAYLOAD - (int) sizeof(LedgerSegmentRoot) -
+		(int) segment->root.inline_bytes -
+		(int) (segment->root.nslots * sizeof(LedgerSegmentSlot));
+
+	return segment->root.inline_bytes == 0 ? LEDGER_SEGMENT_EXTENTS :
+		left / (int) sizeof(LedgerExtent) - 1;
+}
+
+/*
  * The segment whose primary slot is this, if it reaches beyond "limit", can be
  * moved, and so should be; else NULL.
  */
@@ -223,6 +240,7 @@ collect_victims(LedgerMover *mover, BlockNumber limit)
 		victim->slot = slot;
 		victim->reach = reach_of(segment);
 		victim->needed = ledger_blocks_in_use(&entry, segment);
+		victim->extents = extents_with_end(segment);
 		ledger_segment_close(segment);
 	}
 }
@@ -278,14 +296,23 @@ collect_free_blocks(LedgerMover *mover)
 	}
 }
 
+/* How many of these blocks a segment takes of which so many are in use. */
+static uint32
+blocks_for_copy(const BlockNumber *blocks, uint32 needed, int extents)
+{
+	return count_extents(blocks, needed) > extents ? needed + 1 : needed;
+}
+
 /* Whether the blocks at hand are enough for a segment, and near each other. */
 static bool
-fits(const LedgerMover *mover, uint32 needed)
+fits(const LedgerMover *mover, const Victim *victim)
 {
 	const BlockNumber *blocks = mover->blocks + mover->next_block;
+	uint32		left = mover->nblocks - mover->next_block;
 
-	return needed <= mover->nblocks - mover->next_block &&
-		count_extents(blocks, needed) <= LEDGER_SEGMENT_EXTENTS / 2;
+	return victim->needed <= left &&
+		blocks_for_copy(blocks, victim->needed, victim->extents) <= left &&
+		count_extents(blocks, victim->needed) < LEDGER_SEGMENT_EXTENTS / 2;
 }
 
 /*
@@ -304,15 +331,18 @@ ledger_mover_prepare(LedgerMover *mover)
 
 		/* one that does not fit now may when others have left their blocks */
 		while (mover->next_victim < mover->nvictims &&
-			   !fits(mover, mover->victims[mover->next_victim].needed))
+			   !fits(mover, &mover->victims[mover->next_victim]))
 			mover->next_victim++;
 		if (mover->next_victim < mover->nvictims)
 			return true;
 
-		if (mover->limit == mover->target && !mover->moved)
+		/* moving has freed other blocks; at last, see what can go below the target */
+		if (mover->moved)
+			collect_victims(mover, mover->limit);
+		else if (mover->limit != mover->target)
+			collect_victims(mover, mover->target);
+		else
 			return false;
-		/* moving has freed other blocks */
-		collect_victims(mover, mover->target);
 	}
 }
 
@@ -357,6 +387,11 @@ move_victim(LedgerMover *mover, const Victim *victim, BlockNumber *blocks)
 		return 0;
 	needed = ledger_blocks_in_use(&entry, segment);
 	taken = take_blocks(mover, needed, blocks);
+	if (taken == needed)
+	{
+		needed = blocks_for_copy(blocks, needed, extents_with_end(segment));
+		taken += take_blocks(mover, needed - taken, blocks + taken);
+	}
 	move = entry.segment == victim->segment && taken == needed &&
 		count_extents(blocks, taken) <= LEDGER_SEGMENT_EXTENTS / 2;
 	if (move)
@@ -387,7 +422,7 @@ ledger_mover_run(LedgerMover *mover, bool yield)
 		const Victim *victim = &mover->victims[mover->next_victim];
 
 		CHECK_FOR_INTERRUPTS();
-		if (!fits(mover, victim->needed) ||
+		if (!fits(mover, victim) ||
 			(yield && written >= PATIENCE_BLOCKS &&
 			 LockHasWaitersRelation(mover->rel, AccessExclusiveLock)))
 			break;
@@ -398,4 +433,26 @@ ledger_mover_run(LedgerMover *mover, bool yield)
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
 	return written > 0;
+}
+
+/* ---- the directory ---- */
+
+/*
+ * Find blocks below "limit" that may be free for the directory and root pages that lie
+ * there or beyond, without the lock; returns how many, at most LEDGER_MOVE_DIRECTORIES.
+ */
+int
+ledger_prepare_directories(Relation rel, BlockNumber limit, BlockNumber *blocks)
+{
+	int			wanted = ledger_directories_beyond(rel, limit, LEDGER_MOVE_DIRECTORIES);
+	int			n = 0;
+
+	for (BlockNumber block = 1; block < limit && n < wanted; block++)
+	{
+		if (block % 1024 == 0)
+			CHECK_FOR_INTERRUPTS();
+		if (GetRecordedFreeSpace(rel, block) > BLCKSZ / 2)
+			blocks[n++] = block;
+	}
+	return n;
 }

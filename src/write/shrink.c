@@ -202,7 +202,7 @@ cut(LedgerSpace *space, bool yield)
 
 /*
  * Give free blocks back: those at the end of the file, and, where much of it is
- * free, those that segments at the end can be moved to first.
+ * free, those that segments and directory pages at the end can be moved to first.
  *
  * Nobody reads while we hold the lock.  So it is held for a bounded number of
  * blocks at a time, for fewer if somebody waits, and what can be found out
@@ -214,7 +214,9 @@ ledger_give_back(LedgerSpace *space)
 {
 	Relation	rel = space->rel;
 	LedgerMover *mover = NULL;
+	BlockNumber low[LEDGER_MOVE_DIRECTORIES];
 	bool		complete = true;
+	bool		stuck = false;	/* no directory page could be moved */
 	int			max_passes = XLogStandbyInfoActive() ? MAX_LOGGED_PASSES : MAX_PASSES;
 
 	ledger_drop_dictionaries(rel);
@@ -224,6 +226,7 @@ ledger_give_back(LedgerSpace *space)
 		uint64		expected = ledger_expected_blocks(space);
 		bool		move = complete && space->active &&
 			nblocks > expected + nblocks / MOVE_SHARE && worth_a_lock(nblocks, expected);
+		int			nlow = move && !stuck ? ledger_prepare_directories(rel, expected, low) : 0;
 
 		if (move)
 		{
@@ -231,7 +234,7 @@ ledger_give_back(LedgerSpace *space)
 				mover = ledger_mover_begin(rel, expected);
 			move = ledger_mover_prepare(mover);
 		}
-		if (nblocks == 0 || (complete && !move && !ends_free(space)))
+		if (nblocks == 0 || (complete && !move && nlow == 0 && !ends_free(space)))
 			return;
 		if (pass == max_passes || !ledger_lock_for_changes(rel))
 		{
@@ -239,11 +242,13 @@ ledger_give_back(LedgerSpace *space)
 			return;
 		}
 		/* nobody can claim blocks now; somebody may have before */
+		if (nlow > 0)
+			stuck = ledger_move_directories(rel, expected, low, nlow) == 0;
 		if (move)
 			space->moved |= ledger_mover_run(mover, true);
 		complete = cut(space, true);
 		UnlockRelation(rel, AccessExclusiveLock);
-		if (move)
+		if (move || nlow > 0)
 			FreeSpaceMapVacuum(rel);
 	}
 }
@@ -315,6 +320,9 @@ ledger_shrink(Relation rel)
 {
 	LedgerSpace space = {0};
 	LedgerMover *mover;
+	BlockNumber low[LEDGER_MOVE_DIRECTORIES];
+	BlockNumber expected;
+	int			nlow;
 
 	space.rel = rel;
 	if (RelationGetNumberOfBlocks(rel) == 0)
@@ -323,7 +331,11 @@ ledger_shrink(Relation rel)
 	ledger_drop_dictionaries(rel);
 	count_tail_blocks(&space);
 	ledger_sweep(&space);
-	mover = ledger_mover_begin(rel, ledger_expected_blocks(&space));
+	expected = ledger_expected_blocks(&space);
+	while ((nlow = ledger_prepare_directories(rel, expected, low)) > 0 &&
+		   ledger_move_directories(rel, expected, low, nlow) > 0)
+		FreeSpaceMapVacuum(rel);
+	mover = ledger_mover_begin(rel, expected);
 	while (ledger_mover_prepare(mover))
 	{
 		(void) ledger_mover_run(mover, false);

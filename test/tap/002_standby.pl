@@ -123,6 +123,39 @@ is($standby->safe_psql('postgres', "SELECT age(relfrozenxid) FROM pg_class WHERE
 $old->quit;
 $reader->quit;
 
+# VACUUM moves a page of the directory: a session on the standby that remembers where it
+# was is told.
+$primary->safe_psql('postgres', q(CREATE TABLE dir (id int) USING ledger;
+	CREATE FUNCTION fill() RETURNS void LANGUAGE plpgsql AS $$
+	BEGIN
+		INSERT INTO dir SELECT hashint4(i) FROM generate_series(1, 1100000) i;
+		RAISE division_by_zero;
+	EXCEPTION WHEN division_by_zero THEN NULL;
+	END $$;
+	CREATE FUNCTION fails(id int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS $$
+	BEGIN
+		IF current_setting('test.fails', true) = 'on' THEN RAISE 'no index today'; END IF;
+		RETURN id;
+	END $$;
+	CREATE INDEX ON dir (fails(id)) WHERE id BETWEEN 1 AND 5;
+	SELECT fill();
+	INSERT INTO dir SELECT generate_series(1, 1000)));
+$reader = LedgerSession->new($standby);
+for my $vacuum ('VACUUM dir', 'VACUUM FULL dir', 'SET test.fails = on; VACUUM FULL dir', 'VACUUM dir')
+{
+	$catch_up->();
+	is($reader->query('SELECT count(*), sum(id) FROM dir'), '1000|500500', "rows of a long directory, $vacuum");
+	my $large = $primary->safe_psql('postgres', "SELECT pg_relation_size('dir')");
+	($rc, $out, $err) = $primary->psql('postgres', join "\n", map { "$_;" } split /; /, $vacuum);
+	is($err =~ /no index today/, $vacuum =~ /fails/, "$vacuum fails if it is to") or diag($err);
+	$catch_up->();
+	cmp_ok($primary->safe_psql('postgres', "SELECT pg_relation_size('dir')"), '<', $large / 10, "the file ends lower, $vacuum");
+	is($reader->query('SELECT count(*), sum(id) FROM dir'), '1000|500500', "the same rows then, $vacuum");
+	is($reader->{error}, '', "and no error, $vacuum");
+	$primary->safe_psql('postgres', 'SELECT fill()');
+}
+$reader->quit;
+
 # VACUUM gives blocks back, TRUNCATE, a new table, an abort that never ends.
 $primary->safe_psql('postgres', q(VACUUM l; TRUNCATE h, l; SELECT load(nextval('s'), 2500); CREATE TABLE c USING ledger AS SELECT * FROM l));
 $catch_up->();
