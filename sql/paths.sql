@@ -336,4 +336,36 @@ SET ledger.enable_scan = off;
 EXPLAIN (COSTS OFF) SELECT id FROM p WHERE data->>'level' = 'error';
 RESET ledger.enable_scan;
 
+-- Strings in @> that look like numbers, or nearly: of the latter their text tells.
+CREATE FUNCTION as_json(v text, i int) RETURNS jsonb LANGUAGE sql IMMUTABLE AS
+	$$ SELECT CASE WHEN i % 3 > 0 AND v ~ '^-?(0|[1-9][0-9]*)([.][0-9]+)?$' THEN v::jsonb ELSE to_jsonb(v) END $$;
+CREATE TABLE near (v text, n int GENERATED ALWAYS AS IDENTITY);
+INSERT INTO near (v) SELECT unnest(ARRAY['0', '-1', '1.5', '-', '.', '', '1e5', '12-3', '1-', '--1', '0x1f', '1.5.2', '-.', '00', 'true', '{"a": 1}', '[1]', '-1.50', '4a31']);
+CREATE TABLE nh (id int, data jsonb);
+INSERT INTO nh SELECT i, jsonb_build_object('v', as_json(v, i), 'w', as_json(md5(i::text), i)) FROM generate_series(1, 20000) i JOIN near ON n = 1 + i % 19;
+CREATE TABLE nl USING ledger AS SELECT * FROM nh ORDER BY id;
+SELECT ledger.seal('nl') >= 0 AS sealed;
+DO $$
+DECLARE
+	condition text;
+	h text;
+	l text;
+BEGIN
+	FOR condition IN SELECT format('data @> %L', jsonb_build_object('v', as_json(v, i))) FROM (SELECT v FROM near UNION ALL VALUES ('99'), ('9a9')) x, generate_series(0, 1) i LOOP
+		EXECUTE 'SELECT count(*) || '' '' || coalesce(sum(id), 0) FROM nh WHERE ' || condition INTO h;
+		EXECUTE 'SELECT count(*) || '' '' || coalesce(sum(id), 0) FROM nl WHERE ' || condition INTO l;
+		IF h <> l THEN RAISE 'DIFFERENT: %: % %', condition, h, l; END IF;
+	END LOOP;
+END $$;
+CREATE FUNCTION segments_told(query text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	line text;
+BEGIN
+	FOR line IN EXECUTE 'EXPLAIN (ANALYZE, COSTS off, TIMING off, SUMMARY off) ' || query LOOP
+		IF line ~ 'Segments:' THEN RETURN substring(line FROM 'Segments: (.*)'); END IF;
+	END LOOP;
+	RETURN 'nothing';
+END $$;
+SELECT segments_told('SELECT id FROM nl WHERE data @> ''{"w": "0b5c"}''') AS nearly, segments_told('SELECT id FROM nl WHERE data @> ''{"w": "777"}''') AS number;
+
 DROP SCHEMA paths CASCADE;

@@ -409,9 +409,8 @@ show_stats(Relation rel, ReturnSetInfo *result)
 				(entry.state == LEDGER_SLOT_TAIL || entry.state == LEDGER_SLOT_CLOSED))
 				measure_run(rel, slot, &entry, &tail);
 		}
-		used = BLCKSZ * (int64) (1 + (meta.next_slot + LEDGER_ENTRIES_PER_PAGE - 1) /
-								 LEDGER_ENTRIES_PER_PAGE + ledger_dictionary_blocks(&meta) +
-								 meta.totals.blocks + tail.blocks);
+		used = BLCKSZ * (int64) (1 + ledger_directory_blocks(&meta) +
+								 ledger_dictionary_blocks(&meta) + meta.totals.blocks + tail.blocks);
 	}
 	else
 		used = 0;

@@ -38,6 +38,21 @@ typedef struct LeafPath
 	int			nkeys;
 } LeafPath;
 
+/* May it be how ->> shows a number: digits, a point among them, and a sign before them? */
+static bool
+may_be_number(const char *p, int len)
+{
+	if (len > 0 && *p == '-')
+	{
+		p++;
+		len--;
+	}
+	for (int i = 0; i < len; i++)
+		if ((p[i] < '0' || p[i] > '9') && p[i] != '.')
+			return false;
+	return len > 0;
+}
+
 /* Is a value whose text is this one a string? */
 static bool
 is_surely_string(const JsonbValue *value)
@@ -47,7 +62,7 @@ is_surely_string(const JsonbValue *value)
 
 	if (value->type != jbvString)
 		return false;
-	if (len > 0 && strchr("-0123456789{[", *p) != NULL)
+	if (may_be_number(p, len) || (len > 0 && (*p == '{' || *p == '[')))
 		return false;
 	return !(len == 4 && memcmp(p, "true", 4) == 0) && !(len == 5 && memcmp(p, "false", 5) == 0);
 }

@@ -392,6 +392,13 @@ is_text(Oid type)
 	return type == TEXTOID || type == VARCHAROID;
 }
 
+/* Types that inet's operators compare, and whose values are hashed as such. */
+static bool
+is_inet(Oid type)
+{
+	return type == INETOID || type == CIDROID;
+}
+
 /* Does the chunk's filter hash as the operator compares? */
 static bool
 hashes_alike(const LedgerFilter *filter, Oid type)
@@ -407,6 +414,8 @@ hashes_alike(const LedgerFilter *filter, Oid type)
 		return type == FLOAT4OID || type == FLOAT8OID;
 	if (is_text(type) || is_text(right))
 		return is_text(type) && is_text(right) && filter->by_bytes;
+	if (is_inet(type) && is_inet(right))
+		return true;
 	if (type != right || type != filter->input.typid)
 		return false;
 	return !OidIsValid(filter->collation) || ledger_is_deterministic(filter->collation);

@@ -4,7 +4,8 @@
  *	  Finding blocks to write to.
  *
  * Whether a block is free is derived: it is when the directory entry that its
- * tag names does not reach it any more.  That is monotone (a slot that has
+ * tag names does not reach it any more (or, of the directory itself, when it has
+ * been moved).  That is monotone (a slot that has
  * been sealed never becomes a tail run again, and segment ids are not reused),
  * so a block found free stays free until somebody claims it, which changes its
  * tag under its exclusive lock.  The free space map only suggests blocks.

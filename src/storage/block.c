@@ -161,6 +161,7 @@ ledger_check_tag(Relation rel, Buffer buffer, LedgerBlockKind kind, LedgerSlotNu
 				 errdetail("The library reads version %u.", LEDGER_FORMAT_VERSION),
 				 errhint("Install the release of ledger that wrote it, or a later one.")));
 	if (tag == NULL || tag->kind != kind || tag->slot != slot || tag->position != 0)
-		ledger_corrupt(rel, block, "expected kind %d of slot %u, found kind %d of slot %u",
-					   (int) kind, slot, tag ? tag->kind : 0, tag ? tag->slot : 0);
+		ledger_corrupt(rel, block, "expected kind %d of slot %u, found kind %d of slot %u%s",
+					   (int) kind, slot, tag ? tag->kind : 0, tag ? tag->slot : 0,
+					   tag && tag->position == LEDGER_MOVED ? ", which has been moved" : "");
 }

@@ -104,7 +104,7 @@ cache_directory(Relation rel, uint32 number, BlockNumber block)
 	cache->blocks[number] = block;
 }
 
-/* The relation has got another file, or an empty one. */
+/* The relation has got another file, or an empty one, or pages have been moved. */
 void
 ledger_forget_directory(Relation rel)
 {
@@ -307,6 +307,20 @@ lock_parent(Relation rel, uint32 number, BlockNumber rootblock)
 	return buffer;
 }
 
+/* The root page that names a directory page, if one does. */
+static BlockNumber
+root_block(Relation rel, uint32 number)
+{
+	LedgerMetaData meta;
+	uint32		root,
+				index;
+
+	if (number < LEDGER_META_DIRECTORIES || !ledger_read_meta(rel, &meta))
+		return InvalidBlockNumber;
+	locate_in_roots(number, &root, &index);
+	return meta.roots[root];
+}
+
 /* Where in it: "page" is that of the buffer, or a copy of it. */
 static BlockNumber *
 place_in_parent(Relation rel, Buffer parent, Page page, uint32 number)
@@ -365,32 +379,45 @@ ledger_ensure_directory(Relation rel, LedgerSlotNumber slot)
 	UnlockReleaseBuffer(newbuf);
 }
 
+/* How many directory pages the slots have, and root pages. */
+uint32
+ledger_directory_blocks(const LedgerMetaData *meta)
+{
+	uint32		result = meta->next_slot == 0 ? 0 : directory_number(meta->next_slot - 1) + 1;
+
+	for (int root = 0; root < LEDGER_META_ROOTS; root++)
+		result += BlockNumberIsValid(meta->roots[root]);
+	return result;
+}
+
 /* ---- moving ---- */
 
 /*
- * Count the directory and root pages that lie at "limit" or beyond, up to "most" of
- * them.
+ * Find directory and root pages that lie at "limit" or beyond, "most" at most; returns
+ * how many.
  */
 int
-ledger_directories_beyond(Relation rel, BlockNumber limit, int most)
+ledger_find_directories(Relation rel, BlockNumber limit, LedgerDirectoryMove *moves, int most)
 {
 	LedgerMetaData meta;
-	int			result = 0;
+	int			n = 0;
 
 	if (!ledger_read_meta(rel, &meta))
 		return 0;
-	for (int root = 0; root < LEDGER_META_ROOTS && result < most; root++)
-		result += BlockNumberIsValid(meta.roots[root]) && meta.roots[root] >= limit;
-	for (uint32 number = 0; number < DIRECTORIES_MAX && result < most; number++)
+	for (uint32 root = 0; root < LEDGER_META_ROOTS && n < most; root++)
+		if (BlockNumberIsValid(meta.roots[root]) && meta.roots[root] >= limit)
+			moves[n++] = (LedgerDirectoryMove) {true, root, meta.roots[root]};
+	for (uint32 number = 0; number < DIRECTORIES_MAX && n < most; number++)
 	{
 		BlockNumber block = find_directory(rel, number);
 
 		CHECK_FOR_INTERRUPTS();
 		if (!BlockNumberIsValid(block))
 			break;
-		result += block >= limit;
+		if (block >= limit)
+			moves[n++] = (LedgerDirectoryMove) {false, number, block};
 	}
-	return result;
+	return n;
 }
 
 /*
@@ -440,79 +467,51 @@ move_page(Relation rel, LedgerBlockKind kind, LedgerSlotNumber slot, GenericXLog
 	ledger_free_block(rel, block);
 }
 
-static void
-move_root(Relation rel, uint32 root, Buffer newbuf)
+/* Move one to a block that has been claimed; false if it is not where it was. */
+static bool
+move_directory(Relation rel, const LedgerDirectoryMove *move, Buffer newbuf)
 {
-	Buffer		parent = ledger_lock_meta(rel, BUFFER_LOCK_EXCLUSIVE);
+	LedgerBlockKind kind = move->root ? LEDGER_BLOCK_ROOT : LEDGER_BLOCK_DIRECTORY;
+	LedgerSlotNumber slot = move->root ? root_first_slot(move->number) :
+		directory_first_slot(move->number);
+	Buffer		parent = move->root ? ledger_lock_meta(rel, BUFFER_LOCK_EXCLUSIVE) :
+		lock_parent(rel, move->number, root_block(rel, move->number));
 	GenericXLogState *state = GenericXLogStart(rel);
-	LedgerMetaData *meta = ledger_meta_of(rel, parent,
-										  GenericXLogRegisterBuffer(state, parent, 0));
+	Page		page = GenericXLogRegisterBuffer(state, parent, 0);
+	BlockNumber *place = move->root ? &ledger_meta_of(rel, parent, page)->roots[move->number] :
+		place_in_parent(rel, parent, page, move->number);
 
-	move_page(rel, LEDGER_BLOCK_ROOT, root_first_slot(root), state, &meta->roots[root], parent, newbuf);
-}
-
-static void
-move_directory(Relation rel, uint32 number, const LedgerMetaData *meta, Buffer newbuf)
-{
-	BlockNumber rootblock = InvalidBlockNumber;
-	Buffer		parent;
-	GenericXLogState *state;
-	BlockNumber *place;
-	uint32		root,
-				index;
-
-	if (number >= LEDGER_META_DIRECTORIES)
+	if (*place == move->from)
 	{
-		locate_in_roots(number, &root, &index);
-		rootblock = meta->roots[root];
+		move_page(rel, kind, slot, state, place, parent, newbuf);
+		return true;
 	}
-	parent = lock_parent(rel, number, rootblock);
-	state = GenericXLogStart(rel);
-	place = place_in_parent(rel, parent, GenericXLogRegisterBuffer(state, parent, 0), number);
-	move_page(rel, LEDGER_BLOCK_DIRECTORY, directory_first_slot(number), state, place, parent, newbuf);
+	GenericXLogAbort(state);
+	UnlockReleaseBuffer(parent);
+	UnlockReleaseBuffer(newbuf);
+	ledger_free_block(rel, move->to);
+	return false;
 }
 
 /*
- * Move the directory and root pages that lie at "limit" or beyond to some of "n" blocks
- * that may be free.  The caller holds AccessExclusiveLock.  Returns how many were moved.
+ * Move directory and root pages to blocks that may be free.  The caller holds
+ * AccessExclusiveLock.  Returns how many were moved.
  */
 int
-ledger_move_directories(Relation rel, BlockNumber limit, const BlockNumber *blocks, int n)
+ledger_move_directories(Relation rel, const LedgerDirectoryMove *moves, int n)
 {
-	LedgerMetaData meta;
-	uint32		root = 0;
-	uint32		number = 0;
 	int			result = 0;
 
-	if (!ledger_read_meta(rel, &meta))
-		return 0;
 	tell_of_moves(rel);
 	for (int i = 0; i < n; i++)
 	{
 		Buffer		newbuf;
 
-		while (root < LEDGER_META_ROOTS &&
-			   (!BlockNumberIsValid(meta.roots[root]) || meta.roots[root] < limit))
-			root++;
-		/* an invalid number is above all */
-		while (root == LEDGER_META_ROOTS && number < DIRECTORIES_MAX &&
-			   find_directory(rel, number) < limit)
-			number++;
-		if (root == LEDGER_META_ROOTS &&
-			(number == DIRECTORIES_MAX || !BlockNumberIsValid(find_directory(rel, number))))
-			break;
-		RecordUsedIndexPage(rel, blocks[i]);
-		newbuf = ledger_claim_block(rel, blocks[i]);
-		if (!BufferIsValid(newbuf))
-			continue;
-		if (root < LEDGER_META_ROOTS)
-		{
-			move_root(rel, root, newbuf);
-			meta.roots[root] = blocks[i];
-		}
-		else
-			move_directory(rel, number, &meta, newbuf);
-		result++;
+		CHECK_FOR_INTERRUPTS();
+		RecordUsedIndexPage(rel, moves[i].to);
+		newbuf = ledger_claim_block(rel, moves[i].to);
+		if (BufferIsValid(newbuf) && move_directory(rel, &moves[i], newbuf))
+			result++;
 	}
 	return result;
 }

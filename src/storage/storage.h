@@ -116,7 +116,7 @@ typedef struct LedgerTag
 	uint64		segment;
 } LedgerTag;
 
-/* What was this page is another block now. */
+/* What this page was is in another block now. */
 #define LEDGER_MOVED			1
 
 #define LEDGER_PAGE_PAYLOAD \
@@ -473,10 +473,21 @@ extern LedgerSlotEntry *ledger_entry_of(Relation rel, Buffer buffer, Page page,
 										LedgerSlotNumber slot);
 extern void ledger_entry_set_crc(LedgerSlotEntry *entry, LedgerSlotNumber slot);
 extern void ledger_ensure_directory(Relation rel, LedgerSlotNumber slot);
+extern uint32 ledger_directory_blocks(const LedgerMetaData *meta);
 extern void ledger_forget_directory(Relation rel);
-extern int	ledger_directories_beyond(Relation rel, BlockNumber limit, int most);
-extern int	ledger_move_directories(Relation rel, BlockNumber limit,
-									const BlockNumber *blocks, int n);
+
+/* A directory page, or root page, that is to be moved. */
+typedef struct LedgerDirectoryMove
+{
+	bool		root;
+	uint32		number;
+	BlockNumber from;
+	BlockNumber to;				/* may be free */
+} LedgerDirectoryMove;
+
+extern int	ledger_find_directories(Relation rel, BlockNumber limit,
+									LedgerDirectoryMove *moves, int most);
+extern int	ledger_move_directories(Relation rel, const LedgerDirectoryMove *moves, int n);
 
 /* ---- alloc.c ---- */
 

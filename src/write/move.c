@@ -39,8 +39,8 @@ typedef struct Victim
 	uint64		segment;
 	LedgerSlotNumber slot;		/* primary */
 	BlockNumber reach;			/* the block after its last one */
-	uint32		needed;			/* blocks; with more extents than these, one more */
-	int			extents;
+	uint32		needed;			/* blocks, and one more if these fall ... */
+	int			extents;		/* into more extents than so many */
 } Victim;
 
 struct LedgerMover
@@ -438,21 +438,26 @@ ledger_mover_run(LedgerMover *mover, bool yield)
 /* ---- the directory ---- */
 
 /*
- * Find blocks below "limit" that may be free for the directory and root pages that lie
- * there or beyond, without the lock; returns how many, at most LEDGER_MOVE_DIRECTORIES.
+ * Find directory and root pages that lie at "limit" or beyond, and blocks before each
+ * that may be free, lowest first, without the lock; returns how many there are to move,
+ * at most LEDGER_MOVE_DIRECTORIES.
  */
 int
-ledger_prepare_directories(Relation rel, BlockNumber limit, BlockNumber *blocks)
+ledger_prepare_directories(Relation rel, BlockNumber limit, LedgerDirectoryMove *moves)
 {
-	int			wanted = ledger_directories_beyond(rel, limit, LEDGER_MOVE_DIRECTORIES);
+	int			found = ledger_find_directories(rel, limit, moves, LEDGER_MOVE_DIRECTORIES);
+	BlockNumber block = 1;
 	int			n = 0;
 
-	for (BlockNumber block = 1; block < limit && n < wanted; block++)
+	for (int i = 0; i < found; i++)
 	{
-		if (block % 1024 == 0)
-			CHECK_FOR_INTERRUPTS();
-		if (GetRecordedFreeSpace(rel, block) > BLCKSZ / 2)
-			blocks[n++] = block;
+		while (block < moves[i].from && GetRecordedFreeSpace(rel, block) <= BLCKSZ / 2)
+			if (++block % 1024 == 0)
+				CHECK_FOR_INTERRUPTS();
+		if (block >= moves[i].from)
+			continue;
+		moves[n] = moves[i];
+		moves[n++].to = block++;
 	}
 	return n;
 }

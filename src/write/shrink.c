@@ -65,8 +65,8 @@ ledger_expected_blocks(LedgerSpace *space)
 
 	if (!ledger_read_meta(space->rel, &meta))
 		return 0;
-	return 1 + (meta.next_slot + LEDGER_ENTRIES_PER_PAGE - 1) / LEDGER_ENTRIES_PER_PAGE +
-		ledger_dictionary_blocks(&meta) + meta.totals.blocks + space->tail_blocks;
+	return 1 + ledger_directory_blocks(&meta) + ledger_dictionary_blocks(&meta) +
+		meta.totals.blocks + space->tail_blocks;
 }
 
 /*
@@ -214,9 +214,9 @@ ledger_give_back(LedgerSpace *space)
 {
 	Relation	rel = space->rel;
 	LedgerMover *mover = NULL;
-	BlockNumber low[LEDGER_MOVE_DIRECTORIES];
+	LedgerDirectoryMove pages[LEDGER_MOVE_DIRECTORIES];
+	bool		directory = true;	/* may have pages to be moved, which come first */
 	bool		complete = true;
-	bool		stuck = false;	/* no directory page could be moved */
 	int			max_passes = XLogStandbyInfoActive() ? MAX_LOGGED_PASSES : MAX_PASSES;
 
 	ledger_drop_dictionaries(rel);
@@ -226,15 +226,21 @@ ledger_give_back(LedgerSpace *space)
 		uint64		expected = ledger_expected_blocks(space);
 		bool		move = complete && space->active &&
 			nblocks > expected + nblocks / MOVE_SHARE && worth_a_lock(nblocks, expected);
-		int			nlow = move && !stuck ? ledger_prepare_directories(rel, expected, low) : 0;
+		int			npages = 0;
 
+		if (move && directory)
+		{
+			npages = ledger_prepare_directories(rel, expected, pages);
+			directory = npages > 0;
+			move = npages == 0;
+		}
 		if (move)
 		{
 			if (mover == NULL)
 				mover = ledger_mover_begin(rel, expected);
 			move = ledger_mover_prepare(mover);
 		}
-		if (nblocks == 0 || (complete && !move && nlow == 0 && !ends_free(space)))
+		if (nblocks == 0 || (complete && !move && npages == 0 && !ends_free(space)))
 			return;
 		if (pass == max_passes || !ledger_lock_for_changes(rel))
 		{
@@ -242,13 +248,13 @@ ledger_give_back(LedgerSpace *space)
 			return;
 		}
 		/* nobody can claim blocks now; somebody may have before */
-		if (nlow > 0)
-			stuck = ledger_move_directories(rel, expected, low, nlow) == 0;
+		if (npages > 0)
+			directory = ledger_move_directories(rel, pages, npages) > 0;
 		if (move)
 			space->moved |= ledger_mover_run(mover, true);
 		complete = cut(space, true);
 		UnlockRelation(rel, AccessExclusiveLock);
-		if (move || nlow > 0)
+		if (move || npages > 0)
 			FreeSpaceMapVacuum(rel);
 	}
 }
@@ -320,9 +326,9 @@ ledger_shrink(Relation rel)
 {
 	LedgerSpace space = {0};
 	LedgerMover *mover;
-	BlockNumber low[LEDGER_MOVE_DIRECTORIES];
+	LedgerDirectoryMove pages[LEDGER_MOVE_DIRECTORIES];
 	BlockNumber expected;
-	int			nlow;
+	int			npages;
 
 	space.rel = rel;
 	if (RelationGetNumberOfBlocks(rel) == 0)
@@ -332,8 +338,8 @@ ledger_shrink(Relation rel)
 	count_tail_blocks(&space);
 	ledger_sweep(&space);
 	expected = ledger_expected_blocks(&space);
-	while ((nlow = ledger_prepare_directories(rel, expected, low)) > 0 &&
-		   ledger_move_directories(rel, expected, low, nlow) > 0)
+	while ((npages = ledger_prepare_directories(rel, expected, pages)) > 0 &&
+		   ledger_move_directories(rel, pages, npages) > 0)
 		FreeSpaceMapVacuum(rel);
 	mover = ledger_mover_begin(rel, expected);
 	while (ledger_mover_prepare(mover))

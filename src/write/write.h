@@ -191,8 +191,11 @@ extern uint32 ledger_blocks_in_use(const LedgerSlotEntry *entry, const LedgerSeg
 extern LedgerMover *ledger_mover_begin(Relation rel, BlockNumber target);
 extern bool ledger_mover_prepare(LedgerMover *mover);
 extern bool ledger_mover_run(LedgerMover *mover, bool yield);
+
 #define LEDGER_MOVE_DIRECTORIES	64	/* pages, at most, while the lock is held */
-extern int	ledger_prepare_directories(Relation rel, BlockNumber limit, BlockNumber *blocks);
+
+extern int	ledger_prepare_directories(Relation rel, BlockNumber limit,
+									   LedgerDirectoryMove *moves);
 
 /* ---- shrink.c ---- */
 

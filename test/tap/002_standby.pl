@@ -156,6 +156,28 @@ for my $vacuum ('VACUUM dir', 'VACUUM FULL dir', 'SET test.fails = on; VACUUM FU
 }
 $reader->quit;
 
+# Between the release of VACUUM's lock and its commit, which would tell of changes, too:
+# a session that has looked again since VACUUM began, which tells of some at once.
+{
+	my ($s1, $vacuum, $holder, $blocker) = map { LedgerSession->new($primary) } 1 .. 4;
+	$s1->query('SELECT count(*) FROM dir');
+	$holder->query('BEGIN; SELECT 1 FROM dir LIMIT 1');
+	$vacuum->send('VACUUM dir');
+	wait_for($primary, q(SELECT EXISTS (SELECT FROM pg_stat_activity WHERE query ~ '^VACUUM dir' AND state = 'active' AND pid <> pg_backend_pid())), 'VACUUM is at work');
+	sleep 1;
+	is($s1->query('SELECT count(*), sum(id) FROM dir'), '1000|500500', 'rows while VACUUM waits for its lock');
+	$blocker->query('BEGIN; LOCK TABLE pg_class IN SHARE MODE');
+	$holder->query('COMMIT');
+	wait_for($primary, q(SELECT pg_relation_size('dir') < 200000), 'VACUUM has moved and cut');
+	is($s1->query('SELECT count(*), sum(id) FROM dir; INSERT INTO dir SELECT generate_series(1001, 1010)'), '1000|500500', 'the same rows before it commits');
+	is($s1->{error}, '', 'and no error');
+	is($vacuum->{run}->pumpable && $primary->safe_psql('postgres', q(SELECT count(*) FROM pg_stat_activity WHERE query ~ '^VACUUM dir' AND state = 'active')), 1, 'which it has not');
+	$blocker->query('COMMIT');
+	$vacuum->query('SELECT 1');
+	is($s1->query('SELECT count(*), sum(id) FROM dir'), '1010|510555', 'nor afterwards');
+	$_->quit for $s1, $vacuum, $holder, $blocker;
+}
+
 # VACUUM gives blocks back, TRUNCATE, a new table, an abort that never ends.
 $primary->safe_psql('postgres', q(VACUUM l; TRUNCATE h, l; SELECT load(nextval('s'), 2500); CREATE TABLE c USING ledger AS SELECT * FROM l));
 $catch_up->();
