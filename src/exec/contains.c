@@ -38,19 +38,24 @@ typedef struct LeafPath
 	int			nkeys;
 } LeafPath;
 
-/* May it be how ->> shows a number: digits, a point among them, and a sign before them? */
+/* May it be how ->> shows a number: digits, one point at most, and a sign before them? */
 static bool
 may_be_number(const char *p, int len)
 {
+	int			npoints = 0;
+
 	if (len > 0 && *p == '-')
 	{
 		p++;
 		len--;
 	}
 	for (int i = 0; i < len; i++)
+	{
+		npoints += p[i] == '.';
 		if ((p[i] < '0' || p[i] > '9') && p[i] != '.')
 			return false;
-	return len > 0;
+	}
+	return len > 0 && npoints <= 1;
 }
 
 /* Is a value whose text is this one a string? */

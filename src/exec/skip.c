@@ -415,7 +415,7 @@ hashes_alike(const LedgerFilter *filter, Oid type)
 	if (is_text(type) || is_text(right))
 		return is_text(type) && is_text(right) && filter->by_bytes;
 	if (is_inet(type) && is_inet(right))
-		return true;
+		return is_inet(filter->input.typid);
 	if (type != right || type != filter->input.typid)
 		return false;
 	return !OidIsValid(filter->collation) || ledger_is_deterministic(filter->collation);

@@ -467,8 +467,8 @@ move_page(Relation rel, LedgerBlockKind kind, LedgerSlotNumber slot, GenericXLog
 	ledger_free_block(rel, block);
 }
 
-/* Move one to a block that has been claimed; false if it is not where it was. */
-static bool
+/* Move one to a block that has been claimed, if it is still where it was. */
+static void
 move_directory(Relation rel, const LedgerDirectoryMove *move, Buffer newbuf)
 {
 	LedgerBlockKind kind = move->root ? LEDGER_BLOCK_ROOT : LEDGER_BLOCK_DIRECTORY;
@@ -484,24 +484,22 @@ move_directory(Relation rel, const LedgerDirectoryMove *move, Buffer newbuf)
 	if (*place == move->from)
 	{
 		move_page(rel, kind, slot, state, place, parent, newbuf);
-		return true;
+		return;
 	}
 	GenericXLogAbort(state);
 	UnlockReleaseBuffer(parent);
 	UnlockReleaseBuffer(newbuf);
 	ledger_free_block(rel, move->to);
-	return false;
 }
 
 /*
  * Move directory and root pages to blocks that may be free.  The caller holds
- * AccessExclusiveLock.  Returns how many were moved.
+ * AccessExclusiveLock.  A page whose block is not free after all stays; the free space
+ * map does not suggest that block again.
  */
-int
+void
 ledger_move_directories(Relation rel, const LedgerDirectoryMove *moves, int n)
 {
-	int			result = 0;
-
 	tell_of_moves(rel);
 	for (int i = 0; i < n; i++)
 	{
@@ -510,8 +508,7 @@ ledger_move_directories(Relation rel, const LedgerDirectoryMove *moves, int n)
 		CHECK_FOR_INTERRUPTS();
 		RecordUsedIndexPage(rel, moves[i].to);
 		newbuf = ledger_claim_block(rel, moves[i].to);
-		if (BufferIsValid(newbuf) && move_directory(rel, &moves[i], newbuf))
-			result++;
+		if (BufferIsValid(newbuf))
+			move_directory(rel, &moves[i], newbuf);
 	}
-	return result;
 }

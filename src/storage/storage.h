@@ -487,7 +487,7 @@ typedef struct LedgerDirectoryMove
 
 extern int	ledger_find_directories(Relation rel, BlockNumber limit,
 									LedgerDirectoryMove *moves, int most);
-extern int	ledger_move_directories(Relation rel, const LedgerDirectoryMove *moves, int n);
+extern void ledger_move_directories(Relation rel, const LedgerDirectoryMove *moves, int n);
 
 /* ---- alloc.c ---- */
 

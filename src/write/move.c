@@ -437,23 +437,32 @@ ledger_mover_run(LedgerMover *mover, bool yield)
 
 /* ---- the directory ---- */
 
+/* The first block from this one on that may be free, or "end". */
+static BlockNumber
+next_free(Relation rel, BlockNumber block, BlockNumber end)
+{
+	for (; block < end && GetRecordedFreeSpace(rel, block) <= BLCKSZ / 2; block++)
+		if (block % 1024 == 0)
+			CHECK_FOR_INTERRUPTS();
+	return block;
+}
+
 /*
- * Find directory and root pages that lie at "limit" or beyond, and blocks before each
- * that may be free, lowest first, without the lock; returns how many there are to move,
+ * Pair directory and root pages that lie at "limit" or beyond with blocks before them
+ * that may be free, lowest first, without the lock; returns how many pairs there are,
  * at most LEDGER_MOVE_DIRECTORIES.
  */
 int
 ledger_prepare_directories(Relation rel, BlockNumber limit, LedgerDirectoryMove *moves)
 {
-	int			found = ledger_find_directories(rel, limit, moves, LEDGER_MOVE_DIRECTORIES);
-	BlockNumber block = 1;
+	BlockNumber block = next_free(rel, 1, RelationGetNumberOfBlocks(rel));
+	int			found = ledger_find_directories(rel, Max(limit, block + 1), moves,
+												LEDGER_MOVE_DIRECTORIES);
 	int			n = 0;
 
 	for (int i = 0; i < found; i++)
 	{
-		while (block < moves[i].from && GetRecordedFreeSpace(rel, block) <= BLCKSZ / 2)
-			if (++block % 1024 == 0)
-				CHECK_FOR_INTERRUPTS();
+		block = next_free(rel, block, moves[i].from);
 		if (block >= moves[i].from)
 			continue;
 		moves[n] = moves[i];

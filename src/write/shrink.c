@@ -215,7 +215,7 @@ ledger_give_back(LedgerSpace *space)
 	Relation	rel = space->rel;
 	LedgerMover *mover = NULL;
 	LedgerDirectoryMove pages[LEDGER_MOVE_DIRECTORIES];
-	bool		directory = true;	/* may have pages to be moved, which come first */
+	bool		directory = true;	/* may have pages that can be moved, which come first */
 	bool		complete = true;
 	int			max_passes = XLogStandbyInfoActive() ? MAX_LOGGED_PASSES : MAX_PASSES;
 
@@ -249,7 +249,7 @@ ledger_give_back(LedgerSpace *space)
 		}
 		/* nobody can claim blocks now; somebody may have before */
 		if (npages > 0)
-			directory = ledger_move_directories(rel, pages, npages) > 0;
+			ledger_move_directories(rel, pages, npages);
 		if (move)
 			space->moved |= ledger_mover_run(mover, true);
 		complete = cut(space, true);
@@ -338,9 +338,11 @@ ledger_shrink(Relation rel)
 	count_tail_blocks(&space);
 	ledger_sweep(&space);
 	expected = ledger_expected_blocks(&space);
-	while ((npages = ledger_prepare_directories(rel, expected, pages)) > 0 &&
-		   ledger_move_directories(rel, pages, npages) > 0)
+	while ((npages = ledger_prepare_directories(rel, expected, pages)) > 0)
+	{
+		ledger_move_directories(rel, pages, npages);
 		FreeSpaceMapVacuum(rel);
+	}
 	mover = ledger_mover_begin(rel, expected);
 	while (ledger_mover_prepare(mover))
 	{
