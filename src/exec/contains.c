@@ -19,6 +19,7 @@
 #include "access/stratnum.h"
 #include "catalog/pg_collation_d.h"
 #include "catalog/pg_type_d.h"
+#include "common/jsonapi.h"
 #include "exec/exec_internal.h"
 #include "fmgr.h"
 #include "miscadmin.h"
@@ -38,26 +39,6 @@ typedef struct LeafPath
 	int			nkeys;
 } LeafPath;
 
-/* May it be how ->> shows a number: digits, one point at most, and a sign before them? */
-static bool
-may_be_number(const char *p, int len)
-{
-	int			npoints = 0;
-
-	if (len > 0 && *p == '-')
-	{
-		p++;
-		len--;
-	}
-	for (int i = 0; i < len; i++)
-	{
-		npoints += p[i] == '.';
-		if ((p[i] < '0' || p[i] > '9') && p[i] != '.')
-			return false;
-	}
-	return len > 0 && npoints <= 1;
-}
-
 /* Is a value whose text is this one a string? */
 static bool
 is_surely_string(const JsonbValue *value)
@@ -67,7 +48,7 @@ is_surely_string(const JsonbValue *value)
 
 	if (value->type != jbvString)
 		return false;
-	if (may_be_number(p, len) || (len > 0 && (*p == '{' || *p == '[')))
+	if (IsValidJsonNumber(p, len) || (len > 0 && (*p == '{' || *p == '[')))
 		return false;
 	return !(len == 4 && memcmp(p, "true", 4) == 0) && !(len == 5 && memcmp(p, "false", 5) == 0);
 }

@@ -294,19 +294,6 @@ ensure_root(Relation rel, uint32 root)
 	return block;
 }
 
-/* Lock the page that names a directory page: the metapage, or the root page at "rootblock". */
-static Buffer
-lock_parent(Relation rel, uint32 number, BlockNumber rootblock)
-{
-	Buffer		buffer;
-
-	if (number < LEDGER_META_DIRECTORIES)
-		return ledger_lock_meta(rel, BUFFER_LOCK_EXCLUSIVE);
-	buffer = ledger_read_block(rel, rootblock);
-	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
-	return buffer;
-}
-
 /* The root page that names a directory page, if one does. */
 static BlockNumber
 root_block(Relation rel, uint32 number)
@@ -319,6 +306,19 @@ root_block(Relation rel, uint32 number)
 		return InvalidBlockNumber;
 	locate_in_roots(number, &root, &index);
 	return meta.roots[root];
+}
+
+/* Lock the page that names a directory page: the metapage, or the root page at "rootblock". */
+static Buffer
+lock_parent(Relation rel, uint32 number, BlockNumber rootblock)
+{
+	Buffer		buffer;
+
+	if (number < LEDGER_META_DIRECTORIES)
+		return ledger_lock_meta(rel, BUFFER_LOCK_EXCLUSIVE);
+	buffer = ledger_read_block(rel, rootblock);
+	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+	return buffer;
 }
 
 /* Where in it: "page" is that of the buffer, or a copy of it. */

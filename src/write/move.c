@@ -275,8 +275,18 @@ ledger_mover_begin(Relation rel, BlockNumber target)
 	return mover;
 }
 
+/* The first block from this one on that the free space map holds for free, or "end". */
+static BlockNumber
+next_free(Relation rel, BlockNumber block, BlockNumber end)
+{
+	for (; block < end && GetRecordedFreeSpace(rel, block) <= BLCKSZ / 2; block++)
+		if (block % 1024 == 0)
+			CHECK_FOR_INTERRUPTS();
+	return block;
+}
+
 /*
- * Look for blocks below the limit that the free space map holds for free.
+ * Look for free blocks below the limit.
  *
  * The map's own search would not do: it finds any free blocks, and where most
  * of the file is free, hardly ever the low ones.
@@ -287,13 +297,9 @@ collect_free_blocks(LedgerMover *mover)
 	BlockNumber limit = Min(mover->limit, RelationGetNumberOfBlocks(mover->rel));
 
 	mover->nblocks = mover->next_block = 0;
-	for (; mover->next_free < limit && mover->nblocks < MOVE_BLOCKS; mover->next_free++)
-	{
-		if (mover->next_free % 1024 == 0)
-			CHECK_FOR_INTERRUPTS();
-		if (GetRecordedFreeSpace(mover->rel, mover->next_free) > BLCKSZ / 2)
-			mover->blocks[mover->nblocks++] = mover->next_free;
-	}
+	while (mover->nblocks < MOVE_BLOCKS &&
+		   (mover->next_free = next_free(mover->rel, mover->next_free, limit)) < limit)
+		mover->blocks[mover->nblocks++] = mover->next_free++;
 }
 
 /* How many of these blocks a segment takes of which so many are in use. */
@@ -436,16 +442,6 @@ ledger_mover_run(LedgerMover *mover, bool yield)
 }
 
 /* ---- the directory ---- */
-
-/* The first block from this one on that may be free, or "end". */
-static BlockNumber
-next_free(Relation rel, BlockNumber block, BlockNumber end)
-{
-	for (; block < end && GetRecordedFreeSpace(rel, block) <= BLCKSZ / 2; block++)
-		if (block % 1024 == 0)
-			CHECK_FOR_INTERRUPTS();
-	return block;
-}
 
 /*
  * Pair directory and root pages that lie at "limit" or beyond with blocks before them
